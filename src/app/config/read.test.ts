@@ -1,0 +1,176 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, it, type TestContext } from "node:test";
+import { ConfigurationError } from "#base/errors.ts";
+import { minutes } from "#base/time.ts";
+import { BadConfigurationError, formatProblem } from "./problem.ts";
+import { CONFIGURATION_BYTES_MAX, parseConfiguration, readConfiguration } from "./read.ts";
+
+const FIREWALL = "firewall: { inside: lan0, outside: wan0 }";
+const DHCPD = `dhcpd:
+  interface: lan0
+  server: 10.77.0.1
+  subnet: 10.77.0.0/24
+  pool: [10.77.0.100, 10.77.0.199]`;
+
+function writeTemporary(context: TestContext, text: string): string {
+  const folder = mkdtempSync(join(tmpdir(), "metanet-config-"));
+  context.after(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, "gw.yaml");
+  writeFileSync(file, text);
+  return file;
+}
+
+function problemsOf(text: string): string[] {
+  try {
+    parseConfiguration("gw.yaml", text);
+    return [];
+  } catch (error) {
+    if (!(error instanceof BadConfigurationError)) throw error;
+    return error.problems.map((problem) => formatProblem(error.file, problem));
+  }
+}
+
+describe("parseConfiguration()", () => {
+  it("parseConfiguration() gives typed values, and defaults for what is left out", () => {
+    const { name, log, dhcpd, portald } = parseConfiguration(
+      "gw.yaml",
+      `${FIREWALL}\n${DHCPD}\n  lease: 10m\nportald: { address: 10.77.0.1 }`,
+    );
+    assert.equal(name, "gateway");
+    assert.equal(log, "info");
+    assert.equal(dhcpd?.lease, minutes(10));
+    assert.equal(String(dhcpd?.pool.last), "10.77.0.199");
+    assert.equal(portald?.port, 5280);
+  });
+
+  const rows: Record<string, [text: string, ...problems: string[]]> = {
+    "an empty file": ["", "gw.yaml:1:1: no service is configured; add a section firewall, dhcpd or portald"],
+    "text that is not YAML": [
+      'name: "gw',
+      'gw.yaml:1:10: not YAML here: Missing closing "quote; close the quote or bracket',
+    ],
+    "a tab": [
+      "firewall:\n\tinside: lan0",
+      "gw.yaml:2:1: not YAML here: Tabs are not allowed as indentation; indent with spaces",
+    ],
+    "a key that stands twice": [
+      `${FIREWALL}\n${FIREWALL}`,
+      "gw.yaml:2:1: not YAML here: Map keys must be unique; keep one of the two",
+    ],
+    "a list at the top": [
+      "- firewall",
+      "gw.yaml:1:1: a list of 1 is not a block of keys; write its keys below it, indented",
+    ],
+    "a mistyped section": [
+      `firewal: { inside: lan0, outside: wan0 }`,
+      "gw.yaml:1:1: firewal: there is no such key; did you mean firewall?",
+    ],
+    "a mistyped key that was needed is told once": [
+      "firewall: { inside: lan0, outsid: wan0 }",
+      "gw.yaml:1:27: firewall.outsid: there is no such key; did you mean outside?",
+    ],
+    "a key in the wrong place": [
+      `${FIREWALL}\nlease: 10m`,
+      "gw.yaml:2:1: lease: there is no such key; move it below dhcpd",
+    ],
+    "a key nobody knows": [
+      `firewall: { inside: lan0, outside: wan0, colour: red }`,
+      "gw.yaml:1:42: firewall.colour: there is no such key; remove it; there are inside, outside, portal-port, masquerade",
+    ],
+    "a missing key": [
+      "firewall: { inside: lan0 }",
+      "gw.yaml:1:1: firewall.outside: is missing; add it, like lan0",
+    ],
+    "a duration without a unit": [
+      `${DHCPD}\n  lease: 600`,
+      "gw.yaml:6:10: dhcpd.lease: the number 600 is not a duration; write it like 30s or 10m or 12h",
+    ],
+    "several mistakes, in the order of the lines": [
+      "name: 'a b'\ndhcpd:\n  interface: lan0\n  server: 10.77.0.256\n  subnet: 10.77.0.1/24\n  pool: 10.77.0.5\n  dns: 9.9.9.9\n  routers: [10.77.0.1, 7]\nportald: on",
+      "gw.yaml:1:7: name: 'a b' is not a name; write it like gw",
+      "gw.yaml:4:11: dhcpd.server: '10.77.0.256' is not an IPv4 address; write it like 10.77.0.1",
+      "gw.yaml:5:11: dhcpd.subnet: '10.77.0.1/24' is not an IPv4 prefix; write it like 10.77.0.0/24",
+      "gw.yaml:6:9: dhcpd.pool: '10.77.0.5' is not a first and a last IPv4 address; write [FIRST, LAST] like [10.77.0.100, 10.77.0.199]",
+      "gw.yaml:7:8: dhcpd.dns: '9.9.9.9' is not a list; write it in brackets, like [10.77.0.1]",
+      "gw.yaml:8:24: dhcpd.routers[1]: the number 7 is not an IPv4 address; write it like 10.77.0.1",
+      "gw.yaml:9:10: portald: 'on' is not a block of keys; write its keys below it, indented",
+    ],
+    "a boolean of YAML 1.1": [
+      "firewall: { inside: lan0, outside: wan0, masquerade: yes }",
+      "gw.yaml:1:54: firewall.masquerade: 'yes' is not true or false; write true",
+    ],
+    "a port out of range": [
+      `${FIREWALL}\nportald: { address: 10.77.0.1, port: 70000 }`,
+      "gw.yaml:2:38: portald.port: the number 70000 is not one; write a whole number from 1 to 65535",
+    ],
+    "a pool outside the subnet": [
+      DHCPD.replace("10.77.0.199", "10.78.0.199"),
+      "gw.yaml:5:23: dhcpd.pool[1]: 10.78.0.199 is outside the subnet 10.77.0.0/24; change it or dhcpd.subnet",
+    ],
+    "a pool that ends before it begins": [
+      DHCPD.replace("10.77.0.199", "10.77.0.99"),
+      "gw.yaml:5:9: dhcpd.pool: 10.77.0.100 is behind 10.77.0.99; write [FIRST, LAST] like [10.77.0.100, 10.77.0.199]",
+    ],
+    "the server's address in the pool": [
+      DHCPD.replace("10.77.0.100", "10.77.0.1"),
+      "gw.yaml:5:9: dhcpd.pool: the server's own address 10.77.0.1 is in it; begin the pool behind it",
+    ],
+    "the whole subnet as a pool": [
+      DHCPD.replace("server: 10.77.0.1", "server: 10.77.0.1").replace(
+        /pool: .*/,
+        "pool: [10.77.0.0, 10.77.0.255]",
+      ),
+      "gw.yaml:5:9: dhcpd.pool: the server's own address 10.77.0.1 is in it; begin the pool behind it",
+      "gw.yaml:5:10: dhcpd.pool[0]: 10.77.0.0 is the network itself; begin one higher",
+      "gw.yaml:5:21: dhcpd.pool[1]: 10.77.0.255 is the broadcast address; end one lower",
+    ],
+    "a portal without a firewall": [
+      "portald: { address: 10.77.0.1 }",
+      "gw.yaml:1:1: portald: nobody would open the door: there is no firewall section; add firewall: { inside: …, outside: … }",
+    ],
+    "one interface for both sides": [
+      "firewall: { inside: lan0, outside: lan0 }",
+      "gw.yaml:1:36: firewall.outside: lan0 is the inside as well; name two interfaces",
+    ],
+    "DHCP towards the outside": [
+      `firewall: { inside: lan1, outside: lan0 }\n${DHCPD}`,
+      "gw.yaml:3:14: dhcpd.interface: lan0 is the outside: strangers would get leases; use lan1",
+    ],
+    "two ports for one portal": [
+      `firewall: { inside: lan0, outside: wan0, portal-port: 81 }\nportald: { address: 10.77.0.1 }`,
+      "gw.yaml:1:55: firewall.portal-port: 81 is not portald's port 5280: nobody would see the portal; leave it out, or change portald.port",
+    ],
+  };
+  for (const [what, [text, ...wanted]] of Object.entries(rows)) {
+    it(`parseConfiguration() tells ${what}`, () => assert.deepEqual(problemsOf(text), wanted));
+  }
+});
+
+describe("readConfiguration()", () => {
+  it("readConfiguration() says that a file is not there", () =>
+    assert.throws(() => readConfiguration("/nowhere/gw.yaml"), {
+      name: "ConfigurationError",
+      message:
+        "Cannot read configuration /nowhere/gw.yaml: there is no such file; example/gateway/metanet.yaml is one to copy",
+    }));
+  it("readConfiguration() refuses a folder", () =>
+    assert.throws(() => readConfiguration("/"), /it is a folder; name the file in it/));
+  it(`readConfiguration() refuses more than ${CONFIGURATION_BYTES_MAX} bytes`, (context) => {
+    const file = writeTemporary(context, `#${"x".repeat(CONFIGURATION_BYTES_MAX)}`);
+    assert.throws(() => readConfiguration(file), ConfigurationError);
+  });
+});
+
+describe("parseConfiguration() with the machine's interfaces", () => {
+  it("parseConfiguration() names each interface the machine does not have, and those it has", () => {
+    const fix = "use one of lo, wan0, or make it first with `ip link add`";
+    assert.throws(() => parseConfiguration("gw.yaml", `${FIREWALL}\n${DHCPD}`, ["lo", "wan0"]), {
+      message: `Cannot use configuration gw.yaml: 2 mistakes
+  gw.yaml:1:21: firewall.inside: this machine has no interface lan0; ${fix}
+  gw.yaml:3:14: dhcpd.interface: this machine has no interface lan0; ${fix}`,
+    });
+  });
+});
