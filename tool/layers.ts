@@ -13,6 +13,8 @@ interface Layer {
   readonly pure: boolean;
   /** One compiler project for each folder below, none of which sees another. */
   readonly each?: boolean;
+  /** Types of exports are inferred: a contract's declaration is its type. */
+  readonly inferred?: boolean;
   readonly says: string;
 }
 
@@ -45,6 +47,7 @@ function projectFile(project: string, layer: Layer): string {
       outDir: `${up}/.cache/types`,
       tsBuildInfoFile: `${up}/.cache/types/${project.replaceAll("/", "-")}.tsbuildinfo`,
       ...(layer.pure ? {} : { types: ["node"] }),
+      ...(layer.inferred ? { isolatedDeclarations: false } : {}),
     },
     include: ["**/*.ts"],
     exclude: ["**/*.test.ts"],

@@ -1,0 +1,112 @@
+/**
+ * The mailboxes under /sys that every process has: what it offers, who listens, and what passes.
+ * @module
+ */
+import { contract, type RegistryOf, t } from "./contract.ts";
+
+export const sys = contract("sys", "What every process tells about itself", {
+  "/sys/list": {
+    says: "The mailboxes of this process, sorted by path.",
+    kind: "call",
+    sent: "anyone",
+    tags: {
+      prefix: t.text("only mailboxes whose path begins so").optional(),
+      after: t.text("only mailboxes sorted behind this path: the next page").optional(),
+      limit: t.uint("how many at the most; default 1000").optional(),
+    },
+    answer: {
+      path: t.list("text", "paths"),
+      kind: t.list("text", "call, decision, request, event or -"),
+      listeners: t.list("uint", "how many listen"),
+      observers: t.list("uint", "how many observe"),
+      messages: t.list("uint", "messages so far"),
+      more: t.boolean("there is another page"),
+    },
+  },
+  "/sys/listeners": {
+    says: "The listeners and observers of a mailbox, in the order they are asked.",
+    kind: "call",
+    sent: "anyone",
+    tags: { path: t.text("the mailbox") },
+    answer: {
+      identity: t.list("text", "process/label"),
+      role: t.list("text", "listener or observer"),
+      state: t.list("text", "attached, away or suspended"),
+      band: t.list("int", "lower comes first"),
+      timeout: t.list("duration", "milliseconds; 0 when only the budget limits it"),
+      calls: t.list("uint", "messages offered"),
+      errors: t.list("uint", "exceptions and verdicts that are none"),
+      timeouts: t.list("uint", "verdicts that did not come in time"),
+      late: t.list("uint", "verdicts that came too late"),
+    },
+  },
+  "/sys/statistics": {
+    says: "Counters of this process, or of one mailbox.",
+    kind: "call",
+    sent: "anyone",
+    tags: { path: t.text("the mailbox; the process when absent").optional() },
+    answer: {
+      messages: t.uint("messages delivered"),
+      stopped: t.uint("chains a listener stopped"),
+      rejected: t.uint("chains a listener rejected"),
+      answered: t.uint("calls answered"),
+      parked: t.uint("messages that waited for a promise"),
+      "posts-failed": t.uint("posted messages that failed").optional(),
+      "observer-errors": t.uint("observers that threw").optional(),
+      "contract-errors": t.uint("messages of others that did not fit a contract").optional(),
+    },
+  },
+  "/sys/describe": {
+    says: "What the contract says of a mailbox: one line of text for each tag.",
+    kind: "call",
+    sent: "anyone",
+    tags: { path: t.text("the mailbox") },
+    answer: {
+      says: t.text("what it is for"),
+      kind: t.text("call, decision, request, event or -"),
+      tags: t.list("text", "NAME KIND TRAITS: PROSE for each tag taken"),
+      answers: t.list("text", "the same for each tag answered"),
+    },
+  },
+  "/sys/event": {
+    says: "Something happened to a mailbox or a listener of this process.",
+    kind: "event",
+    sent: "every process",
+    tags: {
+      event: t.text("created, removed, attached, detached, away, back, suspended or listener-error"),
+      mailbox: t.text("its path"),
+      listener: t.text("process/label").optional(),
+      text: t.text("what went wrong").optional(),
+    },
+  },
+  "/sys/trace": {
+    says: "What happened to one message, for every mailbox that somebody traces.",
+    kind: "event",
+    sent: "every process",
+    tags: {
+      mailbox: t.text("its path"),
+      sender: t.text("the process it came from"),
+      trace: t.text("names the message and all that it caused").optional(),
+      outcome: t.text("continue, stop, answer or reject: REASON"),
+      listeners: t.list("text", "who was asked, in order"),
+      verdicts: t.list("text", "what each said; a change names its tags"),
+      took: t.list("float", "milliseconds each took"),
+      tags: t.list("text", "the message's tags"),
+      values: t.list("text", "the message's values, as text"),
+    },
+  },
+  "/sys/trace/start": {
+    says: "Traces a mailbox to /sys/trace until the time is over.",
+    kind: "call",
+    sent: "anyone",
+    tags: {
+      path: t.text("the mailbox"),
+      duration: t.duration("milliseconds; default a minute, at most an hour").optional(),
+    },
+    answer: {},
+  },
+});
+
+declare module "#mailbox/registry.ts" {
+  interface Registry extends RegistryOf<typeof sys> {}
+}

@@ -1,0 +1,295 @@
+/**
+ * The mailboxes of one process and who listens to them, this process's own listeners and others'.
+ * @module
+ */
+import { LimitExceededError } from "#base/errors.ts";
+import { isPath } from "./address.ts";
+import { DeniedError, NoSuchMailboxError } from "./errors.ts";
+import {
+  type Entry,
+  formatIdentity,
+  type Identity,
+  LISTENER_TIMEOUT,
+  type Listener,
+  type ListenerOptions,
+  type Place,
+  PROVIDER,
+} from "./listener.ts";
+import { LISTENERS_MAX } from "./listener-list.ts";
+import { Mailbox, type MailboxOptions } from "./mailbox.ts";
+import { sameValue } from "./message.ts";
+
+/** Mailboxes of one process, at the most; a portal's requests come and go within it. */
+export const MAILBOXES_MAX = 65_536;
+
+/** Mailboxes that others listen to before they exist, at the most. */
+export const UNBORN_MAX = 1024;
+
+/** What happened to a mailbox or a listener, for `/sys/event`. */
+export interface BusEvent {
+  readonly event:
+    | "created"
+    | "removed"
+    | "attached"
+    | "detached"
+    | "away"
+    | "back"
+    | "suspended"
+    | "listener-error";
+  readonly mailbox: string;
+  readonly listener: string | undefined;
+  readonly text: string | undefined;
+}
+
+/** An order to stand in a list of this process. */
+export interface AttachOrder {
+  readonly identity: Identity;
+  readonly listen: Listener;
+  readonly place: Place;
+  readonly options: ListenerOptions;
+  /** From another process. */
+  readonly remote: boolean;
+  /** Gets a copy and has no say. */
+  readonly observes: boolean;
+}
+
+export class MailboxTable {
+  /** By path; read by the bus on every message. */
+  readonly mailboxes: Map<string, Mailbox> = new Map();
+  /** Not there yet, but somebody waits for them. */
+  readonly #unborn: Map<string, Mailbox> = new Map();
+  readonly #owner: string;
+  readonly #announce: (event: BusEvent) => void;
+
+  constructor(owner: string, announce: (event: BusEvent) => void) {
+    this.#owner = owner;
+    this.#announce = announce;
+  }
+
+  /**
+   * The mailbox of a path, made when it is not there; listeners that waited for it are in it from the start.
+   * @throws NoSuchMailboxError when the text is not a path.
+   * @throws LimitExceededError beyond {@link MAILBOXES_MAX}.
+   */
+  open(path: string, options: MailboxOptions = {}): Mailbox {
+    const there = this.mailboxes.get(path);
+    if (there) return there;
+    requirePath(path);
+    if (this.mailboxes.size >= MAILBOXES_MAX) {
+      throw new LimitExceededError(`Cannot make mailbox ${path}: the process has ${MAILBOXES_MAX} already`);
+    }
+    const mailbox = new Mailbox(path, this.#owner, options);
+    const waiting = this.#unborn.get(path);
+    this.#unborn.delete(path);
+    this.mailboxes.set(path, mailbox);
+    this.#announce({ event: "created", mailbox: path, listener: undefined, text: undefined });
+    for (const entry of waiting?.listeners.order ?? []) this.#put(mailbox, entry, false);
+    for (const entry of waiting?.observers ?? []) this.#put(mailbox, entry, true);
+    return mailbox;
+  }
+
+  /** Takes a mailbox away; what other processes put into it waits for it to come back. */
+  remove(path: string): void {
+    const mailbox = this.mailboxes.get(path);
+    if (!mailbox) return;
+    this.mailboxes.delete(path);
+    for (const entry of mailbox.listeners.order) {
+      for (const step of [...entry.parked]) step.giveUp();
+      if (entry.remote) this.#put(this.#unbornAt(path), entry, false);
+    }
+    for (const entry of mailbox.observers) if (entry.remote) this.#put(this.#unbornAt(path), entry, true);
+    this.#announce({ event: "removed", mailbox: path, listener: undefined, text: undefined });
+  }
+
+  /**
+   * Puts a listener or observer in its place; the same identity again replaces the old one. A mailbox that is not
+   * there is made for this process's own listeners, and waited for by others'.
+   */
+  attach(path: string, order: AttachOrder): Entry {
+    requirePath(path);
+    const mailbox = this.mailboxes.get(path) ?? (order.remote ? this.#unbornAt(path) : this.open(path));
+    if (
+      !order.observes &&
+      (path === "/sys" || path.startsWith("/sys/")) &&
+      (order.remote || mailbox.options.observeOnly)
+    ) {
+      throw new DeniedError(`Cannot listen to ${path}: mailboxes under /sys can be called and observed only`);
+    }
+    const old = order.observes
+      ? mailbox.observers.find((entry) => formatIdentity(entry.identity) === formatIdentity(order.identity))
+      : mailbox.listeners.find(order.identity);
+    const entry = this.#entryOf(mailbox, order);
+    if (old) this.#retire(old);
+    this.#put(mailbox, entry, order.observes);
+    this.#announce({
+      event: "attached",
+      mailbox: path,
+      listener: formatIdentity(entry.identity),
+      text: undefined,
+    });
+    return entry;
+  }
+
+  /** The process's own listener on one of its mailboxes, behind everybody else's. */
+  provide(path: string, listen: Listener): Entry {
+    const identity = { process: this.#owner, label: "provider" };
+    const mailbox = this.open(path);
+    const order = {
+      identity,
+      listen,
+      place: "append",
+      options: { band: PROVIDER },
+      remote: false,
+      observes: false,
+    };
+    const entry = this.#entryOf(mailbox, order as AttachOrder);
+    this.#put(mailbox, entry, false);
+    return entry;
+  }
+
+  /** Whether a path is only waited for. */
+  isUnborn(path: string): boolean {
+    return this.#unborn.has(path);
+  }
+
+  /** Takes a listener or observer out; messages parked at it go on. */
+  detach(path: string, entry: Entry): void {
+    if (entry.removed) return;
+    this.#retire(entry);
+    const mailbox = this.mailboxes.get(path) ?? this.#unborn.get(path);
+    if (!mailbox) return;
+    mailbox.listeners.remove(entry);
+    mailbox.observers = mailbox.observers.filter((other) => other !== entry);
+    mailbox.settle();
+    if (this.#unborn.get(path) === mailbox && isDeserted(mailbox)) this.#unborn.delete(path);
+    this.#announce({
+      event: "detached",
+      mailbox: path,
+      listener: formatIdentity(entry.identity),
+      text: undefined,
+    });
+  }
+
+  /** The listeners and observers at a path whose label, or whose identity tuples, are these. */
+  select(
+    path: string,
+    by: { readonly label?: string; readonly tuples?: ListenerOptions["tuples"] },
+  ): Entry[] {
+    const mailbox = this.mailboxes.get(path) ?? this.#unborn.get(path);
+    const wanted = Object.entries(by.tuples ?? {});
+    return [...(mailbox?.listeners.order ?? []), ...(mailbox?.observers ?? [])].filter(
+      (entry) =>
+        (by.label === undefined || entry.identity.label === by.label) &&
+        wanted.every(([tag, value]) => sameValue(entry.options.tuples?.[tag], value)),
+    );
+  }
+
+  /** A process's link has died, or is there again: its listeners keep their slots, their parked messages go on. */
+  setAway(process: string, away: boolean): void {
+    for (const [path, entry] of this.#entriesOf(process)) {
+      if (entry.away === away) continue;
+      entry.away = away;
+      entry.special = true;
+      if (away) for (const step of [...entry.parked]) step.giveUp();
+      this.#announce({
+        event: away ? "away" : "back",
+        mailbox: path,
+        listener: formatIdentity(entry.identity),
+        text: undefined,
+      });
+    }
+  }
+
+  /** A process has left for good: its listeners are taken out. */
+  forget(process: string): void {
+    for (const [path, entry] of this.#entriesOf(process)) this.detach(path, entry);
+  }
+
+  #entriesOf(process: string): [path: string, entry: Entry][] {
+    const found: [string, Entry][] = [];
+    for (const [path, mailbox] of [...this.mailboxes, ...this.#unborn]) {
+      for (const entry of [...mailbox.listeners.order, ...mailbox.observers]) {
+        if (entry.remote && entry.identity.process === process) found.push([path, entry]);
+      }
+    }
+    return found;
+  }
+
+  #unbornAt(path: string): Mailbox {
+    const there = this.#unborn.get(path);
+    if (there) return there;
+    if (this.#unborn.size >= UNBORN_MAX) {
+      throw new LimitExceededError(
+        `Cannot wait for mailbox ${path}: ${UNBORN_MAX} others are waited for already`,
+      );
+    }
+    const mailbox = new Mailbox(path, this.#owner, {});
+    this.#unborn.set(path, mailbox);
+    return mailbox;
+  }
+
+  #entryOf(mailbox: Mailbox, order: AttachOrder): Entry {
+    const { options, remote } = order;
+    const guard = mailbox.options.guarded ? "reject" : "continue";
+    const band = options.band ?? 0;
+    return {
+      identity: order.identity,
+      listen: order.listen,
+      options,
+      place: order.place,
+      band,
+      timeout: options.timeout ?? (remote ? LISTENER_TIMEOUT : undefined),
+      onTimeout: options.onTimeout ?? guard,
+      onError: options.onError ?? (band === PROVIDER && !remote ? "reject" : guard),
+      remote,
+      sequence: mailbox.listeners.sequenceFor(order.identity, order.place),
+      special: remote || options.filter !== undefined || isAsync(order.listen),
+      removed: false,
+      away: false,
+      suspendedUntil: undefined,
+      failuresInRow: 0,
+      calls: 0,
+      errors: 0,
+      timeouts: 0,
+      late: 0,
+      parked: new Set(),
+    };
+  }
+
+  #put(mailbox: Mailbox, entry: Entry, observes: boolean): void {
+    if (!observes) {
+      mailbox.listeners.put(entry);
+      return;
+    }
+    const others = mailbox.observers.filter(
+      (other) => formatIdentity(other.identity) !== formatIdentity(entry.identity),
+    );
+    if (others.length >= LISTENERS_MAX) {
+      throw new LimitExceededError(
+        `Cannot observe ${mailbox.path}: it has ${LISTENERS_MAX} observers already`,
+      );
+    }
+    mailbox.observers = [...others, entry];
+    mailbox.settle();
+  }
+
+  #retire(entry: Entry): void {
+    entry.removed = true;
+    entry.special = true;
+    for (const step of [...entry.parked]) step.giveUp();
+  }
+}
+
+function isDeserted(mailbox: Mailbox): boolean {
+  return mailbox.listeners.order.length === 0 && mailbox.observers.length === 0;
+}
+
+/** An async function always answers later: it is asked in a context that lasts over its awaits. */
+function isAsync(listen: Listener): boolean {
+  return Object.prototype.toString.call(listen) === "[object AsyncFunction]";
+}
+
+function requirePath(path: string): void {
+  if (!isPath(path))
+    throw new NoSuchMailboxError(`Cannot use mailbox '${path}': it is not a path such as /dhcpd/lookup`);
+}
