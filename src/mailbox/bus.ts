@@ -8,32 +8,22 @@ import type { Clock } from "#base/clock.ts";
 import { after, type Duration, seconds } from "#base/time.ts";
 import { parseAddress } from "./address.ts";
 import { type AttachmentRequest, Attachments } from "./attachments.ts";
-import { Cause, type CauseRecord, HOPS_MAX } from "./cause.ts";
-import { Chain, type ChainHost, isThenable } from "./chain.ts";
+import { Cause, type CauseRecord } from "./cause.ts";
+import { continued, Dispatcher, refuseTooManyHops } from "./dispatcher.ts";
 import {
   ContractError,
-  LoopError,
   NobodyListeningError,
   NoSuchMailboxError,
-  OverflowError,
   PeerGoneError,
   TimedOutError,
 } from "./errors.ts";
-import {
-  type Context,
-  type Entry,
-  type Listener,
-  type ListenerOptions,
-  type Observer,
-  PROVIDER,
-} from "./listener.ts";
-import { type Mailbox, type MailboxOptions, SERIAL_QUEUE_MAX } from "./mailbox.ts";
+import { type Listener, type ListenerOptions, type Observer, PROVIDER } from "./listener.ts";
+import type { Mailbox, MailboxOptions } from "./mailbox.ts";
 import { type BusEvent, MailboxTable } from "./mailbox-table.ts";
-import { type Body, type Fields, type Loose, Message } from "./message.ts";
+import { type Body, type Fields, Message } from "./message.ts";
 import { type Outcome, rejection } from "./outcome.ts";
 import type { Answers, Takes } from "./registry.ts";
 import type { Attachment, Router } from "./router.ts";
-import type { VerdictOrLater } from "./verdict.ts";
 
 /** How long one message may wait in all, and a call for its answer, when nobody said. */
 export const BUDGET: Duration = seconds(2);
@@ -64,36 +54,43 @@ export interface RemoteOrigin {
 /** Messages this process lost or refused, by reason. */
 export interface BusCounters {
   /** Posted messages that failed. */
-  postsFailed: number;
+  readonly postsFailed: number;
   /** Observers that threw. */
-  observerErrors: number;
+  readonly observerErrors: number;
   /** Messages of others that did not fit the contract. */
-  contractErrors: number;
+  readonly contractErrors: number;
 }
 
-export class Bus implements ChainHost {
+export class Bus {
   readonly name: string;
   readonly clock: Clock;
   readonly budget: Duration;
-  readonly counters: BusCounters = { postsFailed: 0, observerErrors: 0, contractErrors: 0 };
+  readonly #counters = { postsFailed: 0, contractErrors: 0 };
   readonly table: MailboxTable;
   /** The links, once there are any. */
   router: Router | undefined;
   readonly #attachments: Attachments;
-  readonly #ambient: Ambient<Cause>;
+  readonly #dispatcher: Dispatcher;
   readonly #watchers: Set<(event: BusEvent) => void> = new Set();
   readonly #posted: (() => void)[] = [];
-  #current: Context | undefined;
-  /** Some listener has answered later: from now on the ambient cause is asked for. */
-  #anyAsync = false;
 
   constructor(options: BusOptions) {
     this.name = options.name;
     this.clock = options.clock;
     this.budget = options.budget ?? BUDGET;
-    this.#ambient = options.ambient ?? new StackAmbient();
     this.table = new MailboxTable(options.name, (event) => this.#announce(event));
     this.#attachments = new Attachments(this);
+    this.#dispatcher = new Dispatcher({
+      name: options.name,
+      clock: options.clock,
+      ambient: options.ambient ?? new StackAmbient(),
+      budget: this.budget,
+      announce: (event) => this.#announce(event),
+    });
+  }
+
+  get counters(): BusCounters {
+    return { ...this.#counters, observerErrors: this.#dispatcher.observerErrors };
   }
 
   /** Makes a mailbox; harmless when it is there. */
@@ -122,7 +119,7 @@ export class Bus implements ChainHost {
     const mailbox = this.table.mailboxes.get(to);
     const message = (body instanceof Message ? body : Message.fromFields(body as Fields)) as Message;
     if (mailbox === undefined) return this.#sendBeyond(to, message);
-    const outcome = this.#run(mailbox, message, this.#causeNow());
+    const outcome = this.#dispatcher.run(mailbox, message, this.#dispatcher.causeNow());
     if (outcome === undefined) return undefined;
     if (outcome instanceof Promise) return outcome.then((late) => this.#settleSend(late, mailbox));
     return this.#settleSend(outcome, mailbox);
@@ -139,7 +136,7 @@ export class Bus implements ChainHost {
   ): Promise<Message<Answers<Address>>> {
     const message = (body instanceof Message ? body : Message.fromFields(body as Fields)) as Message;
     const timeout = options.timeout ?? this.budget;
-    const parent = this.#causeNow();
+    const parent = this.#dispatcher.causeNow();
     const mailbox = this.#local(to);
     if (mailbox === undefined) {
       const record = this.#recordOf(parent, timeout);
@@ -147,17 +144,20 @@ export class Bus implements ChainHost {
         Answers<Address>
       >;
     }
-    const cause = this.#causeOf(mailbox, parent);
-    cause.deadline = after(this.clock.now(), Math.min(timeout, this.#timeLeft(parent)) as Duration);
+    const cause = this.#dispatcher.causeOf(mailbox, parent);
+    cause.deadline = after(
+      this.clock.now(),
+      Math.min(timeout, this.#dispatcher.timeLeft(parent)) as Duration,
+    );
     return (await this.#answer(mailbox, message, cause, timeout)) as Message<Answers<Address>>;
   }
 
   /** Queues a message for after the work in progress. What goes wrong is counted, never thrown. */
   post<const Address extends string>(to: Address, body: Body<Takes<Address>>): void {
     const message = (body instanceof Message ? body : Message.fromFields(body as Fields)) as Message;
-    const cause = this.#causeNow();
+    const cause = this.#dispatcher.causeNow();
     if (this.#posted.length >= POST_QUEUE_MAX) {
-      this.counters.postsFailed++;
+      this.#counters.postsFailed++;
       return;
     }
     this.#posted.push(() => this.#deliverPost(to, message, cause));
@@ -174,9 +174,8 @@ export class Bus implements ChainHost {
   ): Outcome<Takes<Address>> | Promise<Outcome<Takes<Address>>> {
     const mailbox = this.#require(to);
     const message = (body instanceof Message ? body : Message.fromFields(body as Fields)) as Message;
-    return (this.#run(mailbox, message, this.#causeNow()) ?? continued(mailbox, message)) as Outcome<
-      Takes<Address>
-    >;
+    return (this.#dispatcher.run(mailbox, message, this.#dispatcher.causeNow()) ??
+      continued(mailbox, message)) as Outcome<Takes<Address>>;
   }
 
   /**
@@ -296,7 +295,7 @@ export class Bus implements ChainHost {
     const mailbox = this.#require(path);
     const fault = mailbox.options.check?.(message);
     if (fault !== undefined) {
-      this.counters.contractErrors++;
+      this.#counters.contractErrors++;
       throw new ContractError(`Cannot deliver to ${this.name}:${path}: ${fault}`);
     }
     const cause = new Cause(path, origin.process, undefined, origin.record);
@@ -304,153 +303,13 @@ export class Bus implements ChainHost {
     const timeout = origin.record.budget ?? this.budget;
     cause.deadline = after(this.clock.now(), timeout);
     if (wants === "answer") return this.#answer(mailbox, message, cause, timeout);
-    const outcome = await this.#runSlow(mailbox, message, cause);
+    const outcome = await this.#dispatcher.runSlow(mailbox, message, cause);
     this.#settleSend(outcome, mailbox);
     return undefined;
   }
 
-  /** {@link ChainHost}: the listener's own messages are caused by this delivery. */
-  ask(entry: Entry, message: Message, cause: Cause): VerdictOrLater {
-    cause.asked = entry;
-    const before = this.#current;
-    this.#current = cause;
-    try {
-      const verdict = this.#ambient.run(cause, () => entry.listen(message, cause));
-      if (isThenable(verdict)) this.#noteAsync(entry);
-      return verdict;
-    } finally {
-      this.#current = before;
-    }
-  }
-
-  /** {@link ChainHost}. */
-  report(event: "suspended" | "listener-error", mailbox: Mailbox, entry: Entry, text: string): void {
-    this.#announce({
-      event,
-      mailbox: mailbox.path,
-      listener: `${entry.identity.process}/${entry.identity.label}`,
-      text,
-    });
-  }
-
-  /** The fast path: `undefined` when every listener continued at once and nothing was changed. */
-  #run(
-    mailbox: Mailbox,
-    message: Message,
-    parent: Cause | undefined,
-  ): Outcome | Promise<Outcome> | undefined {
-    if (!mailbox.plain) return this.#runSlow(mailbox, message, this.#causeOf(mailbox, parent));
-    const entries = mailbox.listeners.order;
-    if (entries.length === 0) return continued(mailbox, message);
-    mailbox.statistics.messages++;
-    const context = parent === undefined ? mailbox : this.#causeOf(mailbox, parent);
-    const before = this.#current;
-    this.#current = context;
-    let index = 0;
-    try {
-      for (; index < entries.length; index++) {
-        const entry = entries[index] as Entry;
-        if (entry.special) return this.#leaveFastPath(mailbox, entries, message, context, index).run();
-        entry.calls++;
-        const verdict = entry.listen(message, context);
-        if (verdict !== undefined) {
-          if (isThenable(verdict)) this.#noteAsync(entry);
-          return this.#leaveFastPath(mailbox, entries, message, context, index).resume(verdict);
-        }
-      }
-    } catch (error) {
-      return this.#leaveFastPath(mailbox, entries, message, context, index).resumeFailed(error);
-    } finally {
-      this.#current = before;
-    }
-    return undefined;
-  }
-
-  #leaveFastPath(
-    mailbox: Mailbox,
-    entries: readonly Entry[],
-    message: Message,
-    context: Context,
-    index: number,
-  ): Chain {
-    const cause = context instanceof Cause ? context : new Cause(mailbox.path, this.name, undefined);
-    cause.asked = entries[index];
-    return new Chain(this, mailbox, entries, message, cause, index);
-  }
-
-  /** With observers, tracers and turns; used for all that came over a link. */
-  #runSlow(mailbox: Mailbox, message: Message, cause: Cause): Outcome | Promise<Outcome> {
-    mailbox.statistics.messages++;
-    for (const observer of mailbox.observers) this.#show(mailbox, observer, message, cause);
-    const chain = new Chain(this, mailbox, mailbox.listeners.order, message, cause);
-    if (mailbox.options.serial === undefined) return chain.run();
-    return this.#runInTurn(mailbox, message, cause, chain);
-  }
-
-  #show(mailbox: Mailbox, observer: Entry, message: Message, cause: Cause): void {
-    if (observer.away) return;
-    const secret = mailbox.options.secret;
-    observer.calls++;
-    try {
-      void observer.listen(secret ? message.change({ remove: secret }) : message, cause);
-    } catch {
-      observer.errors++;
-      this.counters.observerErrors++;
-    }
-  }
-
-  /**
-   * One at a time per mailbox, or per value of a tag.
-   * @throws LoopError when the message would wait for a delivery that waits for it.
-   * @throws OverflowError beyond {@link SERIAL_QUEUE_MAX} waiting messages.
-   */
-  #runInTurn(mailbox: Mailbox, message: Message, cause: Cause, chain: Chain): Outcome | Promise<Outcome> {
-    const by = mailbox.options.serial;
-    const key = typeof by === "string" ? String(message.get(by)) : "";
-    const turn = mailbox.turns.get(key);
-    if (turn === undefined) return this.#takeTurn(mailbox, key, cause, chain);
-    if (cause.within(turn.holder)) {
-      const path = [...cause.path().slice(0, -1), mailbox.path];
-      throw new LoopError(
-        `Cannot deliver to ${mailbox.path}: it waits for itself: ${path.join(" > ")}`,
-        path,
-      );
-    }
-    if (turn.queue.length >= SERIAL_QUEUE_MAX) {
-      throw new OverflowError(
-        `Cannot deliver to ${mailbox.path}: ${SERIAL_QUEUE_MAX} messages wait for their turn`,
-      );
-    }
-    return new Promise((resolve, reject) => {
-      turn.queue.push(() => {
-        try {
-          resolve(this.#takeTurn(mailbox, key, cause, chain));
-        } catch (error) {
-          reject(error);
-        }
-      });
-    });
-  }
-
-  #takeTurn(mailbox: Mailbox, key: string, cause: Cause, chain: Chain): Outcome | Promise<Outcome> {
-    const turn = mailbox.turns.get(key) ?? { holder: cause, queue: [] };
-    turn.holder = cause;
-    mailbox.turns.set(key, turn);
-    const next = (): void => {
-      const waiting = turn.queue.shift();
-      if (waiting) waiting();
-      else mailbox.turns.delete(key);
-    };
-    const outcome = chain.run();
-    if (!(outcome instanceof Promise)) {
-      next();
-      return outcome;
-    }
-    return outcome.finally(next);
-  }
-
   async #answer(mailbox: Mailbox, message: Message, cause: Cause, timeout: Duration): Promise<Message> {
-    const outcome = await this.#runSlow(mailbox, message, cause);
+    const outcome = await this.#dispatcher.runSlow(mailbox, message, cause);
     if (outcome.verdict === "answer") return outcome.answer ?? Message.fromTuples([]);
     if (outcome.verdict === "stop") return Message.fromTuples([]);
     if (outcome.verdict === "reject") throw rejection(outcome, mailbox.path);
@@ -477,7 +336,7 @@ export class Bus implements ChainHost {
     const sent = this.#routerTo(to).send(
       parseAddress(to),
       message,
-      this.#recordOf(this.#causeNow(), this.budget),
+      this.#recordOf(this.#dispatcher.causeNow(), this.budget),
     );
     // Whoever does not await a send does not want its error; whoever does still gets it.
     sent.catch(() => undefined);
@@ -515,44 +374,17 @@ export class Bus implements ChainHost {
         this.#routerTo(to).post(parseAddress(to), message, this.#recordOf(cause, this.budget));
         return;
       }
-      const outcome = this.#run(mailbox, message, cause);
-      if (outcome instanceof Promise) outcome.catch(() => this.counters.postsFailed++);
+      const outcome = this.#dispatcher.run(mailbox, message, cause);
+      if (outcome instanceof Promise) outcome.catch(() => this.#counters.postsFailed++);
       else if (outcome) this.#settleSend(outcome, mailbox);
     } catch {
-      this.counters.postsFailed++;
+      this.#counters.postsFailed++;
     }
   }
 
   #drainPosts(): void {
     const batch = this.#posted.splice(0);
     for (const deliver of batch) deliver();
-  }
-
-  #noteAsync(entry: Entry): void {
-    entry.special = true;
-    this.#anyAsync = true;
-  }
-
-  /** The delivery that the caller's code runs for, if any. */
-  #causeNow(): Cause | undefined {
-    const current = this.#current;
-    if (current !== undefined) {
-      return current instanceof Cause ? current : new Cause(current.mailbox, this.name, undefined);
-    }
-    if (!this.#anyAsync) return undefined;
-    const cause = this.#ambient.get();
-    return cause?.active ? cause : undefined;
-  }
-
-  #causeOf(mailbox: Mailbox, parent: Cause | undefined): Cause {
-    const cause = new Cause(mailbox.path, this.name, parent);
-    refuseTooManyHops(cause);
-    return cause;
-  }
-
-  #timeLeft(cause: Cause | undefined): number {
-    if (cause?.deadline === undefined) return Number.POSITIVE_INFINITY;
-    return Math.max(0, cause.deadline - this.clock.now());
   }
 
   /** What the next process needs to know of the cause; the budget shrinks on its way. */
@@ -562,33 +394,11 @@ export class Bus implements ChainHost {
       hops: cause.hops + 1,
       waiting: cause.path(),
       trace: cause.trace,
-      budget: Math.min(budget, this.#timeLeft(cause)) as Duration,
+      budget: Math.min(budget, this.#dispatcher.timeLeft(cause)) as Duration,
     };
   }
 
   #announce(event: BusEvent): void {
     for (const watcher of this.#watchers) watcher(event);
   }
-}
-
-function refuseTooManyHops(cause: Cause): void {
-  if (cause.hops <= HOPS_MAX) return;
-  const path = cause.path();
-  throw new LoopError(
-    `Cannot deliver to ${cause.mailbox}: more than ${HOPS_MAX} messages caused one another: ${path.join(" > ")}`,
-    path,
-  );
-}
-
-function continued(mailbox: Mailbox, message: Message<Loose>): Outcome {
-  return {
-    verdict: "continue",
-    message,
-    answer: undefined,
-    reason: undefined,
-    error: undefined,
-    timedOut: false,
-    by: undefined,
-    asked: mailbox.listeners.order.length,
-  };
 }

@@ -53,7 +53,7 @@ export class Cause implements Context {
   /** The mailboxes and listeners that led here, outermost first. */
   path(): string[] {
     const outer = this.parent?.path() ?? [...(this.origin?.waiting ?? [])];
-    outer.push(this.asked ? `${formatIdentity(this.asked.identity)}@${this.mailbox}` : `?@${this.mailbox}`);
+    outer.push(this.asked ? `${formatIdentity(this.asked.identity)}@${this.mailbox}` : this.mailbox);
     return outer;
   }
 
