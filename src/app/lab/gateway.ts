@@ -1,0 +1,111 @@
+/**
+ * MetaNet itself, on the lab's gateway: writes its configuration file and runs `metanet up` on it, the way an
+ * operator does.
+ * @module
+ */
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { stringify } from "yaml";
+import { UnavailableError } from "#base/errors.ts";
+import { type Duration, seconds } from "#base/time.ts";
+import { GATEWAY } from "./address-plan.ts";
+import type { LabHost } from "./lab-host.ts";
+import type { LabPlace } from "./lab-place.ts";
+import type { LabProcess } from "./lab-process.ts";
+
+/** A fresh process compiles its sources: on a small, busy machine that takes seconds. */
+const START_TIMEOUT: Duration = seconds(30);
+
+/** The gateway's services did not come up. */
+export class GatewayStartError extends UnavailableError {
+  override readonly code: string = "lab-gateway-start";
+}
+
+export interface GatewayOptions {
+  /** All services in one process. */
+  readonly single: boolean;
+  /** The user that services run as; `root` where there is no other (a user namespace with one user). */
+  readonly user: string;
+  /** How long a client may be silent before the portal logs it out, as the configuration writes it. */
+  readonly idle: string;
+}
+
+/** One process as the supervisor reports it. */
+export interface ServiceProcess {
+  readonly name: string;
+  readonly pid: number;
+  readonly state: string;
+}
+
+export interface RunningGateway {
+  readonly process: LabProcess;
+  readonly configurationFile: string;
+  readonly services: readonly ServiceProcess[];
+}
+
+/** `bin/metanet` of this checkout or package. */
+export const METANET: string = join(import.meta.dirname, "..", "..", "..", "bin", "metanet");
+
+/**
+ * Starts the gateway's services and waits until all of them run.
+ * @throws GatewayStartError with what they printed
+ */
+export async function startGateway(
+  gateway: LabHost,
+  place: LabPlace,
+  options: GatewayOptions,
+): Promise<RunningGateway> {
+  const configurationFile = join(place.work, "gateway.yaml");
+  writeFileSync(configurationFile, stringify(configuration(place, options)));
+  const args = [METANET, "up", configurationFile, ...(options.single ? ["--single"] : [])];
+  const process_ = await gateway.start("metanet", process.execPath, args, { METANET_RUN: place.run });
+  const deadline = Date.now() + START_TIMEOUT;
+  while (process_.exit === undefined && Date.now() < deadline) {
+    const services = servicesOf(place.run);
+    if (services.length > 0 && services.every(({ state }) => state === "running")) {
+      return { process: process_, configurationFile, services };
+    }
+    await pause(50);
+  }
+  const seen = process_.exit ?? `not all services run after ${START_TIMEOUT} ms`;
+  throw new GatewayStartError(
+    `Cannot start the gateway: ${seen}; \`metanet up\` printed "${process_.tail(8)}"`,
+  );
+}
+
+/** The services as RUN/supervisor.json has them; none while it does not exist. */
+export function servicesOf(run: string): ServiceProcess[] {
+  const file = join(run, "supervisor.json");
+  if (!existsSync(file)) return [];
+  const { children }: { children?: ServiceProcess[] } = JSON.parse(readFileSync(file, "utf8"));
+  return children ?? [];
+}
+
+function configuration(place: LabPlace, options: GatewayOptions): object {
+  const { inside, subnet, pool, portalPort, domain } = GATEWAY;
+  return {
+    name: "gateway",
+    run: place.run,
+    state: place.state,
+    user: options.user,
+    firewall: { inside: "lan0", outside: "wan0", "portal-port": portalPort, masquerade: true },
+    dhcpd: {
+      interface: "lan0",
+      server: inside.four,
+      subnet: subnet.four,
+      pool: [pool.from, pool.to],
+      routers: [inside.four],
+      dns: [inside.four],
+      domain,
+      lease: "10m",
+    },
+    portald: {
+      address: inside.four,
+      port: portalPort,
+      idle: options.idle,
+      session: "1h",
+      title: "Welcome to the lab",
+    },
+  };
+}
