@@ -3,7 +3,7 @@
  * 4.1). `linux/` answers with a socket bound to the interface, `sim/` with a segment in memory.
  * @module
  */
-import type { UnavailableError } from "#base/errors.ts";
+import type { MetanetError } from "#base/errors.ts";
 import type { IpAddress } from "#base/ip-address.ts";
 import type { MacAddress } from "#base/mac-address.ts";
 
@@ -59,7 +59,7 @@ export interface BroadcastSocket {
   onDatagrams(handler: (batch: readonly Datagram[]) => void): void;
 
   /** Reports what could not be received or sent; without a handler it is only counted. */
-  onTrouble(handler: (error: UnavailableError) => void): void;
+  onTrouble(handler: (error: MetanetError) => void): void;
 
   /**
    * Sends to an address and port; 255.255.255.255 and the subnet's broadcast address reach everyone on the link.

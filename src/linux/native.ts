@@ -142,8 +142,8 @@ function load(): Native {
   const folder = findFolder(import.meta.dirname);
   const file = join(folder, "metanet.node");
   if (!existsSync(file)) {
-    const messages: Record<string, string> = JSON.parse(readFileSync(join(folder, "messages.json"), "utf8"));
-    throw new NativeMissingError(`Cannot load the addon: it is not there. ${messages["missing"]}`);
+    const messages: { missing: string } = JSON.parse(readFileSync(join(folder, "messages.json"), "utf8"));
+    throw new NativeMissingError(`Cannot load the addon: it is not there. ${messages.missing}`);
   }
   try {
     return createRequire(import.meta.url)(file) as Native;

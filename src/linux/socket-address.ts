@@ -1,0 +1,87 @@
+/**
+ * Socket addresses as the kernel's bytes: ip(7), packet(7), unix(7). What the kernel keeps in the machine's own
+ * byte order is written little-endian or big-endian as the machine is.
+ * @module
+ */
+import { endianness } from "node:os";
+import { ConfigurationError } from "#base/errors.ts";
+import { type IpAddress, ip } from "#base/ip-address.ts";
+import { type MacAddress, mac } from "#base/mac-address.ts";
+import { AF_INET, AF_PACKET, AF_UNIX } from "./socket-constants.ts";
+
+export const SOCKADDR_IN_BYTES = 16;
+export const SOCKADDR_LL_BYTES = 20;
+
+/** Bytes of a socket's path, its closing NUL not counted (unix(7)). */
+export const SOCKET_PATH_BYTES_MAX = 107;
+
+/** Whether this machine stores the low byte first. */
+export const isLittleEndian: boolean = endianness() === "LE";
+
+/** One `int` as setsockopt(2) wants it. */
+export function encodeInt(value: number): Uint8Array {
+  const bytes = new Uint8Array(4);
+  new DataView(bytes.buffer).setInt32(0, value, isLittleEndian);
+  return bytes;
+}
+
+/** The `int` at `offset` of a socket option's value. */
+export function decodeInt(bytes: Uint8Array, offset = 0): number {
+  return new DataView(bytes.buffer, bytes.byteOffset).getInt32(offset, isLittleEndian);
+}
+
+/** An IPv4 `sockaddr_in`. */
+export function encodeSockaddrIn(address: IpAddress, port: number): Uint8Array {
+  const bytes = new Uint8Array(SOCKADDR_IN_BYTES);
+  const view = new DataView(bytes.buffer);
+  view.setUint16(0, AF_INET, isLittleEndian);
+  view.setUint16(2, port);
+  bytes.set(address.bytes, 4);
+  return bytes;
+}
+
+/** Address and port of a `sockaddr_in` that begins at `offset`. */
+export function decodeSockaddrIn(bytes: Uint8Array, offset = 0): { address: IpAddress; port: number } {
+  const port = ((bytes[offset + 2] ?? 0) << 8) | (bytes[offset + 3] ?? 0);
+  return { address: ip(bytes.subarray(offset + 4, offset + 8)), port };
+}
+
+/** A `sockaddr_ll`: the interface, the Ethernet protocol, and whom to reach there. */
+export function encodeSockaddrLl(interfaceIndex: number, protocol: number, link?: MacAddress): Uint8Array {
+  const bytes = new Uint8Array(SOCKADDR_LL_BYTES);
+  const view = new DataView(bytes.buffer);
+  view.setUint16(0, AF_PACKET, isLittleEndian);
+  view.setUint16(2, protocol);
+  view.setInt32(4, interfaceIndex, isLittleEndian);
+  if (link) {
+    bytes[11] = link.bytes.length;
+    bytes.set(link.bytes, 12);
+  }
+  return bytes;
+}
+
+/** Interface and hardware address of a `sockaddr_ll`; the latter only where it has six bytes, as on Ethernet. */
+export function decodeSockaddrLl(bytes: Uint8Array): {
+  interfaceIndex: number;
+  link: MacAddress | undefined;
+} {
+  const isEthernet = bytes[11] === 6;
+  return { interfaceIndex: decodeInt(bytes, 4), link: isEthernet ? mac(bytes.subarray(12, 18)) : undefined };
+}
+
+/**
+ * A `sockaddr_un` for a path.
+ * @throws ConfigurationError when the path is empty or longer than {@link SOCKET_PATH_BYTES_MAX}.
+ */
+export function encodeSockaddrUn(path: string): Uint8Array {
+  const text = Buffer.from(path);
+  if (text.length === 0 || text.length > SOCKET_PATH_BYTES_MAX) {
+    throw new ConfigurationError(
+      `Cannot use the socket path '${path}': ${text.length} bytes, not 1 to ${SOCKET_PATH_BYTES_MAX}`,
+    );
+  }
+  const bytes = new Uint8Array(2 + text.length + 1);
+  new DataView(bytes.buffer).setUint16(0, AF_UNIX, isLittleEndian);
+  bytes.set(text, 2);
+  return bytes;
+}
