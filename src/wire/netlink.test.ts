@@ -2,10 +2,13 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { formatHex, parseHex } from "#base/hex.ts";
+import { decodeUtf8 } from "#base/utf8.ts";
 import {
   decodeNetlinkAttributes,
   decodeNetlinkMessages,
   decodeNetlinkReply,
+  decodeUint32,
+  decodeUint64Network,
   findAttribute,
   findNested,
   NetlinkFlag,
@@ -32,14 +35,29 @@ test("NetlinkWriter pads attributes and messages to four bytes and fills in the 
   );
 });
 
-test("NetlinkWriter keeps what it wrote when its buffer grows", () => {
+test("NetlinkWriter keeps what it wrote when its buffer grows, whichever write makes it grow", () => {
+  const name = "a name of nineteen b"; // with its zero byte, no power of two: every kind of write meets a border
   const writer = new NetlinkWriter();
   for (let sequence = 0; sequence < 1000; sequence++) {
-    writer.message({ type: 20, flags: 0, sequence }, () => writer.uint32(1, sequence));
+    writer.message({ type: 20, flags: 0, sequence }, () =>
+      writer
+        .raw(Uint8Array.of(1, 2, 3, 4))
+        .text(1, name)
+        .attribute(2, Uint8Array.of(5))
+        .uint32(3, sequence)
+        .uint64Network(4, sequence),
+    );
   }
-  const messages = decodeNetlinkMessages(writer.finish());
-  assert.equal(messages?.length, 1000);
-  assert.equal(messages?.at(-1)?.sequence, 999);
+  const messages = decodeNetlinkMessages(writer.finish()) ?? [];
+  assert.equal(messages.length, 1000);
+  for (const { sequence, body } of messages) {
+    assert.equal(formatHex(body.subarray(0, 4)), "01020304");
+    const attributes = decodeNetlinkAttributes(body.subarray(4));
+    assert.equal(decodeUtf8(findAttribute(attributes, 1)!), `${name}\0`);
+    assert.equal(formatHex(findAttribute(attributes, 2)!), "05");
+    assert.equal(decodeUint32(findAttribute(attributes, 3)), sequence);
+    assert.equal(decodeUint64Network(findAttribute(attributes, 4)), sequence);
+  }
 });
 
 const BROKEN: [what: string, hex: string][] = [

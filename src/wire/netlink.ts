@@ -166,7 +166,8 @@ export class NetlinkWriter {
 
   /** Bytes as they are, padded to four. */
   raw(bytes: Uint8Array): this {
-    this.#bytes.set(bytes, this.#take(bytes.length));
+    const start = this.#take(bytes.length);
+    this.#bytes.set(bytes, start);
     return this;
   }
 
@@ -180,7 +181,8 @@ export class NetlinkWriter {
   /** An attribute which holds text, ended by a zero byte. */
   text(type: number, text: string): this {
     const bytes = encodeUtf8(text);
-    this.#bytes.set(bytes, this.#header(type, bytes.length + 1));
+    const start = this.#header(type, bytes.length + 1);
+    this.#bytes.set(bytes, start);
     return this;
   }
 

@@ -1,5 +1,5 @@
 /**
- * The neighbour table and link names over rtnetlink (RFC 3549 §3, linux/neighbour.h): which MAC address answers
+ * The neighbour table over rtnetlink (RFC 3549 §3, linux/neighbour.h): which MAC address answers
  * for which IP address. Reading needs no privilege.
  * @module
  */
@@ -15,20 +15,14 @@ import {
 
 /** The part of the machine that listens to these messages: `NETLINK_ROUTE`. */
 export const NETLINK_ROUTE = 0;
-/** Whether a message from the kernel describes a link. */
-export const RTM_NEWLINK = 16;
 /** Whether a message from the kernel describes a neighbour. */
 export const RTM_NEWNEIGH = 28;
 
-const RTM_GETLINK = 18;
 const RTM_GETNEIGH = 30;
 const ADDRESS_FAMILY = { 4: 2, 6: 10 } as const;
 /** family, 3 bytes of padding, interface index, state (16 bits), flags, type. */
 const NEIGHBOUR_HEADER_BYTES = 12;
-/** family, padding, type (16 bits), interface index, flags, change mask. */
-const LINK_HEADER_BYTES = 16;
 const NeighbourAttribute = { address: 1, linkAddress: 2 } as const;
-const LINK_NAME = 3;
 /** Nobody answered the last question for this address. */
 const STATE_FAILED = 0x20;
 
@@ -58,22 +52,6 @@ export function encodeGetNeighbour(sequence: number, address: IpAddress, interfa
       .attribute(NeighbourAttribute.address, address.bytes),
   );
   return writer.finish();
-}
-
-/** Asks for the link of a name; the answer is of type {@link RTM_NEWLINK}, or ENODEV. */
-export function encodeGetLink(sequence: number, name: string): Uint8Array {
-  const writer = new NetlinkWriter();
-  const flags = NetlinkFlag.request | NetlinkFlag.ack;
-  writer.message({ type: RTM_GETLINK, flags, sequence }, () =>
-    writer.raw(new Uint8Array(LINK_HEADER_BYTES)).text(LINK_NAME, name),
-  );
-  return writer.finish();
-}
-
-/** The interface index in the body of a {@link RTM_NEWLINK} message, or `undefined`. */
-export function decodeLinkIndex(body: Uint8Array): number | undefined {
-  if (body.length < LINK_HEADER_BYTES) return undefined;
-  return new DataView(body.buffer, body.byteOffset, body.byteLength).getInt32(4, LITTLE_ENDIAN);
 }
 
 /** The body of a {@link RTM_NEWNEIGH} message, or `undefined` when it is not about an IP address. */

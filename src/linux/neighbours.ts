@@ -1,0 +1,85 @@
+/**
+ * The kernel's neighbour table over rtnetlink; works without privileges.
+ * @module
+ */
+import { UnavailableError } from "#base/errors.ts";
+import type { IpAddress } from "#base/ip-address.ts";
+import type { MacAddress } from "#base/mac-address.ts";
+import type { Neighbours } from "#io/neighbours.ts";
+import {
+  decodeNeighbour,
+  encodeGetNeighbour,
+  encodeListNeighbours,
+  NETLINK_ROUTE,
+  type Neighbour,
+  RTM_NEWNEIGH,
+} from "#wire/rtnetlink.ts";
+import { isErrnoError, native } from "./native.ts";
+import { NetlinkSocket } from "./netlink.ts";
+
+const ENOENT = 2;
+
+/** What may be chosen. */
+export interface LinuxNeighboursOptions {
+  /** Looks on this interface only, which costs the same with ten neighbours and ten thousand. */
+  readonly interface?: string;
+}
+
+/** The neighbour table of the network namespace the process is in. */
+export class LinuxNeighbours implements Neighbours {
+  readonly #socket: NetlinkSocket;
+  readonly #interface: string | undefined;
+
+  /** @throws UnavailableError when the kernel refuses a netlink socket. */
+  constructor(options: LinuxNeighboursOptions = {}) {
+    this.#interface = options.interface;
+    this.#socket = new NetlinkSocket(NETLINK_ROUTE);
+  }
+
+  /** @throws UnavailableError when the interface is not there or the kernel gives no answer. */
+  async find(address: IpAddress): Promise<MacAddress | undefined> {
+    const found = this.#interface === undefined ? this.#search(address) : this.#get(address, this.#interface);
+    return found?.mac;
+  }
+
+  close(): void {
+    this.#socket.close();
+  }
+
+  #get(address: IpAddress, interfaceName: string): Neighbour | undefined {
+    // Asked for each time: an interface that is made again has another index.
+    const index = interfaceIndex(interfaceName);
+    const sequence = this.#socket.reserve(1);
+    let found: Neighbour | undefined;
+    const request = encodeGetNeighbour(sequence, address, index);
+    const [answer] = this.#socket.ask(request, sequence, sequence, (message) => {
+      if (message.type === RTM_NEWNEIGH) found = decodeNeighbour(message.body);
+    });
+    const errno = answer?.errno ?? 0;
+    if (errno !== 0 && errno !== ENOENT) throw refused(address, errno);
+    return found;
+  }
+
+  #search(address: IpAddress): Neighbour | undefined {
+    const messages = this.#socket.list((sequence) => encodeListNeighbours(sequence, address.family));
+    if (typeof messages === "number") throw refused(address, messages);
+    for (const message of messages) {
+      const neighbour = message.type === RTM_NEWNEIGH ? decodeNeighbour(message.body) : undefined;
+      if (neighbour?.mac !== undefined && neighbour.address.equals(address)) return neighbour;
+    }
+    return undefined;
+  }
+}
+
+function interfaceIndex(name: string): number {
+  try {
+    return native().interfaceIndex(name);
+  } catch (cause) {
+    if (!isErrnoError(cause)) throw cause;
+    throw new UnavailableError(`Cannot look up a neighbour: there is no interface ${name}`, { cause });
+  }
+}
+
+function refused(address: IpAddress, errno: number): UnavailableError {
+  return new UnavailableError(`Cannot look up neighbour ${address}: the kernel gave errno ${errno}`);
+}
