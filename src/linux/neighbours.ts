@@ -14,8 +14,9 @@ import {
   type Neighbour,
   RTM_NEWNEIGH,
 } from "#wire/rtnetlink.ts";
-import { isErrnoError, native } from "./native.ts";
+import { native } from "./native.ts";
 import { NetlinkSocket } from "./netlink.ts";
+import { translateErrors } from "./system-error.ts";
 
 const ENOENT = 2;
 
@@ -48,7 +49,9 @@ export class LinuxNeighbours implements Neighbours {
 
   #get(address: IpAddress, interfaceName: string): Neighbour | undefined {
     // Asked for each time: an interface that is made again has another index.
-    const index = interfaceIndex(interfaceName);
+    const index = translateErrors(`look up a neighbour on ${interfaceName}`, () =>
+      native().interfaceIndex(interfaceName),
+    );
     const sequence = this.#socket.reserve(1);
     let found: Neighbour | undefined;
     const request = encodeGetNeighbour(sequence, address, index);
@@ -68,15 +71,6 @@ export class LinuxNeighbours implements Neighbours {
       if (neighbour?.mac !== undefined && neighbour.address.equals(address)) return neighbour;
     }
     return undefined;
-  }
-}
-
-function interfaceIndex(name: string): number {
-  try {
-    return native().interfaceIndex(name);
-  } catch (cause) {
-    if (!isErrnoError(cause)) throw cause;
-    throw new UnavailableError(`Cannot look up a neighbour: there is no interface ${name}`, { cause });
   }
 }
 

@@ -13,11 +13,12 @@ import {
   NetlinkType,
 } from "#wire/netlink.ts";
 import { isErrnoError, native } from "./native.ts";
+import { encodeInt } from "./socket-address.ts";
+import { SOCK_NONBLOCK, SOL_SOCKET } from "./socket-constants.ts";
+import { translateErrors } from "./system-error.ts";
 
 const AF_NETLINK = 16;
 const SOCK_RAW = 3;
-const SOCK_NONBLOCK = 0o4000;
-const SOL_SOCKET = 1;
 const SO_SNDBUFFORCE = 32;
 const SO_RCVBUFFORCE = 33;
 const SOL_NETLINK = 270;
@@ -33,6 +34,9 @@ const SOCKET_RECEIVE_BYTES = 4 * 1024 * 1024;
 const SOCKET_SEND_BYTES = 1024 * 1024;
 /** How often a list is asked for again because the tables changed meanwhile. */
 const DUMP_ATTEMPT_COUNT_MAX = 8;
+
+/** Completes "Cannot …" in errors. */
+const WHAT = "ask over netlink";
 
 /** The kernel's answer to one message of a request. */
 export interface NetlinkAnswer {
@@ -51,9 +55,9 @@ export class NetlinkSocket {
   /** @throws NativeMissingError without the addon; UnavailableError when the kernel refuses. */
   constructor(family: number) {
     const { socket, setsockopt, bind } = native();
-    this.#fd = asUnavailable(() => socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK, family));
-    asUnavailable(() => {
-      setsockopt(this.#fd, SOL_NETLINK, NETLINK_CAP_ACK, int32(1));
+    this.#fd = translateErrors(WHAT, () => socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK, family));
+    translateErrors(WHAT, () => {
+      setsockopt(this.#fd, SOL_NETLINK, NETLINK_CAP_ACK, encodeInt(1));
       bind(this.#fd, kernelAddress());
     });
     this.#enlarge(SO_SNDBUFFORCE, SOCKET_SEND_BYTES);
@@ -140,11 +144,11 @@ export class NetlinkSocket {
 
   #send(bytes: Uint8Array): void {
     if (!this.#open) throw new UnavailableError("Cannot ask over netlink: the socket is closed");
-    asUnavailable(() => native().send(this.#fd, bytes, 0, kernelAddress()));
+    translateErrors(WHAT, () => native().send(this.#fd, bytes, 0, kernelAddress()));
   }
 
   #receive(): NetlinkMessage[] {
-    const lengthBytes = asUnavailable(() => native().receive(this.#fd, this.#buffer, 0));
+    const lengthBytes = translateErrors(WHAT, () => native().receive(this.#fd, this.#buffer, 0));
     const messages =
       lengthBytes > 0 ? decodeNetlinkMessages(this.#buffer.subarray(0, lengthBytes)) : undefined;
     if (messages === undefined || messages.length === 0) {
@@ -158,7 +162,7 @@ export class NetlinkSocket {
   /** Without root the machine's own limits stay, which are enough for reading. */
   #enlarge(option: number, bytes: number): void {
     try {
-      native().setsockopt(this.#fd, SOL_SOCKET, option, int32(bytes));
+      native().setsockopt(this.#fd, SOL_SOCKET, option, encodeInt(bytes));
     } catch (error) {
       if (!isErrnoError(error)) throw error;
     }
@@ -169,19 +173,4 @@ function kernelAddress(): Uint8Array {
   const address = new Uint8Array(KERNEL_ADDRESS_BYTES);
   new DataView(address.buffer).setUint16(0, AF_NETLINK, LITTLE_ENDIAN);
   return address;
-}
-
-function int32(value: number): Uint8Array {
-  const bytes = new Uint8Array(4);
-  new DataView(bytes.buffer).setInt32(0, value, LITTLE_ENDIAN);
-  return bytes;
-}
-
-function asUnavailable<T>(call: () => T): T {
-  try {
-    return call();
-  } catch (cause) {
-    if (!isErrnoError(cause)) throw cause;
-    throw new UnavailableError(`Cannot ask over netlink: ${cause.syscall} gave ${cause.code}`, { cause });
-  }
 }

@@ -4,10 +4,8 @@
  * @module
  */
 import { execFileSync } from "node:child_process";
-import { closeSync, openSync } from "node:fs";
-import { native, nativeProblem } from "#linux/native.ts";
-
-const CLONE_NEWNET = 0x40000000;
+import { createNamespace, enterNamespace, removeNamespace } from "#linux/namespace.ts";
+import { nativeProblem } from "#linux/native.ts";
 
 /** Why this machine cannot run tests with root's powers; `false` when it can. For the `skip` of a test. */
 export function rootProblem(): string | false {
@@ -18,13 +16,11 @@ export function rootProblem(): string | false {
 /** Makes a namespace and moves this thread, with all programs it starts, into it. */
 export function enterOwnNamespace(): void {
   const name = `mn-own-${process.pid}`;
-  execFileSync("ip", ["netns", "add", name]);
+  createNamespace(name);
   try {
-    const fd = openSync(`/run/netns/${name}`, "r");
-    native().setns(fd, CLONE_NEWNET);
-    closeSync(fd);
+    enterNamespace(name);
   } finally {
-    execFileSync("ip", ["netns", "delete", name]);
+    removeNamespace(name);
   }
   execFileSync("ip", ["link", "set", "lo", "up"]);
 }
