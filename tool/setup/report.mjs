@@ -1,0 +1,24 @@
+/**
+ * How the set-up speaks: plain lines on standard error, so that a program's own output stays its own.
+ * @module
+ */
+
+/** Says one line to the person who started the command. */
+export function say(line) {
+  process.stderr.write(`${line}\n`);
+}
+
+/** A count with its noun: `1 package`, `3 packages`. */
+export function counted(count, noun) {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+/** The last lines of a program's output, indented: what matters when it failed. */
+export function tail(text, lineCount = 15) {
+  return text
+    .trimEnd()
+    .split("\n")
+    .slice(-lineCount)
+    .map((line) => `    ${line}`)
+    .join("\n");
+}

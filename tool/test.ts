@@ -1,0 +1,82 @@
+/**
+ * Runs the tests: `npm test [-- WORD … --name TEXT --list]`. Files run side by side, one for each core;
+ * those below test/lab and those that say `@serial` in their opening comment run alone, afterwards.
+ * A WORD keeps the files whose path contains it, `--name` the tests whose name does.
+ * @module
+ */
+import { readdirSync, readFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { closingReport, count, fileReport } from "./test/report.ts";
+import { endRunningFiles, type FileResult, runFile } from "./test/run-file.ts";
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    name: { type: "string" },
+    list: { type: "boolean", default: false },
+    // Long enough for the whole story of the lab on a slow machine.
+    timeout: { type: "string", default: "300" },
+    root: { type: "string", default: join(import.meta.dirname, "..") },
+  },
+});
+const root: string = resolve(values.root);
+
+/** Every *.test.ts below a folder, relative to the checkout, without what others made. */
+function testFiles(folder: string): string[] {
+  return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
+    if (entry.name.startsWith(".") || ["node_modules", "dist"].includes(entry.name)) return [];
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) return testFiles(path);
+    return entry.name.endsWith(".test.ts") ? [path] : [];
+  });
+}
+
+function runsAlone(file: string): boolean {
+  if (file.startsWith("test/lab/")) return true;
+  const [opening] = readFileSync(join(root, file), "utf8").split("*/");
+  return opening !== undefined && opening.startsWith("/**") && opening.includes("@serial");
+}
+
+async function runAll(files: readonly string[], concurrency: number, results: FileResult[]): Promise<void> {
+  const waiting = files.values();
+  const options = { root, timeoutMs: Number(values.timeout) * 1000, name: values.name };
+  const worker = async (): Promise<void> => {
+    // The workers share one iterator: each takes the next file that nobody has.
+    for (const file of waiting) {
+      const result = await runFile(file, options);
+      results.push(result);
+      process.stdout.write(fileReport(result, root));
+    }
+  };
+  await Promise.all(Array.from({ length: concurrency }, worker));
+}
+
+async function main(): Promise<number> {
+  const wanted = testFiles("").filter(
+    (file) => positionals.length === 0 || positionals.some((word) => file.includes(word)),
+  );
+  const alone = wanted.filter(runsAlone);
+  const together = wanted.filter((file) => !alone.includes(file));
+  if (values.list) {
+    for (const file of [...together, ...alone]) process.stdout.write(`${file}\n`);
+    return 0;
+  }
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.once(signal, () => {
+      endRunningFiles(signal);
+      process.exitCode = 130;
+      setTimeout(() => process.exit(130), 2000).unref();
+    });
+  }
+  const startedAt = performance.now();
+  const results: FileResult[] = [];
+  await runAll(together.sort(), availableParallelism(), results);
+  await runAll(alone.sort(), 1, results);
+  process.stdout.write(closingReport(results, performance.now() - startedAt));
+  const { passed, failed } = count(results);
+  return failed === 0 && passed > 0 ? 0 : 1;
+}
+
+process.exitCode = await main();
