@@ -1,0 +1,89 @@
+/**
+ * Measures things against one another in the same run: rounds in turn, the median of the rounds' ratios, so that
+ * a machine whose speed drifts does not favour either.
+ * @module
+ */
+
+/** One thing to measure: `run` does it `count` times. */
+export interface Subject {
+  readonly name: string;
+  readonly run: (count: number) => void | Promise<void>;
+}
+
+export interface Measured {
+  readonly name: string;
+  /** Nanoseconds per operation: median of the rounds. */
+  readonly nanoseconds: number;
+  /** This subject's time over the first subject's, median of the rounds; 1 for the first. */
+  readonly ratio: number;
+}
+
+/** One line of the table that `npm run bench` prints. */
+export interface Row {
+  readonly what: string;
+  readonly ours: string;
+  readonly peer: string;
+  readonly ratio: number;
+  /** `ratio <= 1.5`, from the design's table. */
+  readonly target: string;
+  readonly met: boolean;
+}
+
+const ROUND_COUNT = 7;
+/** How long one round of one subject should take, in milliseconds. */
+const ROUND_MS = 150;
+
+/** Times the subjects in turn; the first is the peer that the others are held against. */
+export async function measure(subjects: readonly Subject[]): Promise<Measured[]> {
+  const counts = [];
+  for (const subject of subjects) counts.push(await countFor(subject));
+  const rounds: number[][] = [];
+  for (let round = 0; round < ROUND_COUNT; round++) {
+    const times: number[] = [];
+    for (const [index, subject] of subjects.entries()) times.push(await time(subject, counts[index] ?? 1));
+    rounds.push(times);
+  }
+  return subjects.map(({ name }, index) => ({
+    name,
+    nanoseconds: median(rounds.map((times) => times[index] ?? 0)),
+    ratio: median(rounds.map((times) => (times[index] ?? 0) / (times[0] ?? 1))),
+  }));
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((left, right) => left - right);
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+}
+
+/** A row for a ratio of times, which must not be above the target. */
+export function timeRow(what: string, ours: Measured, peer: Measured, atMost: number): Row {
+  return {
+    what,
+    ours: formatTime(ours.nanoseconds),
+    peer: `${peer.name} ${formatTime(peer.nanoseconds)}`,
+    ratio: ours.ratio,
+    target: `<= ${atMost.toFixed(2)} x`,
+    met: ours.ratio <= atMost,
+  };
+}
+
+export function formatTime(nanoseconds: number): string {
+  if (nanoseconds < 1000) return `${nanoseconds.toFixed(1)} ns`;
+  if (nanoseconds < 1_000_000) return `${(nanoseconds / 1000).toFixed(1)} us`;
+  return `${(nanoseconds / 1_000_000).toFixed(2)} ms`;
+}
+
+/** How many operations fill a round; also the warm-up. */
+async function countFor(subject: Subject): Promise<number> {
+  for (let count = 16; ; count *= 4) {
+    const took = (await time(subject, count)) * count;
+    if (took > 20_000_000) return Math.max(1, Math.round((count * ROUND_MS * 1_000_000) / took));
+  }
+}
+
+async function time(subject: Subject, count: number): Promise<number> {
+  const started = process.hrtime.bigint();
+  const done = subject.run(count);
+  if (done) await done;
+  return Number(process.hrtime.bigint() - started) / count;
+}
