@@ -88,6 +88,11 @@ export interface RuleSet {
    * @throws TableGoneError
    */
   elements(table: RuleTable, set: ElementSet): Promise<readonly ElementState[]>;
+  /**
+   * One element, or `undefined` when it is not there. Costs the same whatever the set's size.
+   * @throws TableGoneError
+   */
+  element(table: RuleTable, set: ElementSet, key: SetElement["key"]): Promise<ElementState | undefined>;
   /** The names of all inet tables, other people's too. */
   tables(): Promise<readonly string[]>;
   /** Removes one table and nothing else; nothing to do when it is gone already. */

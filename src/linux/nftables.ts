@@ -14,11 +14,14 @@ import {
   type ElementState,
   type RuleSet,
   type RuleTable,
+  type SetElement,
 } from "#io/rule-set.ts";
+import type { NetlinkMessage } from "#wire/netlink.ts";
 import {
   decodeNftElements,
   decodeNftTable,
   encodeNftBatch,
+  encodeNftGetElement,
   encodeNftGetSet,
   encodeNftListElements,
   encodeNftListTables,
@@ -92,18 +95,24 @@ export class NftablesRuleSet implements RuleSet {
     if (typeof messages === "number") {
       throw nftablesError(`list the elements of ${table.name} ${set.name}`, messages);
     }
-    const states: ElementState[] = [];
-    for (const message of messages) {
-      const list =
-        message.type === NFT_NEWSETELEM ? decodeNftElements(message.body, set.key) : { elements: [] };
-      if (list === undefined) {
-        throw new UnavailableError(`Cannot list the elements of ${set.name}: its keys are of another type`);
-      }
-      for (const element of list.elements) {
-        states.push({ mark: 0, counter: { packets: 0, bytes: 0 }, ...element });
-      }
-    }
-    return states;
+    return messages.flatMap((message) => statesOf(message, set));
+  }
+
+  async element(
+    table: RuleTable,
+    set: ElementSet,
+    key: SetElement["key"],
+  ): Promise<ElementState | undefined> {
+    const sequence = this.#socket.reserve(1);
+    const found: ElementState[] = [];
+    const request = encodeNftGetElement(sequence, table.name, set.name, key);
+    const [answer] = this.#socket.ask(request, sequence, sequence, (message) => {
+      found.push(...statesOf(message, set));
+    });
+    const errno = answer?.errno ?? 0;
+    const missing = errno === ENOENT && this.#hasSet({ table: table.name, set: set.name });
+    if (errno !== 0 && !missing) throw nftablesError(`read an element of ${table.name} ${set.name}`, errno);
+    return found[0];
   }
 
   async tables(): Promise<readonly string[]> {
@@ -209,6 +218,16 @@ export class NftablesRuleSet implements RuleSet {
       message.type === NFT_NEWTABLE ? (decodeNftTable(message.body) ?? []) : [],
     );
   }
+}
+
+/** @throws UnavailableError when the set has keys of another type. */
+function statesOf(message: NetlinkMessage, set: ElementSet): ElementState[] {
+  if (message.type !== NFT_NEWSETELEM) return [];
+  const list = decodeNftElements(message.body, set.key);
+  if (list === undefined) {
+    throw new UnavailableError(`Cannot read the elements of ${set.name}: its keys are of another type`);
+  }
+  return list.elements.map((element) => ({ mark: 0, counter: { packets: 0, bytes: 0 }, ...element }));
 }
 
 function operationOf(table: RuleTable, change: ElementChange): NftOperation {

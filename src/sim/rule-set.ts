@@ -5,7 +5,7 @@
  */
 import type { Clock } from "#base/clock.ts";
 import { LimitExceededError, UnavailableError } from "#base/errors.ts";
-import { after, between, type Instant, milliseconds } from "#base/time.ts";
+import { after, between, type Instant } from "#base/time.ts";
 import {
   ClaimedError,
   checkChangeCount,
@@ -158,15 +158,16 @@ export class SimRuleSet implements RuleSet {
 
   async elements(table: RuleTable, set: ElementSet): Promise<readonly ElementState[]> {
     const now = this.#filter.clock.now();
-    return [...this.#filter.entries(table.name, set.name).values()].map(
-      ({ element, expiresAt, packets, bytes }) => ({
-        key: element.key,
-        mark: element.mark,
-        counter: { packets, bytes },
-        ...(element.timeout === undefined ? {} : { timeout: element.timeout }),
-        ...(expiresAt === undefined ? {} : { expiresIn: milliseconds(between(now, expiresAt)) }),
-      }),
-    );
+    return [...this.#filter.entries(table.name, set.name).values()].map((entry) => stateOf(entry, now));
+  }
+
+  async element(
+    table: RuleTable,
+    set: ElementSet,
+    key: SetElement["key"],
+  ): Promise<ElementState | undefined> {
+    const entry = this.#filter.entries(table.name, set.name).get(keyText(key));
+    return entry && stateOf(entry, this.#filter.clock.now());
   }
 
   async tables(): Promise<readonly string[]> {
@@ -181,6 +182,16 @@ export class SimRuleSet implements RuleSet {
     this.#open = false;
     this.#filter.releaseClaimsOf(this);
   }
+}
+
+function stateOf({ element, expiresAt, packets, bytes }: Entry, now: Instant): ElementState {
+  return {
+    key: element.key,
+    mark: element.mark,
+    counter: { packets, bytes },
+    ...(element.timeout === undefined ? {} : { timeout: element.timeout }),
+    ...(expiresAt === undefined ? {} : { expiresIn: between(now, expiresAt) }),
+  };
 }
 
 function keyText(key: SetElement["key"]): string {

@@ -11,6 +11,7 @@ import {
   decodeNftKey,
   decodeNftTable,
   encodeNftBatch,
+  encodeNftGetElement,
   encodeNftGetSet,
   encodeNftListElements,
   encodeNftListTables,
@@ -157,6 +158,13 @@ const REQUESTS: [command: string, bytes: Uint8Array, expected: string][] = [
     "nft list map inet metanet up4 (its declaration)",
     encodeNftGetSet(9, "metanet", "up4"),
     `28000000 0a0a 0500 09000000 00000000 01000000 0c00 0100 6d6574616e657400 0800 0200 75703400`,
+  ],
+  [
+    "nft get element inet metanet down4 '{ 10.77.0.5 }'",
+    encodeNftGetElement(3, "metanet", "down4", [ip("10.77.0.5")]),
+    `40000000 0d0a 0500 03000000 00000000 01000000
+     0c00 0100 6d6574616e657400 0a00 0200 646f776e3400 0000
+     1400 0380 1000 0180 0c00 0180 0800 0100 0a4d0005`,
   ],
   ["nft list tables inet", encodeNftListTables(2), "14000000 010a 0103 02000000 00000000 01000000"],
 ];

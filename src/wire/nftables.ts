@@ -131,6 +131,20 @@ export function encodeNftListElements(sequence: number, table: string, set: stri
   return writer.finish();
 }
 
+/** Asks for one element of a set: the answer is of type {@link NFT_NEWSETELEM}, or ENOENT. */
+export function encodeNftGetElement(
+  sequence: number,
+  table: string,
+  set: string,
+  key: readonly KeyPart[],
+): Uint8Array {
+  const writer = new NetlinkWriter();
+  writeRequest(writer, MessageType.getSetElement, NetlinkFlag.ack, sequence, () =>
+    writeElements(writer, { table, set, elements: [{ key }] }, writeKey),
+  );
+  return writer.finish();
+}
+
 /** Asks for every inet table; the answers are of type {@link NFT_NEWTABLE}. */
 export function encodeNftListTables(sequence: number): Uint8Array {
   const writer = new NetlinkWriter();

@@ -115,6 +115,14 @@ for (const [name, makeWorld, skip] of [
       assert.equal((await rules.elements(table, pairs)).length, 1);
     });
 
+    test("element() gives one element, or undefined when it is not there", async () => {
+      const [state] = await rules.elements(table, pairs);
+      const found = await rules.element(table, pairs, state!.key);
+      assert.deepEqual(found, state);
+      const missing = [mac("02:00:00:00:00:77"), state!.key[1]!];
+      assert.equal(await rules.element(table, pairs, missing), undefined);
+    });
+
     test("adding what is there and removing what is not changes nothing", async () => {
       await rules.change(table, [addSingle("10.0.0.1")]);
       await rules.change(table, [addSingle("10.0.0.1"), removeSingle("10.0.0.9")]);
@@ -198,6 +206,7 @@ for (const [name, makeWorld, skip] of [
     test("a table that somebody else removed is a TableGoneError, and load() brings it back empty", async () => {
       await world.wreck();
       await assert.rejects(rules.elements(table, single), TableGoneError);
+      await assert.rejects(rules.element(table, single, [ip("10.0.0.1")]), TableGoneError);
       await assert.rejects(rules.change(table, [addSingle("10.0.0.1")]), TableGoneError);
       await assert.rejects(rules.change(table, [removeSingle("10.0.0.1")]), TableGoneError);
       await rules.load(table);
