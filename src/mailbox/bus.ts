@@ -9,6 +9,7 @@ import { after, type Duration, seconds } from "#base/time.ts";
 import { parseAddress } from "./address.ts";
 import { type AttachmentRequest, Attachments } from "./attachments.ts";
 import { Cause, type CauseRecord } from "./cause.ts";
+import { isThenable } from "./chain.ts";
 import { continued, Dispatcher, refuseTooManyHops } from "./dispatcher.ts";
 import {
   ContractError,
@@ -17,13 +18,14 @@ import {
   PeerGoneError,
   TimedOutError,
 } from "./errors.ts";
-import { type Listener, type ListenerOptions, type Observer, PROVIDER } from "./listener.ts";
+import { type Asked, type Listener, type ListenerOptions, type Observer, PROVIDER } from "./listener.ts";
 import type { Mailbox, MailboxOptions } from "./mailbox.ts";
 import { type BusEvent, MailboxTable } from "./mailbox-table.ts";
 import { type Body, type Fields, Message } from "./message.ts";
 import { type Outcome, rejection } from "./outcome.ts";
 import type { Answers, Takes } from "./registry.ts";
 import type { Attachment, Router } from "./router.ts";
+import type { VerdictOrLater } from "./verdict.ts";
 
 /** How long one message may wait in all, and a call for its answer, when nobody said. */
 export const BUDGET: Duration = seconds(2);
@@ -306,6 +308,25 @@ export class Bus {
     const outcome = await this.#dispatcher.runSlow(mailbox, message, cause);
     this.#settleSend(outcome, mailbox);
     return undefined;
+  }
+
+  /**
+   * Asks one of this process's listeners for its verdict on a message in another process's mailbox. What the
+   * listener sends is caused by that delivery, until the verdict is there.
+   */
+  serveOffer(asked: Asked, path: string, message: Message, origin: RemoteOrigin): VerdictOrLater {
+    const cause = new Cause(path, origin.process, undefined, origin.record);
+    cause.deadline = after(this.clock.now(), origin.record.budget ?? this.budget);
+    const verdict = this.#dispatcher.askFor(asked, message, cause);
+    if (!isThenable(verdict)) {
+      cause.active = false;
+      return verdict;
+    }
+    const end = (): void => {
+      cause.active = false;
+    };
+    verdict.then(end, end);
+    return verdict;
   }
 
   async #answer(mailbox: Mailbox, message: Message, cause: Cause, timeout: Duration): Promise<Message> {

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Duration, Instant } from "#base/time.ts";
-import { type Context, type Entry, formatIdentity } from "./listener.ts";
+import { type Asked, type Context, type Entry, formatIdentity } from "./listener.ts";
 
 /** Messages in a row, each sent by a listener of the one before, at the most. */
 export const HOPS_MAX = 32;
@@ -37,7 +37,7 @@ export class Cause implements Context {
   /** When the budget ends; `undefined` until somebody makes the message wait. */
   deadline: Instant | undefined;
   /** The listener that is asked now. */
-  asked: Entry | undefined;
+  asked: Asked | undefined;
   /** False once the delivery is over: what a listener does afterwards is not caused by it any more. */
   active = true;
 

@@ -9,7 +9,7 @@ import type { Duration } from "#base/time.ts";
 import { Cause, HOPS_MAX } from "./cause.ts";
 import { Chain, type ChainHost, isThenable } from "./chain.ts";
 import { LoopError, OverflowError } from "./errors.ts";
-import { type Context, type Entry, formatIdentity } from "./listener.ts";
+import { type Asked, type Context, type Entry, formatIdentity } from "./listener.ts";
 import { type Mailbox, SERIAL_QUEUE_MAX } from "./mailbox.ts";
 import type { BusEvent } from "./mailbox-table.ts";
 import type { Message } from "./message.ts";
@@ -59,7 +59,7 @@ export class Dispatcher implements ChainHost {
         const entry = entries[index] as Entry;
         if (entry.special) return this.#leaveFastPath(mailbox, entries, message, context, index).run();
         entry.calls++;
-        if (context instanceof Cause) context.asked = entry;
+        if (parent !== undefined) (context as Cause).asked = entry;
         const verdict = entry.listen(message, context);
         if (verdict !== undefined) {
           if (isThenable(verdict)) this.#noteAsync(entry);
@@ -159,12 +159,19 @@ export class Dispatcher implements ChainHost {
 
   /** {@link ChainHost}: the listener's own messages are caused by this delivery. */
   ask(entry: Entry, message: Message, cause: Cause): VerdictOrLater {
-    cause.asked = entry;
+    const verdict = this.askFor(entry, message, cause);
+    if (isThenable(verdict)) this.#noteAsync(entry);
+    return verdict;
+  }
+
+  /** Asks a listener that stands in a list of this process, or of another one. */
+  askFor(asked: Asked, message: Message, cause: Cause): VerdictOrLater {
+    cause.asked = asked;
     const before = this.#current;
     this.#current = cause;
     try {
-      const verdict = this.#ambient.run(cause, () => entry.listen(message, cause));
-      if (isThenable(verdict)) this.#noteAsync(entry);
+      const verdict = this.#ambient.run(cause, () => asked.listen(message, cause));
+      if (isThenable(verdict)) this.#anyAsync = true;
       return verdict;
     } finally {
       this.#current = before;

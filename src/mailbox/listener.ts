@@ -73,10 +73,14 @@ export interface ListenerOptions {
 /** Where in its band a listener goes. */
 export type Place = "append" | "prepend" | { readonly before: string } | { readonly after: string };
 
-/** A listener in a mailbox's list, with its record. */
-export interface Entry {
+/** Who is asked for a verdict. */
+export interface Asked {
   readonly identity: Identity;
   readonly listen: Listener;
+}
+
+/** A listener in a mailbox's list, with its record. */
+export interface Entry extends Asked {
   readonly options: ListenerOptions;
   readonly place: Place;
   readonly band: number;
