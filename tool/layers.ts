@@ -3,39 +3,19 @@
  * direction of the layers, and Node's names in a pure one. `--check` reports files that are out of date.
  * @module
  */
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
+import { parseArgs } from "node:util";
+import { type Layer, misplaced, projectsOf, readLayers } from "./layer/layers.ts";
 
-interface Layer {
-  /** Layers this one may import. */
-  readonly may: readonly string[];
-  /** A pure layer sees neither Node's types nor its globals. */
-  readonly pure: boolean;
-  /** One compiler project for each folder below, none of which sees another. */
-  readonly each?: boolean;
-  /** Types of exports are inferred: a contract's declaration is its type. */
-  readonly inferred?: boolean;
-  readonly says: string;
-}
-
-const root: string = join(import.meta.dirname, "..");
-const layers: Record<string, Layer> = JSON.parse(readFileSync(join(root, "layers.json"), "utf8"));
-
-/** The compiler projects of a layer, as paths below src/. */
-function projectsOf(name: string): string[] {
-  if (!layers[name]?.each) return hasSource(join(root, "src", name)) ? [name] : [];
-  return readdirSync(join(root, "src", name), { withFileTypes: true })
-    .filter((entry) => entry.isDirectory() && hasSource(join(root, "src", name, entry.name)))
-    .map((entry) => `${name}/${entry.name}`)
-    .sort();
-}
-
-function hasSource(folder: string): boolean {
-  if (!existsSync(folder)) return false;
-  return readdirSync(folder, { recursive: true, encoding: "utf8" }).some(
-    (file) => file.endsWith(".ts") && !file.endsWith(".test.ts"),
-  );
-}
+const { values } = parseArgs({
+  options: {
+    check: { type: "boolean", default: false },
+    root: { type: "string", default: join(import.meta.dirname, "..") },
+  },
+});
+const root: string = values.root;
+const layers = readLayers(root);
 
 function projectFile(project: string, layer: Layer): string {
   const folder = join(root, "src", project);
@@ -47,12 +27,11 @@ function projectFile(project: string, layer: Layer): string {
       outDir: `${up}/.cache/types`,
       tsBuildInfoFile: `${up}/.cache/types/${project.replaceAll("/", "-")}.tsbuildinfo`,
       ...(layer.pure ? {} : { types: ["node"] }),
-      ...(layer.inferred ? { isolatedDeclarations: false } : {}),
     },
     include: ["**/*.ts"],
     exclude: ["**/*.test.ts"],
     references: layer.may
-      .flatMap(projectsOf)
+      .flatMap((name) => projectsOf(root, layers, name))
       .map((other) => ({ path: relative(folder, join(root, "src", other)) })),
   });
 }
@@ -64,6 +43,7 @@ function everythingFile(projects: readonly string[]): string {
     compilerOptions: {
       types: ["node"],
       lib: ["es2024", "dom"],
+      customConditions: ["source"],
       isolatedDeclarations: false,
       rootDir: ".",
       outDir: ".cache/types",
@@ -85,21 +65,35 @@ function render(value: object): string {
   return `${JSON.stringify(value, undefined, 2)}\n`;
 }
 
-const wanted = new Map<string, string>();
-for (const [name, layer] of Object.entries(layers)) {
-  for (const project of projectsOf(name)) {
-    wanted.set(`src/${project}/tsconfig.json`, projectFile(project, layer));
+/** The text of every compiler project, by its file. */
+function projectFiles(): Map<string, string> {
+  const files = new Map<string, string>();
+  for (const [name, layer] of Object.entries(layers)) {
+    for (const project of projectsOf(root, layers, name)) {
+      files.set(`src/${project}/tsconfig.json`, projectFile(project, layer));
+    }
   }
+  const all = Object.keys(layers).flatMap((name) => projectsOf(root, layers, name));
+  return files.set("tsconfig.json", everythingFile(all));
 }
-wanted.set("tsconfig.json", everythingFile(Object.keys(layers).flatMap(projectsOf)));
 
+const wanted = projectFiles();
 const stale = [...wanted].filter(([file, text]) => {
   const path = join(root, file);
   return !existsSync(path) || readFileSync(path, "utf8") !== text;
 });
-if (process.argv.includes("--check")) {
-  for (const [file] of stale) process.stderr.write(`${file} is out of date: run npm run layers\n`);
-  process.exitCode = stale.length > 0 ? 1 : 0;
+// A project of a folder that has lost its sources.
+const orphans = readdirSync(join(root, "src"), { recursive: true, encoding: "utf8" })
+  .filter((file) => file.endsWith("tsconfig.json") && !wanted.has(`src/${file}`))
+  .map((file) => `src/${file}`);
+const problems = misplaced(root, layers);
+for (const problem of problems) process.stderr.write(`${problem}\n`);
+if (values.check) {
+  for (const file of [...stale.map(([name]) => name), ...orphans]) {
+    process.stderr.write(`${file} is out of date: run npm run layers\n`);
+  }
 } else {
   for (const [file, text] of stale) writeFileSync(join(root, file), text);
+  for (const file of orphans) rmSync(join(root, file));
 }
+if (problems.length > 0 || (values.check && stale.length + orphans.length > 0)) process.exitCode = 1;

@@ -36,7 +36,7 @@ function testFiles(folder: string): string[] {
 function runsAlone(file: string): boolean {
   if (file.startsWith("test/lab/")) return true;
   const [opening] = readFileSync(join(root, file), "utf8").split("*/");
-  return opening !== undefined && opening.startsWith("/**") && opening.includes("@serial");
+  return opening?.startsWith("/**") === true && opening.includes("@serial");
 }
 
 async function runAll(files: readonly string[], concurrency: number, results: FileResult[]): Promise<void> {
