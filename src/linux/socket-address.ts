@@ -4,16 +4,13 @@
  * @module
  */
 import { endianness } from "node:os";
-import { ConfigurationError } from "#base/errors.ts";
 import { type IpAddress, ip } from "#base/ip-address.ts";
 import { type MacAddress, mac } from "#base/mac-address.ts";
 import { AF_INET, AF_PACKET, AF_UNIX } from "./socket-constants.ts";
+import { checkUnixPath } from "./unix-socket-file.ts";
 
 export const SOCKADDR_IN_BYTES = 16;
 export const SOCKADDR_LL_BYTES = 20;
-
-/** Bytes of a socket's path, its closing NUL not counted (unix(7)). */
-export const SOCKET_PATH_BYTES_MAX = 107;
 
 /** Whether this machine stores the low byte first. */
 export const isLittleEndian: boolean = endianness() === "LE";
@@ -71,15 +68,11 @@ export function decodeSockaddrLl(bytes: Uint8Array): {
 
 /**
  * A `sockaddr_un` for a path.
- * @throws ConfigurationError when the path is empty or longer than {@link SOCKET_PATH_BYTES_MAX}.
+ * @throws PathTooLongError when the path is longer than UNIX_PATH_BYTES_MAX.
  */
 export function encodeSockaddrUn(path: string): Uint8Array {
+  checkUnixPath(path);
   const text = Buffer.from(path);
-  if (text.length === 0 || text.length > SOCKET_PATH_BYTES_MAX) {
-    throw new ConfigurationError(
-      `Cannot use the socket path '${path}': ${text.length} bytes, not 1 to ${SOCKET_PATH_BYTES_MAX}`,
-    );
-  }
   const bytes = new Uint8Array(2 + text.length + 1);
   new DataView(bytes.buffer).setUint16(0, AF_UNIX, isLittleEndian);
   bytes.set(text, 2);

@@ -10,7 +10,7 @@ import { milliseconds } from "#base/time.ts";
 import { encodeUtf8 } from "#base/utf8.ts";
 import { BATCH_COUNT_MAX, type BroadcastSocket, DATAGRAM_BYTES_MAX, type Datagram } from "#io/datagram.ts";
 import { LinuxBroadcastSocket, openBroadcastDescriptors } from "#linux/datagram.ts";
-import { SystemCallError } from "#linux/system-error.ts";
+import type { SystemCallError } from "#linux/system-error.ts";
 import { SimClock } from "#sim/clock.ts";
 import { SimSegment } from "#sim/segment.ts";
 import { VethPair, vethProblem } from "./veth-pair.ts";
@@ -248,7 +248,7 @@ for (const [name, makeWorld, problem] of worlds) {
 describe("openBroadcastDescriptors()", { skip: vethProblem() ?? false }, () => {
   it("openBroadcastDescriptors() names an interface that is not there, and leaves no descriptor open", () => {
     const place = { interfaceName: "nosuch0", port: SERVER_PORT };
-    const refused = (error: Error): boolean => error instanceof SystemCallError && error.errno === "ENODEV";
+    const refused = (error: unknown): boolean => (error as SystemCallError).errno === "ENODEV";
     assert.throws(() => openBroadcastDescriptors(place), refused);
   });
 });
