@@ -27,6 +27,7 @@ function projectFile(project: string, layer: Layer): string {
       outDir: `${up}/.cache/types`,
       tsBuildInfoFile: `${up}/.cache/types/${project.replaceAll("/", "-")}.tsbuildinfo`,
       ...(layer.pure ? {} : { types: ["node"] }),
+      ...(layer.inferred ? { isolatedDeclarations: false } : {}),
     },
     include: ["**/*.ts"],
     exclude: ["**/*.test.ts"],
@@ -43,7 +44,7 @@ function everythingFile(projects: readonly string[]): string {
     compilerOptions: {
       types: ["node"],
       lib: ["es2024", "dom"],
-      customConditions: ["source"],
+      customConditions: ["metanet-source"],
       isolatedDeclarations: false,
       rootDir: ".",
       outDir: ".cache/types",

@@ -11,6 +11,8 @@ export interface Layer {
   readonly may: readonly string[];
   /** A pure layer sees neither Node's types nor its globals. */
   readonly pure: boolean;
+  /** Its exports' types are inferred: a contract's come from its tags. */
+  readonly inferred?: boolean;
   /** One compiler project for each folder below, none of which sees another. */
   readonly each?: boolean;
   /** What the layer holds, in a few words. */

@@ -78,7 +78,7 @@ function runProcess(
 ): Promise<{ output: string; end: string }> {
   const { NODE_TEST_CONTEXT: _, ...env } = process.env;
   const reporter = ["--test-reporter", join(import.meta.dirname, "event-lines.ts")];
-  const words = [...reporter, "--test-reporter-destination", report, "--conditions=source"];
+  const words = [...reporter, "--test-reporter-destination", report, "--conditions=metanet-source"];
   if (options.name !== undefined) words.push("--test-name-pattern", options.name);
   const child = spawn(process.execPath, [...words, file], {
     cwd: options.root,
