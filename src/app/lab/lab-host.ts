@@ -38,6 +38,7 @@ export class LabHost {
   readonly #labId: string;
   readonly #keeper: LabProcess;
   readonly #processes = new Set<LabProcess>();
+  #closed = false;
 
   /**
    * Makes the namespace, its loopback interface and its private files.
@@ -93,6 +94,8 @@ export class LabHost {
       env: this.#environment(env),
     });
     this.#processes.add(started);
+    // The lab may have been stopped while the program came up: nobody would stop it later.
+    if (this.#closed) await started.stop();
     void started.ended().then(() => this.#processes.delete(started));
     return started;
   }
@@ -107,8 +110,9 @@ export class LabHost {
     return this.run("sysctl", ["-q", "-w", `${setting}=${value}`]);
   }
 
-  /** Stops what {@link LabHost.start} started and is still running, the youngest first. */
+  /** Stops what {@link LabHost.start} started and is still running, the youngest first; nothing starts any more. */
   async stopProcesses(): Promise<void> {
+    this.#closed = true;
     for (const process of [...this.#processes].reverse()) await process.stop();
   }
 

@@ -5,6 +5,7 @@
  */
 import { cpSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { UnavailableError } from "#base/errors.ts";
 import type { ClientPlan } from "./address-plan.ts";
 import { type GatewayOptions, type RunningGateway, startGateway } from "./gateway.ts";
 import { startInternet, startResolver } from "./internet.ts";
@@ -17,11 +18,18 @@ import { buildTopology, type Topology } from "./topology.ts";
 /** Larger log files are cut off in the kept folder, not copied. */
 const KEPT_LOG_BYTES_MAX = 4 * 1024 * 1024;
 
+/** The lab was stopped before it was built. */
+export class LabStoppedError extends UnavailableError {
+  override readonly code: string = "lab-stopped";
+}
+
 export class Lab {
   readonly place: LabPlace;
   readonly #hosts: LabHost[] = [];
   #topology: Topology | undefined;
   #gateway: RunningGateway | undefined;
+  #pending: Promise<unknown> = Promise.resolve();
+  #closed = false;
 
   /** Takes a number and makes the folders; what labs that were killed left is removed first. */
   static async open(): Promise<{ lab: Lab; leftovers: Leftovers }> {
@@ -53,15 +61,19 @@ export class Lab {
 
   /** Machines, wires, the internet's servers and the gateway's resolver. */
   async build(clients: readonly ClientPlan[]): Promise<void> {
-    this.#topology = await buildTopology(this.place, clients, (host) => this.#hosts.push(host));
-    await startInternet(this.#topology.internet);
-    await startResolver(this.#topology.gateway);
+    await this.#track(async () => {
+      this.#topology = await buildTopology(this.place, clients, (host) => this.#made(host));
+      await startInternet(this.#topology.internet);
+      await startResolver(this.#topology.gateway);
+    });
   }
 
   /** MetaNet on the gateway. */
   async up(options: GatewayOptions): Promise<RunningGateway> {
-    this.#gateway = await startGateway(this.topology.gateway, this.place, options);
-    return this.#gateway;
+    return this.#track(async () => {
+      this.#gateway = await startGateway(this.topology.gateway, this.place, options);
+      return this.#gateway;
+    });
   }
 
   /** Copies every log of the lab into the kept folder. */
@@ -80,6 +92,7 @@ export class Lab {
    * could not be removed is returned; nothing is thrown, so that every part gets its turn.
    */
   async remove(): Promise<string[]> {
+    this.#closed = true;
     const troubles: string[] = [];
     const attempt = async (what: string, action: () => Promise<void>): Promise<void> => {
       await action().catch((error: Error) => {
@@ -87,8 +100,22 @@ export class Lab {
       });
     };
     if (this.#gateway) await attempt("metanet", () => this.gateway.process.stop());
+    for (const host of [...this.#hosts].reverse()) await attempt(host.name, () => host.stopProcesses());
+    // A build that was interrupted ends soon now, and what it has made by then is removed with the rest.
+    await this.#pending.catch(() => {});
     for (const host of this.#hosts.splice(0).reverse()) await attempt(host.name, () => host.remove());
     await attempt("folder", async () => removePlace(this.place));
     return [...troubles, ...namespacesOf(this.place.id).map((name) => `namespace ${name} is still there`)];
+  }
+
+  #made(host: LabHost): void {
+    this.#hosts.push(host);
+    if (this.#closed) throw new LabStoppedError("Cannot build the lab: it was stopped");
+  }
+
+  #track<T>(action: () => Promise<T>): Promise<T> {
+    const promise = action();
+    this.#pending = promise;
+    return promise;
   }
 }

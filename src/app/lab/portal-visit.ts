@@ -31,6 +31,13 @@ export class PortalVisitError extends UnavailableError {
 /** The portal's own address, as clients see it. */
 export const PORTAL_ORIGIN: string = `http://${GATEWAY.inside.four}:${GATEWAY.portalPort}`;
 
+/** Whether an address is the portal's, reached over IPv4 or IPv6. */
+export function isPortal(url: string | undefined): boolean {
+  const parsed = URL.parse(url ?? "");
+  const hosts: readonly string[] = [GATEWAY.inside.four, `[${GATEWAY.inside.six}]`];
+  return parsed !== null && hosts.includes(parsed.hostname) && parsed.port === String(GATEWAY.portalPort);
+}
+
 /** Marks the end of the body in curl's output. */
 const TRAILER = "\n--metanet-lab--\n";
 

@@ -45,7 +45,7 @@ export function needsUserNamespace(): boolean {
  * or its death, reaches the inside through a pipe; the death of the inside's first process ends all others.
  * @throws RootlessError when the kernel refuses
  */
-export async function runRootless(): Promise<number> {
+export async function runRootless(environment: Readonly<Record<string, string>>): Promise<number> {
   await requireUserNamespaces();
   const child = spawn(
     "unshare",
@@ -53,7 +53,7 @@ export async function runRootless(): Promise<number> {
     {
       stdio: ["inherit", "inherit", "inherit", "pipe"],
       detached: true,
-      env: labEnvironment({ [INSIDE]: ownerStamp() }),
+      env: labEnvironment({ ...environment, [INSIDE]: ownerStamp() }),
     },
   );
   const leash = child.stdio[LEASH_DESCRIPTOR];

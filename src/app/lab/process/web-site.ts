@@ -25,11 +25,13 @@ process.once("SIGTERM", () => process.exit(0));
 function answer(request: IncomingMessage, response: ServerResponse): void {
   const host = (request.headers.host ?? "").replace(/:\d+$/, "");
   const path = request.url ?? "/";
-  process.stdout.write(`${request.socket.remoteAddress} ${request.method} http://${host}${path}\n`);
+  // One socket serves both families: IPv4 addresses appear mapped (RFC 4291 §2.5.5.2).
+  const from = (request.socket.remoteAddress ?? "").replace(/^::ffff:/, "");
+  process.stdout.write(`${from} ${request.method} http://${host}${path}\n`);
   const bytes = /^\/bytes\/(\d+)$/.exec(path)?.[1];
   if (path === "/drip") drip(response);
   else if (bytes !== undefined) response.end(Buffer.alloc(Math.min(Number(bytes), ANSWER_BYTES_MAX), "x"));
-  else page(host, request.socket.remoteAddress ?? "", response);
+  else page(host, from, response);
 }
 
 /** A connection that stays established and busy: what a log-out must cut. */
