@@ -45,6 +45,8 @@ function everythingFile(projects: readonly string[]): string {
       types: ["node"],
       lib: ["es2024", "dom"],
       customConditions: ["metanet-source"],
+      // The set-up is plain JavaScript, as it runs before there is a Node that strips types.
+      allowJs: true,
       isolatedDeclarations: false,
       rootDir: ".",
       outDir: ".cache/types",
@@ -57,6 +59,7 @@ function everythingFile(projects: readonly string[]): string {
       "example/**/*.ts",
       "fuzz/**/*.ts",
       "tool/**/*.ts",
+      "tool/**/*.mjs",
     ],
     references: projects.map((project) => ({ path: `src/${project}` })),
   });

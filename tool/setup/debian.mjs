@@ -15,7 +15,7 @@ const FOLDERS = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
  * The packages of debian-packages.json whose program or file is not there.
  * @param {"start" | "test" | "bench"} purpose what they are needed for
  */
-export function missingPackages(purpose) {
+function missingPackages(purpose) {
   const list = JSON.parse(readFileSync(new URL("../debian-packages.json", import.meta.url), "utf8"));
   return list.filter(({ finds, when }) => when.includes(purpose) && !isThere(finds));
 }

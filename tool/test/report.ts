@@ -69,7 +69,7 @@ export function closingReport(results: readonly FileResult[], durationMs: number
 }
 
 /** `N passed, N failed`, and `, N skipped` where some were. */
-export function closingLine({ passed, failed, skipped }: Counts): string {
+function closingLine({ passed, failed, skipped }: Counts): string {
   return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`;
 }
 

@@ -38,7 +38,7 @@ export interface RunOptions {
 }
 
 /** Characters of a file's output that are kept. */
-export const OUTPUT_LENGTH_MAX = 32_768;
+const OUTPUT_LENGTH_MAX = 32_768;
 
 const running = new Set<ChildProcess>();
 
