@@ -3,7 +3,7 @@
  * @module
  */
 import { seconds } from "#base/time.ts";
-import { commandLine, type RunResult } from "./command-line.ts";
+import type { RunResult } from "./command-line.ts";
 import { METANET } from "./gateway.ts";
 import type { Lab } from "./lab.ts";
 
@@ -13,6 +13,11 @@ export interface Traffic {
   readonly address: string;
   readonly upBytes: number;
   readonly downBytes: number;
+}
+
+/** What `metanet call --json` prints: tag, type and value; a list's entries are pairs of type and value. */
+interface Printed {
+  readonly tuples: readonly (readonly [string, string, unknown])[];
 }
 
 /** Runs a `metanet` command against the lab's gateway. */
@@ -29,29 +34,17 @@ export function trafficArguments(mac: string): string[] {
 /** Counters of every address of a client that may pass; empty when it may not. */
 export async function traffic(lab: Lab, mac: string): Promise<Traffic[]> {
   const { stdout } = await metanet(lab, ...trafficArguments(mac));
-  const tuples = flat(JSON.parse(stdout));
+  const { tuples }: Printed = JSON.parse(stdout);
   const list = (tag: string): unknown[] => {
-    const found = tuples.filter(([name]) => name === tag).map(([, value]) => value);
-    return found.flat();
+    const value = tuples.find(([name]) => name === tag)?.[2];
+    return Array.isArray(value) ? value.map((entry) => (Array.isArray(entry) ? entry[1] : entry)) : [];
   };
   const up = list("up-bytes");
   const down = list("down-bytes");
-  const macs = list("mac");
   return list("address").map((address, index) => ({
-    mac: String(macs[index] ?? mac),
+    mac,
     address: String(address),
-    upBytes: Number(up[index] ?? 0),
-    downBytes: Number(down[index] ?? 0),
+    upBytes: Number(up[index]),
+    downBytes: Number(down[index]),
   }));
-}
-
-/** What a person types for a `metanet` command on this lab. */
-export function typed(lab: Lab, ...args: readonly string[]): string {
-  return `METANET_RUN=${lab.place.run} ${commandLine("metanet", args)}`;
-}
-
-/** An answer as JSON is an object, or where tags repeat a list of pairs. */
-function flat(answer: unknown): (readonly [string, unknown])[] {
-  if (!Array.isArray(answer)) return Object.entries(Object(answer));
-  return answer.map((pair: readonly unknown[]) => [String(pair[0]), pair[1]] as const);
 }

@@ -3,8 +3,8 @@
  * signals, and the clean-up that always runs.
  * @module
  */
-import { Command } from "commander";
-import { ConfigurationError } from "#base/errors.ts";
+import { Argument, Command, InvalidArgumentError } from "commander";
+import type { Terminal } from "../cli/terminal.ts";
 import { runInteractive } from "./interactive.ts";
 import { Lab } from "./lab.ts";
 import { removeLeftovers } from "./leftovers.ts";
@@ -13,9 +13,7 @@ import { requirePrograms } from "./requirements.ts";
 import { insideUserNamespace, needsUserNamespace, runRootless, settleInside } from "./rootless.ts";
 import { type DoorPorts, openDoors, PORTS_VARIABLE } from "./visitor-door.ts";
 
-const SCENARIOS: Readonly<Record<string, string>> = {
-  gateway: "clients on a bridge, a gateway with DHCP, portal and firewall, an internet (the default)",
-};
+const SCENARIOS: readonly string[] = ["gateway"];
 
 interface LabOptions {
   readonly once?: true;
@@ -26,20 +24,24 @@ interface LabOptions {
 }
 
 /** `metanet lab [SCENARIO]`, ready to be registered. */
-export function labCommand(): Command {
+export function labCommand(terminal: Terminal): Command {
   return new Command("lab")
     .description(
       "Build a whole network in namespaces of this machine, with real clients, and show what happens",
     )
-    .argument("[scenario]", `one of: ${Object.keys(SCENARIOS).join(", ")}`, "gateway")
+    .addArgument(
+      new Argument("[SCENARIO]", "what is built; gateway: clients, a gateway, an internet")
+        .choices(SCENARIOS)
+        .default("gateway"),
+    )
     .option("--once", "run the scripted story, print it as a transcript, and end")
     .option("--json", "JSON lines instead of text")
     .option("--keep", "with --once: leave the lab running after the last step until Ctrl-C")
     .option("--single", "all services of the gateway in one process")
     .option("--port <number>", "first of three loopback ports for your own browser", portNumber)
     .addHelpText("after", HELP)
-    .action(async (scenario: string, options: LabOptions) => {
-      process.exitCode = await labMain(scenario, options);
+    .action(async (_scenario: string, options: LabOptions) => {
+      process.exitCode = await labMain(terminal, options);
     });
 }
 
@@ -54,19 +56,15 @@ Without root the lab runs in a user namespace. It never touches the machine's ow
 `;
 
 /** Runs the command and resolves with its exit code. */
-async function labMain(scenario: string, options: LabOptions): Promise<number> {
-  if (!(scenario in SCENARIOS)) {
-    const known = Object.entries(SCENARIOS).map(([name, says]) => `  ${name}  ${says}`);
-    throw new ConfigurationError(`Cannot run scenario "${scenario}": known are\n${known.join("\n")}`);
-  }
+async function labMain(terminal: Terminal, options: LabOptions): Promise<number> {
   requirePrograms(options.once ?? false);
   if (needsUserNamespace()) return rootless(options);
   const stop = new AbortController();
   if (insideUserNamespace()) await settleInside(() => stop.abort());
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => stop.abort());
-  // Whoever read the transcript has gone: there is nobody to tell, but much to clean up.
-  process.stdout.on("error", () => stop.abort());
-  return withLab(options, stop.signal);
+  // Other commands end at once when their reader has gone; a lab has much to clean up first.
+  process.stdout.removeAllListeners("error").on("error", () => stop.abort());
+  return withLab(terminal, options, stop.signal);
 }
 
 /** Outside the user namespace: what only the outside can do is done here, the rest is done inside. */
@@ -90,10 +88,8 @@ async function ports(lab: Lab, options: LabOptions, stop: AbortSignal): Promise<
   return doors.ports;
 }
 
-async function withLab(options: LabOptions, stop: AbortSignal): Promise<number> {
-  const print = (line: string): void => {
-    process.stdout.write(`${line}\n`);
-  };
+async function withLab(terminal: Terminal, options: LabOptions, stop: AbortSignal): Promise<number> {
+  const print = (line: string): void => terminal.out(line);
   const { lab, leftovers } = await Lab.open();
   try {
     if (leftovers.folders.length + leftovers.namespaces.length > 0 && !options.json) {
@@ -114,12 +110,12 @@ async function withLab(options: LabOptions, stop: AbortSignal): Promise<number> 
     if (stop.aborted) return EXIT.stopped;
     throw error;
   } finally {
-    for (const trouble of await lab.remove()) process.stderr.write(`metanet lab: ${trouble}\n`);
+    for (const trouble of await lab.remove()) terminal.note(`metanet lab: ${trouble}`);
   }
 }
 
 function portNumber(text: string): number {
   const port = Number(text);
   if (Number.isInteger(port) && port >= 1 && port <= 65_533) return port;
-  throw new ConfigurationError(`Cannot use "${text}" as a port: it must be a number from 1 to 65533`);
+  throw new InvalidArgumentError("It must be a number from 1 to 65533: three ports in a row are opened.");
 }

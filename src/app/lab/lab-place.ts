@@ -6,11 +6,14 @@
  */
 import {
   accessSync,
+  chmodSync,
   constants,
   existsSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -56,8 +59,11 @@ export function makePlace(id: string): LabPlace {
         `and the system allows ${SOCKET_PATH_BYTES_MAX}. Set TMPDIR to a folder with a shorter path`,
     );
   }
-  mkdirSync(work, { mode: 0o755 });
-  writeFileSync(join(work, "owner"), `${ownerStamp()}\n`);
+  // Under another name until it says whose it is, so that a lab that starts now does not take it for abandoned.
+  const draft = mkdtempSync(join(tmpdir(), "metanet-draft-"));
+  writeFileSync(join(draft, "owner"), `${ownerStamp()}\n`);
+  chmodSync(draft, 0o755);
+  renameSync(draft, work);
   const kept = keptFolder(id);
   return { id, work, run, state: join(work, "state"), kept };
 }
@@ -87,7 +93,7 @@ export function abandonedPlaces(): { readonly id: string; readonly folder: strin
 function ownerRuns(folder: string): boolean {
   try {
     const [pid = "", started = ""] = readFileSync(join(folder, "owner"), "utf8").trim().split(" ");
-    return startTime(Number(pid)) === started;
+    return started !== "" && startTime(Number(pid)) === started;
   } catch {
     return false;
   }

@@ -29,6 +29,7 @@ export class Lab {
   #topology: Topology | undefined;
   #gateway: RunningGateway | undefined;
   #pending: Promise<unknown> = Promise.resolve();
+  #removal: Promise<string[]> | undefined;
   #closed = false;
 
   /** Takes a number and makes the folders; what labs that were killed left is removed first. */
@@ -89,9 +90,15 @@ export class Lab {
 
   /**
    * Stops the gateway the way an operator does, then everything else, and removes namespaces and folders. What
-   * could not be removed is returned; nothing is thrown, so that every part gets its turn.
+   * could not be removed is returned; nothing is thrown, so that every part gets its turn. Asking again waits for
+   * the same removal.
    */
-  async remove(): Promise<string[]> {
+  remove(): Promise<string[]> {
+    this.#removal ??= this.#removeAll();
+    return this.#removal;
+  }
+
+  async #removeAll(): Promise<string[]> {
     this.#closed = true;
     const troubles: string[] = [];
     const attempt = async (what: string, action: () => Promise<void>): Promise<void> => {

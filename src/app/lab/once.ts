@@ -37,11 +37,16 @@ export async function runOnce(lab: Lab, options: OnceOptions): Promise<number> {
   });
   const steps = storySteps(lab, { ...options.gateway, idle: STORY_IDLE });
   for (const step of steps) {
-    await Promise.race([transcript.step(step), aborted(options.stop)]);
-    if (options.stop.aborted) break;
+    const running = transcript.step(step);
+    await Promise.race([running, aborted(options.stop)]);
+    if (!options.stop.aborted) continue;
+    lab.keepLogs();
+    // What the step was waiting for goes away under it, so it ends soon.
+    await Promise.all([lab.remove(), running]);
+    break;
   }
   const stopped = options.stop.aborted;
-  if (!transcript.held || stopped) lab.keepLogs();
+  if (!transcript.held && !stopped) lab.keepLogs();
   if (options.keep && !stopped) {
     transcript.note(`the lab stays until Ctrl-C; METANET_RUN=${lab.place.run}`);
     await aborted(options.stop);

@@ -6,6 +6,7 @@
 import { CLIENTS, GATEWAY, INTERNET } from "./address-plan.ts";
 import type { GatewayOptions } from "./gateway.ts";
 import type { Lab } from "./lab.ts";
+import { insideUserNamespace } from "./rootless.ts";
 import { doorSteps } from "./story-door.ts";
 import { leaseSteps } from "./story-lease.ts";
 import { portalSteps } from "./story-portal.ts";
@@ -31,7 +32,7 @@ function buildStep(lab: Lab): Step {
       log.saw(
         `web server ${INTERNET.organisation.four} and ${INTERNET.organisation.six}, ping, TCP and names answer`,
       );
-      log.saw(`look inside with: ip netns exec ${names[2]} ip address`);
+      if (!insideUserNamespace()) log.saw(`look inside with: ip netns exec ${names[2]} ip address`);
     },
   };
 }
