@@ -64,6 +64,8 @@ export interface ServiceStatus {
   readonly restarts: number;
   /** Since when it is in this state. */
   readonly since: Instant;
+  /** When its pause, patience or probation is over. */
+  readonly wakeAt: Instant | undefined;
 }
 
 interface Service {
@@ -105,11 +107,12 @@ export class Supervision {
   }
 
   status(): ServiceStatus[] {
-    return [...this.#services.values()].map(({ plan, state, restarts, since }) => ({
+    return [...this.#services.values()].map(({ plan, state, restarts, since, wakeAt }) => ({
       name: plan.name,
       state,
       restarts,
       since,
+      wakeAt,
     }));
   }
 
