@@ -231,6 +231,13 @@ describe("Session", () => {
     assert.equal(session.isPermitted(V6), false);
   });
 
+  test("removeAddress() keeps a session from permitting again what is another client's now", () => {
+    const session = permitted();
+    session.removeAddress(V4);
+    assert.deepEqual(session.count([], at(5), at(5)), []);
+    assert.equal(session.isPermitted(V4), false);
+  });
+
   test("restore() goes on where record() left off, without counting twice", () => {
     const before = permitted();
     before.count([reading(10, 10, 500)], at(10), at(10));

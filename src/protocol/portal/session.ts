@@ -220,6 +220,11 @@ export class Session {
     return [...actions, this.#permit(address, now)];
   }
 
+  /** The address belongs to another client now; the firewall has been told already. */
+  removeAddress(address: IpAddress): void {
+    this.#addresses.delete(address.toString());
+  }
+
   /** The firewall lets the address pass. */
   permitAnswered(address: IpAddress, now: Instant): readonly SessionAction[] {
     const entry = this.#addresses.get(address.toString());

@@ -1,0 +1,100 @@
+/**
+ * The firewall as the portal uses it: three calls into another process, which may be away. Nothing here throws; a
+ * call that did not succeed is `false` or `undefined`, and counted.
+ * @module
+ */
+import type { IpAddress } from "#base/ip-address.ts";
+import { MacAddress } from "#base/mac-address.ts";
+import type { Duration } from "#base/time.ts";
+import type { Value } from "#base/value.ts";
+import type { Bus } from "#mailbox/bus.ts";
+import type { CounterReading } from "#protocol/portal/session.ts";
+
+/** What the firewall lets pass, by the client's MAC address as text. */
+export type DoorState = ReadonlyMap<
+  string,
+  { readonly mac: MacAddress; readonly readings: CounterReading[] }
+>;
+
+export class FirewallDoor {
+  readonly #bus: Bus;
+  readonly #timeout: Duration;
+  #failureCount = 0;
+
+  constructor(bus: Bus, timeout: Duration) {
+    this.#bus = bus;
+    this.#timeout = timeout;
+  }
+
+  /** Calls that did not succeed. */
+  get failureCount(): number {
+    return this.#failureCount;
+  }
+
+  /** Whether the firewall has answered that the address may pass. */
+  async permit(mac: MacAddress, address: IpAddress, timeout: Duration | undefined): Promise<boolean> {
+    const body = {
+      mac,
+      address,
+      mark: PORTAL_MARK,
+      ...(timeout === undefined ? {} : { timeout: Math.ceil(timeout) }),
+    };
+    const answer = await this.#try(() =>
+      this.#bus.call("firewall:/firewall/permit", body, { timeout: this.#timeout }),
+    );
+    return answer !== undefined;
+  }
+
+  /** Whether the firewall has answered that the address, or every address of the client, is shut out. */
+  async revoke(mac: MacAddress, address: IpAddress | undefined): Promise<boolean> {
+    const body = { mac, ...(address === undefined ? {} : { address }) };
+    const answer = await this.#try(() =>
+      this.#bus.call("firewall:/firewall/revoke", body, { timeout: this.#timeout }),
+    );
+    return answer !== undefined;
+  }
+
+  /** All counters; `undefined` when they cannot be had. */
+  async read(): Promise<DoorState | undefined> {
+    const answer = await this.#try(() =>
+      this.#bus.call("firewall:/firewall/counters", {}, { timeout: this.#timeout }),
+    );
+    return answer === undefined ? undefined : readState(answer.toObject());
+  }
+
+  async #try<T>(call: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await call();
+    } catch {
+      this.#failureCount++;
+      return undefined;
+    }
+  }
+}
+
+/** The parallel lists of `/firewall/counters`, by client. */
+function readState(answer: { readonly [tag: string]: Value }): DoorState {
+  const state = new Map<string, { mac: MacAddress; readings: CounterReading[] }>();
+  const column = (tag: string): readonly unknown[] => {
+    const list = answer[tag];
+    return Array.isArray(list) ? list : [];
+  };
+  const [macs, addresses] = [column("mac"), column("address")];
+  const [upBytes, upPackets] = [column("up-bytes"), column("up-packets")];
+  const [downBytes, downPackets] = [column("down-bytes"), column("down-packets")];
+  const marks = column("mark");
+  for (const [index, mac] of macs.entries()) {
+    if (!(mac instanceof MacAddress) || (marks[index] ?? PORTAL_MARK) !== PORTAL_MARK) continue;
+    const key = mac.toString();
+    const client = state.get(key) ?? { mac, readings: [] };
+    state.set(key, client);
+    client.readings.push({
+      address: addresses[index] as IpAddress,
+      upBytes: Number(upBytes[index] ?? 0),
+      upPackets: Number(upPackets[index] ?? 0),
+      downBytes: Number(downBytes[index] ?? 0),
+      downPackets: Number(downPackets[index] ?? 0),
+    });
+  }
+  return state;
+}

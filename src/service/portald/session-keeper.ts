@@ -1,0 +1,242 @@
+/**
+ * Does what sessions ask for: permits and revokes at the firewall, keeps what must survive, reads counters, puts
+ * decisions to listeners, and wakes each session at its time.
+ * @module
+ */
+import type { Clock, Timer } from "#base/clock.ts";
+import type { IpAddress } from "#base/ip-address.ts";
+import type { MacAddress } from "#base/mac-address.ts";
+import { between, type Duration, type Instant, milliseconds, minutes, Timestamp } from "#base/time.ts";
+import type { Bus } from "#mailbox/bus.ts";
+import type { Session, SessionAction, SessionLimits } from "#protocol/portal/session.ts";
+import { isOpening } from "#protocol/portal/session-state.ts";
+import type { FirewallDoor } from "./firewall-door.ts";
+import type { SessionBook } from "./session-book.ts";
+
+/** How often the counters of open sessions are kept, so that a crash loses no more of them than this. */
+export const SAVE_INTERVAL: Duration = minutes(1);
+
+export interface SessionKeeperOptions {
+  readonly bus: Bus;
+  readonly book: SessionBook;
+  readonly door: FirewallDoor;
+  readonly pollInterval: Duration;
+}
+
+export class SessionKeeper {
+  readonly #bus: Bus;
+  readonly #clock: Clock;
+  readonly #book: SessionBook;
+  readonly #door: FirewallDoor;
+  readonly #pollInterval: Duration;
+  readonly #timers = new Map<Session, { readonly timer: Timer; readonly at: Instant }>();
+  #pollTimer: Timer | undefined;
+  #polling: Promise<void> | undefined;
+  #isReconciled = false;
+  #isStopped = false;
+  #savedAt: Instant;
+  #loginCount = 0;
+
+  constructor(options: SessionKeeperOptions) {
+    this.#bus = options.bus;
+    this.#clock = options.bus.clock;
+    this.#book = options.book;
+    this.#door = options.door;
+    this.#pollInterval = options.pollInterval;
+    this.#savedAt = this.#clock.now();
+  }
+
+  /** Sessions opened since the start. */
+  get loginCount(): number {
+    return this.#loginCount;
+  }
+
+  /** Compares what was kept with what the firewall lets pass, and begins to read its counters. */
+  async start(): Promise<void> {
+    for (const session of this.#book.all) this.#arm(session);
+    await this.poll();
+    this.#schedulePoll();
+  }
+
+  /** Wakes nothing any more, and keeps what has been counted. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#pollTimer?.cancel();
+    for (const { timer } of this.#timers.values()) timer.cancel();
+    this.#timers.clear();
+    await this.#polling;
+    await this.#book.save([...this.#book.all].filter((session) => session.state === "permitted"));
+  }
+
+  /** Lets an address pass; the answer is whether it may, by the firewall's own word. */
+  async login(session: Session, address: IpAddress, limits: SessionLimits): Promise<boolean> {
+    await this.#perform(session, session.login(address, limits, this.#clock.now()));
+    return session.isPermitted(address);
+  }
+
+  /** One more address of a client that is in; the answer is whether it may pass. */
+  async addAddress(session: Session, address: IpAddress): Promise<boolean> {
+    await this.#perform(session, session.addAddress(address, this.#clock.now()));
+    return session.isPermitted(address);
+  }
+
+  /** Closes a session; the answer is whether the firewall has closed the door already. */
+  async logout(session: Session): Promise<boolean> {
+    await this.#perform(session, session.logout(this.#clock.now()));
+    return !session.isRevoking;
+  }
+
+  /** Reads the counters and brings them to the sessions; one reading at a time, shared by all who ask meanwhile. */
+  poll(): Promise<void> {
+    this.#polling ??= this.#readCounters().finally(() => {
+      this.#polling = undefined;
+    });
+    return this.#polling;
+  }
+
+  async #readCounters(): Promise<void> {
+    const askedAt = this.#clock.now();
+    const state = await this.#door.read();
+    if (!state || this.#isStopped) return;
+    const now = this.#clock.now();
+    const work: Promise<void>[] = [];
+    if (!this.#isReconciled) {
+      this.#isReconciled = true;
+      work.push(this.#shutOutStrangers([...state.values()]));
+    }
+    for (const session of this.#book.all) {
+      if (session.state !== "permitted") continue;
+      const readings = state.get(session.mac.toString())?.readings ?? [];
+      work.push(this.#perform(session, session.count(readings, askedAt, now)));
+    }
+    this.#book.forgetClosed(now);
+    if (between(this.#savedAt, now) >= SAVE_INTERVAL) {
+      this.#savedAt = now;
+      work.push(this.#book.save([...this.#book.all].filter((session) => session.state === "permitted")));
+    }
+    await Promise.all(work);
+  }
+
+  /** At the start: nobody stays open without a session. */
+  async #shutOutStrangers(
+    clients: readonly {
+      readonly mac: MacAddress;
+      readonly readings: readonly { readonly address: IpAddress }[];
+    }[],
+  ): Promise<void> {
+    for (const { mac, readings } of clients) {
+      const session = this.#book.find(mac);
+      if (!session || !isOpening(session.state)) {
+        // What cannot be shut out now is found again by the next reading.
+        if (!(await this.#door.revoke(mac, undefined))) this.#isReconciled = false;
+        continue;
+      }
+      for (const { address } of readings) {
+        if (!session.has(address)) await this.#door.revoke(mac, address);
+      }
+    }
+  }
+
+  async #perform(session: Session, actions: readonly SessionAction[]): Promise<void> {
+    if (actions.length > 0) this.#book.index(session);
+    const more: Promise<void>[] = [];
+    for (const action of actions) more.push(this.#do(session, action));
+    this.#arm(session);
+    await Promise.all(more);
+  }
+
+  async #do(session: Session, action: SessionAction): Promise<void> {
+    switch (action.do) {
+      case "permit": {
+        const isOpen = await this.#door.permit(session.mac, action.address, action.timeout);
+        const now = this.#clock.now();
+        const next = isOpen
+          ? session.permitAnswered(action.address, now)
+          : session.permitFailed(action.address, now);
+        return this.#perform(session, next);
+      }
+      case "revoke": {
+        const isShut = await this.#door.revoke(session.mac, action.address);
+        if (isShut && action.address === undefined) session.revokeAnswered();
+        return;
+      }
+      case "save":
+        return this.#book.save([session]);
+      case "read-counters":
+        return this.poll();
+      case "ask":
+        return this.#ask(session, action.why);
+      case "tell":
+        if (action.what === "opened") this.#tellOpened(session);
+        else this.#bus.post("/portald/closed", { ...usageOf(session), reason: session.state });
+        return;
+    }
+  }
+
+  #tellOpened(session: Session): void {
+    this.#loginCount++;
+    this.#bus.post("/portald/opened", { mac: session.mac, user: session.user, address: session.addresses });
+  }
+
+  /** Puts it to the listeners whether a session is to be closed. */
+  async #ask(session: Session, why: "idle" | "quota"): Promise<void> {
+    const { idle, quotaBytes } = session.limits;
+    const usage = usageOf(session);
+    const outcome =
+      why === "idle"
+        ? await this.#bus.decide("/portald/idle", { ...usage, idle })
+        : await this.#bus.decide("/portald/quota", { ...usage, quota: quotaBytes });
+    const limits: Partial<SessionLimits> =
+      why === "idle"
+        ? { idle: milliseconds(Number(outcome.message.toObject().idle)) }
+        : { quotaBytes: Number(outcome.message.toObject().quota) };
+    const isRaised = isMore(limits.idle, idle) || isMore(limits.quotaBytes, quotaBytes);
+    const closes = outcome.verdict === "continue" && !isRaised;
+    const decision = closes ? "close" : isRaised ? { limits } : {};
+    await this.#perform(session, session.decide(why, decision, this.#clock.now()));
+  }
+
+  /** Makes sure that the session is woken in time; a timer that is early enough already is left alone. */
+  #arm(session: Session): void {
+    if (this.#isStopped) return;
+    const at = session.wakeAt();
+    const armed = this.#timers.get(session);
+    if (at === undefined || (armed && armed.at <= at)) return;
+    armed?.timer.cancel();
+    const delay = Math.max(0, between(this.#clock.now(), at)) as Duration;
+    const timer = this.#clock.after(delay, () => {
+      this.#timers.delete(session);
+      void this.#perform(session, session.wake(this.#clock.now()));
+    });
+    this.#timers.set(session, { timer, at });
+  }
+
+  #schedulePoll(): void {
+    if (this.#isStopped) return;
+    this.#pollTimer = this.#clock.after(this.#pollInterval, () => {
+      void this.poll().finally(() => this.#schedulePoll());
+    });
+  }
+}
+
+/** Whether a limit is larger than before; 0 is the largest. */
+function isMore(limit: number | undefined, before: number): boolean {
+  return limit !== undefined && before !== 0 && (limit === 0 || limit > before);
+}
+
+/** The tags that tell about a session everywhere. */
+function usageOf(session: Session): {
+  mac: MacAddress;
+  user: string | undefined;
+  since: Timestamp;
+  "up-bytes": number;
+  "down-bytes": number;
+} {
+  return {
+    mac: session.mac,
+    user: session.user,
+    since: new Timestamp(session.openedAt),
+    "up-bytes": session.upBytes,
+    "down-bytes": session.downBytes,
+  };
+}
