@@ -129,11 +129,13 @@ export class LeaseTable {
     if (lease?.state === "offered") this.#end(lease, "drop");
   }
 
-  /** Ends what is over, one lease at a time; `undefined` when nothing (more) is. */
-  expire(now: Instant): Lease | undefined {
+  /** Ends what is over, one record at a time, and tells what it was; `undefined` when nothing (more) is. */
+  expire(now: Instant): { readonly lease: Lease; readonly was: LeaseState } | undefined {
     const lease = this.#heap.take(now);
-    if (lease) this.#end(lease, "time-out");
-    return lease;
+    if (!lease) return undefined;
+    const was = lease.state;
+    this.#end(lease, "time-out");
+    return { lease, was };
   }
 
   /** Puts back what was kept, at the start; the caller passes each address once. */
