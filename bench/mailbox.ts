@@ -52,7 +52,7 @@ async function compare(listenerCount: number): Promise<Measured[]> {
   return measured;
 }
 
-function repeat(count: number, action: () => void): void {
+function repeat(count: number, action: () => void): undefined {
   for (let index = 0; index < count; index++) action();
 }
 

@@ -3,12 +3,14 @@
  * @module
  */
 import { codecRows } from "./codec.ts";
+import { linkRows } from "./link.ts";
 import { mailboxRows } from "./mailbox.ts";
 import type { Row } from "./measure.ts";
 
 const BENCHMARKS: Readonly<Record<string, () => Promise<Row[]>>> = {
   mailbox: mailboxRows,
   codec: codecRows,
+  link: linkRows,
 };
 
 const named = process.argv.slice(2).filter((word) => !word.startsWith("-"));
