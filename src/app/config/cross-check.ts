@@ -6,6 +6,9 @@ import type { IpAddress } from "#base/ip-address.ts";
 import type { Path } from "./positions.ts";
 import type { Configuration, DhcpdSection } from "./schema.ts";
 
+/** Ports below take root's powers to open (ip(7), net.ipv4.ip_unprivileged_port_start). */
+const UNPRIVILEGED_PORT_MIN = 1024;
+
 export interface Contradiction {
   readonly path: Path;
   readonly seen: string;
@@ -69,6 +72,15 @@ function checkDhcpd(dhcpd: DhcpdSection): Contradiction[] {
     const seen = `the server's own address ${server} is in it`;
     found.push({ path: ["dhcpd", "pool"], seen, fix: "begin the pool behind it" });
   }
+  const most = dhcpd["lease-max"];
+  if (most !== undefined && most < dhcpd.lease) {
+    const seen = `it is less than dhcpd.lease`;
+    found.push({ path: ["dhcpd", "lease-max"], seen, fix: "leave it out, or make it longer" });
+  }
+  for (const key of ["lease", "lookup-deadline"] as const) {
+    if (dhcpd[key] <= 0)
+      found.push({ path: ["dhcpd", key], seen: "it is no time at all", fix: "make it longer" });
+  }
   found.push(...checkReserved(dhcpd));
   return found;
 }
@@ -114,6 +126,10 @@ function checkInterfacesAgree({ firewall, dhcpd }: Configuration): Contradiction
 }
 
 function checkPorts({ firewall, portald }: Configuration): Contradiction[] {
+  if (portald && portald.port < UNPRIVILEGED_PORT_MIN) {
+    const seen = `${portald.port} needs root's powers, which the portal does not have`;
+    return [{ path: ["portald", "port"], seen, fix: "use 5280; the firewall sends port 80 there" }];
+  }
   const wanted = firewall?.["portal-port"];
   if (portald && wanted !== undefined && wanted !== portald.port) {
     const seen = `${wanted} is not portald's port ${portald.port}: nobody would see the portal`;

@@ -8,8 +8,8 @@ import { type IpAddress, type IpPrefix, ip, prefix } from "#base/ip-address.ts";
 import type { Duration } from "#base/time.ts";
 import { DURATION_PATTERN, parseDuration } from "../duration.ts";
 
-/** The longest name of an interface in bytes: IFNAMSIZ (16) without its zero byte. */
-export const INTERFACE_NAME_BYTES_MAX = 15;
+/** At most 15 characters: IFNAMSIZ (16) without its zero byte. */
+const INTERFACE_NAME = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}$/;
 
 /** The first and last address of a range; both belong to it, and the first is not behind the last. */
 export interface AddressRange {
@@ -41,7 +41,9 @@ function textKind<T>(kind: TextKind<T>): z.ZodType<T> {
   return z
     .unknown()
     .transform((value, context): T => {
-      const read = typeof value === "string" ? attempt(() => kind.read(value)) : undefined;
+      // YAML reads a bare 0 as a number, and no time at all needs no unit.
+      const text = value === 0 ? "0" : value;
+      const read = typeof text === "string" ? attempt(() => kind.read(text)) : undefined;
       if (read !== undefined) return read;
       const seen = `${describeValue(value)} is not ${kind.name}`;
       context.addIssue({ code: "custom", message: seen, params: { fix } });
@@ -78,6 +80,15 @@ export const ip4: z.ZodType<IpAddress> = textKind({
   },
 });
 
+export const ip6: z.ZodType<IpAddress> = textKind({
+  name: "an IPv6 address",
+  examples: ["2001:db8::1"],
+  read: (text) => {
+    const address = ip(text);
+    return address.family === 6 ? address : undefined;
+  },
+});
+
 export const address: z.ZodType<IpAddress> = textKind({
   name: "an IP address",
   examples: ["10.77.0.1", "2001:db8::1"],
@@ -105,8 +116,8 @@ export const anyPrefix: z.ZodType<IpPrefix> = textKind({
 export const interfaceName: z.ZodType<string> = textKind({
   name: "the name of an interface",
   examples: ["lan0"],
-  pattern: `^[^/\\s]{1,${INTERFACE_NAME_BYTES_MAX}}$`,
-  read: (text) => (/^[^/\s]{1,15}$/.test(text) && text !== "." && text !== ".." ? text : undefined),
+  pattern: INTERFACE_NAME.source,
+  read: (text) => (INTERFACE_NAME.test(text) ? text : undefined),
 });
 
 /** A name that is also a file name and part of a mailbox address. */
@@ -125,6 +136,13 @@ export const domain: z.ZodType<string> = textKind({
     /^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/i.test(text)
       ? text
       : undefined,
+});
+
+/** A host name, with a port where it is not 80. */
+export const hostName: z.ZodType<string> = textKind({
+  name: "a host name",
+  examples: ["portal.example"],
+  read: (text) => (/^[a-z0-9.-]{1,253}(:\d{1,5})?$/i.test(text) ? text.toLowerCase() : undefined),
 });
 
 export const folder: z.ZodType<string> = textKind({
@@ -159,6 +177,20 @@ export function whole(least: number, most: number): z.ZodType<number> {
     })
     .meta({ type: "integer", minimum: least, maximum: most }) as z.ZodType<number>;
 }
+
+const SIZE_UNITS: Readonly<Record<string, number>> = { "": 1, k: 1e3, M: 1e6, G: 1e9, T: 1e12 };
+
+/** A number of bytes: `500M`, `2G`, in powers of ten as tariffs count. */
+export const size: z.ZodType<number> = z
+  .unknown()
+  .transform((value, context): number => {
+    const [, count, unit] = /^(\d{1,9})([kMGT]?)$/.exec(String(value)) ?? [];
+    if (count !== undefined && unit !== undefined) return Number(count) * (SIZE_UNITS[unit] ?? 1);
+    const params = { fix: "write it like 500M or 2G" };
+    context.addIssue({ code: "custom", message: `${describeValue(value)} is not a number of bytes`, params });
+    return z.NEVER;
+  })
+  .meta({ type: ["string", "integer"], pattern: "^\\d{1,9}[kMGT]?$", minimum: 0 }) as z.ZodType<number>;
 
 export const port: z.ZodType<number> = whole(1, 65_535);
 

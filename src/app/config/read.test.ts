@@ -78,7 +78,7 @@ describe("parseConfiguration()", () => {
     ],
     "a key nobody knows": [
       `firewall: { inside: lan0, outside: wan0, colour: red }`,
-      "gw.yaml:1:42: firewall.colour: there is no such key; remove it; there are inside, outside, portal-port, masquerade",
+      "gw.yaml:1:42: firewall.colour: there is no such key; remove it; there are inside, outside, portal-port, masquerade, masquerade6, prefixes, resolvers, marks",
     ],
     "a missing key": [
       "firewall: { inside: lan0 }",
@@ -138,6 +138,22 @@ describe("parseConfiguration()", () => {
     "DHCP towards the outside": [
       `firewall: { inside: lan1, outside: lan0 }\n${DHCPD}`,
       "gw.yaml:3:14: dhcpd.interface: lan0 is the outside: strangers would get leases; use lan1",
+    ],
+    "a port that needs root": [
+      `${FIREWALL}\nportald: { address: 10.77.0.1, port: 80 }`,
+      "gw.yaml:2:38: portald.port: 80 needs root's powers, which the portal does not have; use 5280; the firewall sends port 80 there",
+    ],
+    "a longest lease that is shorter than the usual one": [
+      `${DHCPD}\n  lease: 1h\n  lease-max: 10m`,
+      "gw.yaml:7:14: dhcpd.lease-max: it is less than dhcpd.lease; leave it out, or make it longer",
+    ],
+    "no time at all": [
+      `${DHCPD}\n  lease: 0`,
+      "gw.yaml:6:10: dhcpd.lease: it is no time at all; make it longer",
+    ],
+    "a size": [
+      `${FIREWALL}\nportald: { address: 10.77.0.1, quota: 2 GB }`,
+      "gw.yaml:2:39: portald.quota: '2 GB' is not a number of bytes; write it like 500M or 2G",
     ],
     "two ports for one portal": [
       `firewall: { inside: lan0, outside: wan0, portal-port: 81 }\nportald: { address: 10.77.0.1 }`,

@@ -14,6 +14,10 @@ export interface FirewallSection {
   readonly outside: string;
   readonly "portal-port"?: number | undefined;
   readonly masquerade: boolean;
+  readonly masquerade6: boolean;
+  readonly prefixes: readonly IpPrefix[];
+  readonly resolvers: readonly IpAddress[];
+  readonly marks: readonly number[];
 }
 
 const firewall: z.ZodType<FirewallSection> = z
@@ -23,9 +27,17 @@ const firewall: z.ZodType<FirewallSection> = z
     "portal-port": kind.port
       .optional()
       .describe("TCP port that plain HTTP of clients without a permit goes to; portald's port when left out"),
-    masquerade: kind.flag
-      .prefault(true)
-      .describe("Whether clients leave with the outside interface's address"),
+    masquerade: kind.flag.prefault(true).describe("Whether clients leave with the outside's IPv4 address"),
+    masquerade6: kind.flag.prefault(false).describe("The same for IPv6"),
+    prefixes: z
+      .array(kind.anyPrefix)
+      .prefault([])
+      .describe("The clients' networks; packets from other addresses are dropped. Any when empty"),
+    resolvers: z
+      .array(kind.address)
+      .prefault([])
+      .describe("Name servers outside that clients may ask before they log in"),
+    marks: z.array(kind.whole(1, 0xffff_ffff)).prefault([1]).describe("Marks that a permit may ask for"),
   })
   .describe("The broker: who may pass from the inside to the outside");
 
@@ -38,7 +50,11 @@ export interface DhcpdSection {
   readonly routers?: readonly IpAddress[] | undefined;
   readonly dns: readonly IpAddress[];
   readonly domain?: string | undefined;
+  readonly "captive-portal"?: string | undefined;
   readonly lease: Duration;
+  readonly "lease-max"?: Duration | undefined;
+  readonly authoritative: boolean;
+  readonly "lookup-deadline": Duration;
 }
 
 const dhcpd: z.ZodType<DhcpdSection> = z
@@ -53,26 +69,45 @@ const dhcpd: z.ZodType<DhcpdSection> = z
       .describe("Default routers (option 3); the server itself when left out"),
     dns: z.array(kind.ip4).prefault([]).describe("Name servers (option 6)"),
     domain: kind.domain.optional().describe("Domain of the clients (option 15)"),
+    "captive-portal": kind.webAddress.optional().describe("URI of the portal's API (option 114, RFC 8910)"),
     lease: kind.duration.prefault("1h").describe("How long an address is given for (option 51)"),
+    "lease-max": kind.duration.optional().describe("The most a client may ask for; lease when left out"),
+    authoritative: kind.flag.prefault(true).describe("Whether there is no other DHCP server on the network"),
+    "lookup-deadline": kind.duration
+      .prefault("500ms")
+      .describe("How long listeners may take to choose an address before the pool does"),
   })
   .describe("The DHCPv4 server");
 
 /** The captive portal. */
 export interface PortaldSection {
   readonly address: IpAddress;
+  readonly address6?: IpAddress | undefined;
   readonly port: number;
+  readonly names: readonly string[];
   readonly idle: Duration;
   readonly session: Duration;
+  readonly quota: number;
   readonly title: string;
+  readonly poll: Duration;
 }
 
 const portald: z.ZodType<PortaldSection> = z
   .strictObject({
     address: kind.address.describe("Address the portal is reached at"),
-    port: kind.port.prefault(5280).describe("TCP port of the portal"),
+    address6: kind.ip6.optional().describe("The same for clients that come over IPv6"),
+    port: kind.port
+      .prefault(5280)
+      .describe("TCP port of the portal; from 1024, as it runs without root's powers"),
+    names: z
+      .array(kind.hostName)
+      .prefault([])
+      .describe("Host names under which the portal is reached as well"),
     idle: kind.duration.prefault("10m").describe("Logout after so long without traffic"),
     session: kind.duration.prefault("12h").describe("Logout after so long in any case"),
-    title: kind.title.prefault("Welcome").describe("Heading of the portal's pages"),
+    quota: kind.size.prefault(0).describe("Logout after so many bytes up and down together; 0 is no limit"),
+    title: kind.title.prefault("Welcome").describe("The network's name, on every page"),
+    poll: kind.duration.prefault("5s").describe("How often the byte counters are read"),
   })
   .describe("The captive portal");
 

@@ -1,0 +1,67 @@
+/**
+ * The sections of the configuration as the options that the services take.
+ * @module
+ */
+import type { DhcpdOptions } from "#service/dhcpd/config.ts";
+import type { FirewallOptions } from "#service/firewall/config.ts";
+import { type PortaldOptions, portaldOptions } from "#service/portald/config.ts";
+import type { Configuration, DhcpdSection, FirewallSection, PortaldSection } from "./schema.ts";
+
+/** The services there are, in the order in which they start. */
+export const SERVICE_NAMES = ["firewall", "dhcpd", "portald"] as const;
+
+export type ServiceName = (typeof SERVICE_NAMES)[number];
+
+/** The services a configuration asks for, in the order in which they start. */
+export function servicesOf(configuration: Configuration): ServiceName[] {
+  return SERVICE_NAMES.filter((name) => configuration[name] !== undefined);
+}
+
+/** The firewall sends plain HTTP to where the portal listens. */
+export function firewallOptions(
+  section: FirewallSection,
+  portald: PortaldSection | undefined,
+): FirewallOptions {
+  const { inside, outside, masquerade, masquerade6, prefixes, resolvers, marks } = section;
+  const portalPort = section["portal-port"] ?? portald?.port;
+  return { inside, outside, portalPort, masquerade, masquerade6, prefixes, resolvers, marks };
+}
+
+export function dhcpdOptions(section: DhcpdSection): DhcpdOptions {
+  const {
+    pool,
+    "captive-portal": captivePortal,
+    "lease-max": leaseMax,
+    "lookup-deadline": lookupDeadline,
+  } = section;
+  const { interface: name, server, subnet, routers, dns, domain, lease, authoritative } = section;
+  const network = {
+    interface: name,
+    server,
+    subnet,
+    routers,
+    dns,
+    domain,
+    lease,
+    authoritative,
+    leaseMax,
+    captivePortal,
+  };
+  return { lookupDeadline, subnets: [{ ...network, pool: [pool] }] };
+}
+
+export function portalOptions(section: PortaldSection): PortaldOptions {
+  const { address, address6, port, names, idle, session, quota, title, poll } = section;
+  const more = address6 === undefined ? {} : { address6 };
+  return portaldOptions({
+    address,
+    ...more,
+    port,
+    names,
+    idle,
+    session,
+    title,
+    quotaBytes: quota,
+    pollInterval: poll,
+  });
+}

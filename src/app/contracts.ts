@@ -1,0 +1,13 @@
+/**
+ * Every contract of the project by its service's name, for whoever must know mailboxes of processes that do not run.
+ * @module
+ */
+import type { Contract, MailboxSpec } from "#contract/contract.ts";
+import { sys } from "#contract/sys.ts";
+
+export const CONTRACTS: readonly Contract[] = [sys];
+
+/** What the contracts say of a mailbox's path. */
+export function specOf(path: string): MailboxSpec | undefined {
+  return CONTRACTS.map((contract) => contract.specs[path]).find((spec) => spec !== undefined);
+}
