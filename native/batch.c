@@ -61,7 +61,7 @@ static napi_value call_receive_batch(napi_env env, napi_callback_info info) {
     row[0] = (int32_t)message->msg_len;
     row[1] = (int32_t)message->msg_hdr.msg_namelen;
     row[2] = (int32_t)message->msg_hdr.msg_controllen;
-    row[3] = message->msg_hdr.msg_flags;
+    row[3] = message->msg_hdr.msg_flags & ~MSG_CMSG_CLOEXEC; /* our own flag comes back */
   }
   return make_number(env, received);
 }

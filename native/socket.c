@@ -184,7 +184,8 @@ static napi_value call_receive(napi_env env, napi_callback_info info) {
   ssize_t received = recvmsg(fd, &message, flags | MSG_CMSG_CLOEXEC);
   if (received < 0 && errno != EAGAIN) return throw_errno(env, "receive", errno);
   if (received >= 0) {
-    const int32_t values[] = {(int32_t)message.msg_namelen, (int32_t)message.msg_controllen, message.msg_flags};
+    const int32_t values[] = {(int32_t)message.msg_namelen, (int32_t)message.msg_controllen,
+                              message.msg_flags & ~MSG_CMSG_CLOEXEC};
     for (size_t index = 0; index < lengths.length && index < 3; index++) lengths.data[index] = values[index];
   }
   return make_number(env, (double)received);
