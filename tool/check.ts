@@ -27,6 +27,11 @@ const STEPS: readonly Step[] = [
     fix: "npm run layers writes them anew",
   },
   {
+    name: "lock file",
+    command: ["node", "tool/lock.ts", "--check"],
+    fix: "npm run lock adds what npm left out",
+  },
+  {
     name: "types, direction and purity of layers",
     command: ["node", "tool/typecheck.ts"],
     fix: "the places are named above; layers.json says who may import whom",

@@ -44,7 +44,7 @@ export function installDebianPackages(purpose) {
   );
   describe(missing);
   const { result, disabled } = withQuietServices(() => install(names));
-  for (const unit of disabled) say(`metanet set-up: left disabled, as it was not enabled before: ${unit}`);
+  if (disabled.length > 0) say(`metanet set-up: disabled again what they enabled: ${disabled.join(" ")}`);
   if (result !== "")
     say(`metanet set-up: cannot install Debian packages:\n${tail(result)}\n  try: ${command}`);
 }

@@ -6,7 +6,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { counted, say, tail } from "./report.mjs";
+import { counted, head, say } from "./report.mjs";
 
 /**
  * Why `npm ci` has to run, or undefined when it has not to.
@@ -52,7 +52,7 @@ export function installNpmPackages(root) {
   });
   if (status === 0) return true;
   say(
-    `metanet set-up: cannot install the npm packages:\n${tail(`${stdout}${stderr}${error?.message ?? ""}`)}`,
+    `metanet set-up: cannot install the npm packages:\n${head(`${stdout}${stderr}${error?.message ?? ""}`)}`,
   );
   return false;
 }

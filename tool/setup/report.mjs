@@ -13,12 +13,16 @@ export function counted(count, noun) {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }
 
+/** The first lines of a program's output, indented: npm says what is wrong before it explains itself. */
+export function head(text, lineCount = 15) {
+  return indent(text.trim().split("\n").slice(0, lineCount));
+}
+
 /** The last lines of a program's output, indented: what matters when it failed. */
 export function tail(text, lineCount = 15) {
-  return text
-    .trimEnd()
-    .split("\n")
-    .slice(-lineCount)
-    .map((line) => `    ${line}`)
-    .join("\n");
+  return indent(text.trimEnd().split("\n").slice(-lineCount));
+}
+
+function indent(lines) {
+  return lines.map((line) => `    ${line}`).join("\n");
 }
