@@ -99,7 +99,7 @@ export class Subnet {
     if (answer === address) return { verdict: "ack", address };
     if (!this.contains(address)) return { verdict: "nak", reason: "address is on another network" };
     if (answer !== undefined) return { verdict: "nak", reason: "another address is assigned" };
-    const isKnown = this.leases.of(clientKey) !== undefined;
+    const isKnown = this.leases.of(clientKey) !== undefined || this.leases.at(address)?.state === "bound";
     if (kind === "selecting" || isKnown || this.rules.authoritative) {
       return { verdict: "nak", reason: "address is not available" };
     }
