@@ -85,7 +85,7 @@ export interface StreamTransport {
     onStream: (stream: Stream) => void,
     options?: ListenOptions,
   ): Promise<StreamListener>;
-  /** @throws PathTooLongError, NobodyThereError, UnavailableError */
+  /** @throws PathTooLongError, NobodyThereError, NoAccessError, UnavailableError */
   connect(address: StreamAddress): Promise<Stream>;
 }
 
@@ -102,6 +102,11 @@ export class AddressInUseError extends UnavailableError {
 /** Nobody listens there: no file, no process behind it, or the connection was refused. */
 export class NobodyThereError extends UnavailableError {
   override readonly code = "nobody-there";
+}
+
+/** Somebody listens there, but not for this user (file permissions). */
+export class NoAccessError extends UnavailableError {
+  override readonly code = "no-access";
 }
 
 /** An address as people write it: the path, or `host:port`. */

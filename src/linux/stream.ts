@@ -9,6 +9,7 @@ import {
   AddressInUseError,
   formatStreamAddress,
   type ListenOptions,
+  NoAccessError,
   NobodyThereError,
   type PeerCredentials,
   type Stream,
@@ -102,7 +103,7 @@ function connectError(address: StreamAddress, cause: NodeJS.ErrnoException): Una
     case "ECONNREFUSED":
       return new NobodyThereError(`Cannot connect to ${where}: nobody listens there`, { cause });
     case "EACCES":
-      return new UnavailableError(`Cannot connect to ${where}: its file permissions do not allow it`, {
+      return new NoAccessError(`Cannot connect to ${where}: its file permissions do not allow it`, {
         cause,
       });
     case "EAGAIN":
