@@ -1,5 +1,5 @@
 /**
- * Makes dist/, what the package ships: `node tool/build.ts`. The types of each source are stripped in place by
+ * Makes dist/, what the package ships: `node tool/build.ts`; `--remove` takes it away again. The types of each source are stripped in place by
  * Node itself, so that lines and columns stay those of the source; imports become relative `.js` ones; the
  * declarations come from the compiler.
  * @module
@@ -11,9 +11,9 @@ import { dirname, join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import { rewriteImports } from "./build/rewrite-imports.ts";
 
-const { values } = parseArgs({ options: { out: { type: "string", default: "dist" } } });
+const { values } = parseArgs({ options: { remove: { type: "boolean", default: false } } });
 const root: string = join(import.meta.dirname, "..");
-const target: string = join(root, values.out);
+const target: string = join(root, "dist");
 const declarations: string = join(root, ".cache/types/src");
 
 /** Files below a folder, relative to it. */
@@ -37,7 +37,7 @@ function staysHere(file: string): boolean {
 /** Says why it cannot go on; nothing half made is left. */
 function fail(reason: string): never {
   rmSync(target, { recursive: true, force: true });
-  process.stderr.write(`Cannot build ${values.out}/: ${reason}\n`);
+  process.stderr.write(`Cannot build dist/: ${reason}\n`);
   process.exit(1);
 }
 
@@ -58,4 +58,5 @@ function build(): void {
   }
 }
 
-build();
+if (values.remove) rmSync(target, { recursive: true, force: true });
+else build();
