@@ -322,7 +322,8 @@ export class Link {
   #onGoodbye(duplicate: boolean): void {
     if (this.#state !== "ready") return;
     this.#state = "leaving";
-    if (!duplicate) this.guests.detachAll();
+    if (duplicate) this.asking.unpostAll();
+    else this.guests.detachAll();
     this.host.leaving(this);
   }
 

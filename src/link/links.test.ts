@@ -235,9 +235,9 @@ describe("a listener in another process", () => {
       else await world.settled(parked);
       assert.ok(world.clock.now() - before <= 5);
       // Nobody waits for it while it is away.
-      const next = owner.bus.send("/x", {});
-      if (error) await assert.rejects(async () => next);
-      else await next;
+      const next = async (): Promise<void> => owner.bus.send("/x", {});
+      if (error) await assert.rejects(next, error);
+      else await next();
     });
   }
 

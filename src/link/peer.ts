@@ -77,7 +77,8 @@ export class Peer {
 
   remove(link: Link): void {
     this.#links.delete(link);
-    this.#wantLink();
+    if (this.link) this.#postOrders();
+    else this.#wantLink();
   }
 
   send(path: string, message: Message, cause: CauseRecord, timeout: Duration): Promise<Message> {
