@@ -114,7 +114,8 @@ export class Session {
     session.#upBytes = record.upBytes;
     session.#downBytes = record.downBytes;
     for (const reading of record.readings) {
-      session.#addresses.set(reading.address.toString(), { reading, permittedAt: record.openedAt });
+      // Permitted before any reading to come: one that lacks it shows that the firewall has forgotten.
+      session.#addresses.set(reading.address.toString(), { reading, permittedAt: 0 as Instant });
     }
     return session;
   }

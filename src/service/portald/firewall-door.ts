@@ -10,7 +10,10 @@ import type { Value } from "#base/value.ts";
 import type { Bus } from "#mailbox/bus.ts";
 import type { CounterReading } from "#protocol/portal/session.ts";
 
-/** What the firewall lets pass, by the client's MAC address as text. */
+/** The mark of permits that are the portal's; those with another one are somebody else's, and left alone. */
+export const PORTAL_MARK = 1;
+
+/** What the firewall lets pass on the portal's behalf, by the client's MAC address as text. */
 export type DoorState = ReadonlyMap<
   string,
   { readonly mac: MacAddress; readonly readings: CounterReading[] }

@@ -180,20 +180,26 @@ export class SessionKeeper {
 
   /** Puts it to the listeners whether a session is to be closed. */
   async #ask(session: Session, why: "idle" | "quota"): Promise<void> {
-    const { idle, quotaBytes } = session.limits;
-    const usage = usageOf(session);
-    const outcome =
-      why === "idle"
-        ? await this.#bus.decide("/portald/idle", { ...usage, idle })
-        : await this.#bus.decide("/portald/quota", { ...usage, quota: quotaBytes });
-    const limits: Partial<SessionLimits> =
-      why === "idle"
-        ? { idle: milliseconds(Number(outcome.message.toObject().idle)) }
-        : { quotaBytes: Number(outcome.message.toObject().quota) };
-    const isRaised = isMore(limits.idle, idle) || isMore(limits.quotaBytes, quotaBytes);
-    const closes = outcome.verdict === "continue" && !isRaised;
-    const decision = closes ? "close" : isRaised ? { limits } : {};
+    const { verdict, limits } =
+      why === "idle" ? await this.#askAboutIdleness(session) : await this.#askAboutQuota(session);
+    const decision = limits ? { limits } : verdict === "continue" ? "close" : {};
     await this.#perform(session, session.decide(why, decision, this.#clock.now()));
+  }
+
+  /** What the listeners said, and the limit they granted when it is larger than before. */
+  async #askAboutIdleness(session: Session): Promise<{ verdict: string; limits?: Partial<SessionLimits> }> {
+    const { idle } = session.limits;
+    const { verdict, message } = await this.#bus.decide("/portald/idle", { ...usageOf(session), idle });
+    const granted = milliseconds(message.get("idle") ?? idle);
+    return isMore(granted, idle) ? { verdict, limits: { idle: granted } } : { verdict };
+  }
+
+  async #askAboutQuota(session: Session): Promise<{ verdict: string; limits?: Partial<SessionLimits> }> {
+    const { quotaBytes } = session.limits;
+    const asked = { ...usageOf(session), quota: quotaBytes };
+    const { verdict, message } = await this.#bus.decide("/portald/quota", asked);
+    const granted = message.get("quota") ?? quotaBytes;
+    return isMore(granted, quotaBytes) ? { verdict, limits: { quotaBytes: granted } } : { verdict };
   }
 
   /** Makes sure that the session is woken in time; a timer that is early enough already is left alone. */
@@ -220,8 +226,8 @@ export class SessionKeeper {
 }
 
 /** Whether a limit is larger than before; 0 is the largest. */
-function isMore(limit: number | undefined, before: number): boolean {
-  return limit !== undefined && before !== 0 && (limit === 0 || limit > before);
+function isMore(limit: number, before: number): boolean {
+  return before !== 0 && (limit === 0 || limit > before);
 }
 
 /** The tags that tell about a session everywhere. */
