@@ -77,8 +77,7 @@ export class Peer {
 
   remove(link: Link): void {
     this.#links.delete(link);
-    if (this.link) this.#postOrders();
-    else this.#wantLink();
+    this.#wantLink();
   }
 
   send(path: string, message: Message, cause: CauseRecord, timeout: Duration): Promise<Message> {
@@ -218,10 +217,16 @@ export class Peer {
     if (order.isPosted || order.state === "detached") return Promise.resolve();
     const placing = link.asking.attach(order, this.#host.bus.budget);
     order.placing = placing;
-    const over = (): void => {
-      order.placing = undefined;
-    };
-    placing.then(over, over);
+    placing.then(
+      () => {
+        order.placing = undefined;
+        // It may have been answered on a link that has been given up for another since.
+        if (!order.isPosted) this.#postOrders();
+      },
+      () => {
+        order.placing = undefined;
+      },
+    );
     return placing;
   }
 
@@ -231,9 +236,10 @@ export class Peer {
     return error;
   }
 
+  /** After a pause even when there is another link, so that a peer that refuses cannot keep this process busy. */
   #wantLink(): void {
     const wanted = [...this.#orders].some((order) => !order.isPosted);
-    if (!wanted || this.#closed || this.link || this.#retry) return;
+    if (!wanted || this.#closed || this.#retry) return;
     const pause = Math.min(RETRY_MAX, RETRY_FIRST * 2 ** Math.min(this.failures, 10)) as Duration;
     this.#retry = this.#host.bus.clock.after(pause, () => {
       this.#retry = undefined;
