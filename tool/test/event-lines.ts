@@ -3,6 +3,7 @@
  * written as the text a person reads, as they do not survive JSON.
  * @module
  */
+import { AssertionError } from "node:assert";
 import type { TestEvent } from "node:test/reporters";
 import { inspect } from "node:util";
 
@@ -46,5 +47,10 @@ function outcomeOf(event: TestEvent, path: readonly string[]): Outcome | undefin
   const { error } = event.data.details;
   // A parent that fails only because of its children would count the same failure twice.
   if ("failureType" in error && error.failureType === "subtestsFailed") return undefined;
-  return { kind: "failed", name, text: inspect(error.cause ?? error) };
+  return { kind: "failed", name, text: describe(error.cause ?? error) };
+}
+
+/** An assertion's message holds the difference already; of other errors the fields and the cause matter. */
+function describe(error: unknown): string {
+  return error instanceof AssertionError ? (error.stack ?? error.message) : inspect(error);
 }
