@@ -3,9 +3,12 @@
  * @module
  */
 import type { Contract, MailboxSpec } from "#contract/contract.ts";
+import { dhcpd } from "#contract/dhcpd.ts";
+import { firewall } from "#contract/firewall.ts";
+import { portald } from "#contract/portald.ts";
 import { sys } from "#contract/sys.ts";
 
-export const CONTRACTS: readonly Contract[] = [sys];
+export const CONTRACTS: readonly Contract[] = [firewall, dhcpd, portald, sys];
 
 /** What the contracts say of a mailbox's path. */
 export function specOf(path: string): MailboxSpec | undefined {

@@ -49,13 +49,13 @@ export function buildProgram(terminal: Terminal): Command {
       traceCommand(terminal),
     ],
     ["Clients:", leasesCommand(terminal), clientsCommand(terminal)],
-    ["Other:", benchCommand(terminal), completionCommand(terminal)],
+    ["Other:", benchCommand(), completionCommand(terminal)],
   ];
   for (const [heading, ...commands] of groups) {
     program.commandsGroup(heading);
     for (const command of commands) program.addCommand(command);
   }
-  program.addCommand(serviceCommand(terminal), { hidden: true });
+  program.addCommand(serviceCommand(), { hidden: true });
   for (const command of [program, ...program.commands]) {
     command.exitOverride().configureOutput({
       writeOut: (text) => terminal.out(text.replace(/\n$/, "")),

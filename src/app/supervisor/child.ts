@@ -12,7 +12,7 @@ export interface ChildOptions {
   readonly name: string;
   /** The program and its arguments. */
   readonly command: readonly [program: string, ...args: string[]];
-  /** Written to its standard input, which is then closed. */
+  /** Written to its standard input as one line. */
   readonly input: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly log: LogSink;
@@ -34,7 +34,8 @@ export class Child {
     const [input, , messages, ready] = child.stdio as unknown as [Writable, null, Readable, Readable];
     // It may end before it has read everything; how it ended is what matters then.
     input.on("error", () => undefined);
-    input.end(options.input);
+    // It stays open: its end tells the service that its supervisor is gone.
+    input.write(`${options.input}\n`);
     ready.once("data", options.onReady);
     ready.on("error", () => undefined);
     const drained = readLines(messages, LOG_LINE_BYTES_MAX, {

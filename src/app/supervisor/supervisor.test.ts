@@ -10,11 +10,13 @@ import { Supervisor, type SupervisorOptions } from "./supervisor.ts";
 
 /** A service that writes what it was given to its log, says it is ready, and ends on SIGTERM. */
 const GOOD = `
-  import { readFileSync, writeSync } from "node:fs";
-  console.error(JSON.stringify({ level: 30, msg: "given " + readFileSync(0, "utf8") }));
+  import { writeSync } from "node:fs";
+  process.stdin.on("data", (line) => {
+    console.error(JSON.stringify({ level: 30, msg: "given " + String(line).trim() }));
+    writeSync(3, "ready");
+  });
+  process.stdin.on("end", () => process.exit(0));
   process.on("SIGTERM", () => process.exit(0));
-  setInterval(() => undefined, 1000);
-  writeSync(3, "ready");
 `;
 
 function setUp(context: TestContext, programs: Record<string, string>, after: Record<string, string[]> = {}) {

@@ -6,7 +6,7 @@ import { type ChildProcessByStdio, spawn } from "node:child_process";
 import type { Readable, Writable } from "node:stream";
 import { Command } from "commander";
 import { UnavailableError } from "#base/errors.ts";
-import { systemClock } from "#linux/clock.ts";
+import { LinuxClock } from "#linux/clock.ts";
 import { formatAddress } from "#mailbox/address.ts";
 import type { Listener, ListenerOptions } from "#mailbox/listener.ts";
 import type { Attachment } from "#mailbox/router.ts";
@@ -89,7 +89,7 @@ async function listen(
   const output: Writable = script?.stdin ?? process.stdout;
   const note = (line: string): void => terminal.note(`metanet: ${line}`);
   const listener = new LineListener({
-    clock: systemClock,
+    clock: new LinuxClock(),
     timeout,
     ...types,
     note,

@@ -1,0 +1,65 @@
+/**
+ * `metanet completion`: a script for the shell that completes commands, options, and addresses of what runs.
+ * @module
+ */
+import { Argument, Command } from "commander";
+import type { Terminal } from "../terminal.ts";
+
+/** Commands whose arguments are addresses of mailboxes. */
+const WITH_ADDRESS: readonly string[] = ["call", "describe", "list", "listen", "observe", "send", "trace"];
+
+export function completionCommand(terminal: Terminal): Command {
+  return new Command("completion")
+    .summary("print a completion script for the shell")
+    .description("Prints a script that completes commands, options and the addresses of running processes.")
+    .addArgument(new Argument("<SHELL>").choices(["bash", "zsh"]))
+    .addHelpText(
+      "after",
+      "\nExamples:\n  source <(metanet completion bash)\n  metanet completion bash | sudo tee /etc/bash_completion.d/metanet",
+    )
+    .action((shell: string, _options: object, command: Command) => {
+      const commands = command.parent?.commands.filter((each) => each.name() !== "service") ?? [];
+      terminal.out(
+        [
+          ...(shell === "zsh" ? ["autoload -U +X bashcompinit && bashcompinit"] : []),
+          bashScript(commands),
+        ].join("\n"),
+      );
+    });
+}
+
+/** A completion function; words come from the program's own tables, so that it cannot name what is not there. */
+export function bashScript(commands: readonly Command[]): string {
+  const cases = commands.map((command) => {
+    const options = command.options
+      .filter(({ hidden }) => !hidden)
+      .flatMap(({ short, long }) => [short, long]);
+    return `    ${command.name()}) words="${[...options, "--help"].filter(Boolean).join(" ")}" ;;`;
+  });
+  return `_metanet() {
+  local cur="\${COMP_WORDS[COMP_CWORD]}" words="" line="\${COMP_LINE:0:COMP_POINT}"
+  if ((COMP_CWORD == 1)); then
+    COMPREPLY=($(compgen -W "${commands.map((command) => command.name()).join(" ")} help --help --version" -- "$cur"))
+    return
+  fi
+  if [[ $cur != -* ]]; then
+    case "\${COMP_WORDS[1]}" in
+      ${WITH_ADDRESS.join("|")})
+        # bash takes colons for the ends of words, and addresses have one.
+        local whole="\${line##* }" prefix=""
+        [[ $whole == *:* && $COMP_WORDBREAKS == *:* ]] && prefix="\${whole%:*}:"
+        COMPREPLY=($(compgen -W "$(metanet list --addresses 2>/dev/null)" -- "$whole"))
+        COMPREPLY=("\${COMPREPLY[@]#"$prefix"}")
+        return ;;
+      up)
+        COMPREPLY=($(compgen -f -- "$cur"))
+        return ;;
+    esac
+  fi
+  case "\${COMP_WORDS[1]}" in
+${cases.join("\n")}
+  esac
+  COMPREPLY=($(compgen -W "$words" -- "$cur"))
+}
+complete -o filenames -F _metanet metanet`;
+}

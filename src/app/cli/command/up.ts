@@ -1,0 +1,161 @@
+/**
+ * `metanet up`: runs the gateway in the foreground, or behind the scenes.
+ * @module
+ */
+import { spawn } from "node:child_process";
+import { existsSync, mkdirSync, openSync, writeSync } from "node:fs";
+import { dirname, extname, join, resolve } from "node:path";
+import { Command, Option } from "commander";
+import { UnavailableError } from "#base/errors.ts";
+import { SYSTEM_RUN_DIRECTORY } from "../../run-directory.ts";
+import type { RunningGateway } from "../../supervisor/gateway.ts";
+import { EXIT } from "../exit-code.ts";
+import type { Terminal } from "../terminal.ts";
+import { UsageError } from "../typed-value.ts";
+
+/** Where the configuration is looked for when none is named. */
+const CONFIGURATION_FILES = ["metanet.yaml", "/etc/metanet/metanet.yaml"];
+
+/** The descriptor on which a gateway in the background says that it is up. */
+const READY_DESCRIPTOR = 3;
+
+interface UpOptions {
+  readonly check?: boolean;
+  readonly detach?: boolean;
+  readonly json?: boolean;
+  readonly log?: string;
+  readonly single?: boolean;
+  readonly tellReady?: boolean;
+}
+
+export function upCommand(terminal: Terminal): Command {
+  return new Command("up")
+    .summary("run the gateway")
+    .description(
+      "Starts the services of a configuration file, keeps them running, and stops them on SIGINT or SIGTERM.",
+    )
+    .argument("[FILE]", `the configuration; ${CONFIGURATION_FILES.join(" or ")} when left out`)
+    .option("--check", "only say what is wrong with the configuration")
+    .option("--single", "run all services in one process")
+    .option("-d, --detach", "go to the background once everything is ready")
+    .option("--log <FILE>", "write the services' messages to a file, of which the last 10 to 20 MB are kept")
+    .option("--json", "write messages as JSON lines on a terminal as well")
+    .addOption(new Option("--tell-ready").hideHelp())
+    .addHelpText(
+      "after",
+      `
+SIGHUP reads the configuration again and restarts the services it changes. Stopping removes MetaNet's own firewall
+table and nothing else; a crash or kill -9 leaves it, so that whoever is logged in stays connected.
+
+Examples:
+  metanet up --check gateway.yaml
+  sudo metanet up gateway.yaml
+  sudo metanet up --detach --log /var/log/metanet.log gateway.yaml`,
+    )
+    .action(async (given: string | undefined, options: UpOptions) => {
+      const file = resolve(given ?? CONFIGURATION_FILES.find((known) => existsSync(known)) ?? missing());
+      if (options.check) return await check(terminal, file, options);
+      if (options.detach) return await detach(terminal, file, options);
+      const { runGateway } = await import("../../supervisor/gateway.ts");
+      const { fileLog, plainLog, terminalLog } = await import("../../supervisor/log.ts");
+      const readable = terminal.interactive && !options.json;
+      const log = options.log
+        ? fileLog(resolve(options.log))
+        : readable
+          ? terminalLog(terminal.note, terminal.colour)
+          : plainLog(terminal.note);
+      const note = (level: "info" | "warn" | "error", msg: string): void => {
+        log(
+          "metanet",
+          JSON.stringify({
+            level: { info: 30, warn: 40, error: 50 }[level],
+            time: Date.now(),
+            name: "metanet",
+            msg,
+          }),
+        );
+      };
+      const onUp = (gateway: RunningGateway): void => {
+        if (readable) terminal.note(describeGateway(gateway));
+        if (options.tellReady) writeSync(READY_DESCRIPTOR, "ready");
+      };
+      const command = [process.execPath, mainFile()] as const;
+      const wasStopped = await runGateway({
+        file,
+        single: options.single ?? false,
+        command,
+        log,
+        note,
+        onUp,
+      });
+      if (!wasStopped) process.exitCode = EXIT.configuration;
+    });
+}
+
+function missing(): never {
+  throw new UsageError(
+    `Cannot start: no FILE is named, and there is neither ${CONFIGURATION_FILES.join(" nor ")}`,
+  );
+}
+
+/** This program's entry, whether it runs from source or compiled. */
+function mainFile(): string {
+  return join(dirname(import.meta.dirname), `main${extname(import.meta.filename)}`);
+}
+
+async function check(terminal: Terminal, file: string, options: UpOptions): Promise<void> {
+  const { parseConfiguration, readConfiguration } = await import("../../config/read.ts");
+  const { servicesOf } = await import("../../config/service-options.ts");
+  const services = servicesOf(parseConfiguration(file, readConfiguration(file)));
+  terminal.out(options.json ? JSON.stringify({ file, services }) : `${file} is fine: ${services.join(", ")}`);
+}
+
+/** What is running, and what to try. */
+function describeGateway({ configuration, run }: RunningGateway): string {
+  const { dhcpd, firewall, portald } = configuration;
+  const lines = ["", "The gateway is up:"];
+  if (firewall) lines.push(`  firewall  ${firewall.inside} (inside) to ${firewall.outside} (outside)`);
+  if (dhcpd) lines.push(`  dhcpd     ${dhcpd.pool.first} to ${dhcpd.pool.last} on ${dhcpd.interface}`);
+  if (portald) lines.push(`  portald   http://${portald.address}:${portald.port}/`);
+  const prefix = run === SYSTEM_RUN_DIRECTORY ? "" : `METANET_RUN=${run} `;
+  lines.push(
+    "",
+    `Try:  ${prefix}metanet list    ${prefix}metanet status    ${prefix}metanet observe 'dhcpd:/dhcpd/*'`,
+  );
+  lines.push("Stop: Ctrl-C, or metanet down", "");
+  return lines.join("\n");
+}
+
+/** Starts the same command in a session of its own, and waits until it is up. */
+async function detach(terminal: Terminal, file: string, options: UpOptions): Promise<void> {
+  const { interfaceNames } = await import("../../supervisor/gateway.ts");
+  const { parseConfiguration, readConfiguration } = await import("../../config/read.ts");
+  const { state } = parseConfiguration(file, readConfiguration(file), interfaceNames());
+  const log = resolve(options.log ?? join(state, "metanet.log"));
+  mkdirSync(dirname(log), { recursive: true });
+  // What it says before it can open its log by itself, such as that somebody else runs here.
+  const errors = openSync(`${log}.errors`, "w", 0o640);
+  const args = ["up", file, "--log", log, "--tell-ready", ...(options.single ? ["--single"] : [])];
+  const child = spawn(process.execPath, [mainFile(), ...args], {
+    detached: true,
+    stdio: ["ignore", errors, errors, "pipe"],
+  });
+  const ready = child.stdio[READY_DESCRIPTOR] as NodeJS.ReadableStream & { destroy(): void };
+  const { promise, resolve: settle } = Promise.withResolvers<number | null | "up">();
+  ready.once("data", () => settle("up"));
+  child.once("exit", settle);
+  child.once("error", () => settle(null));
+  const result = await promise;
+  if (result !== "up") {
+    throw new UnavailableError(
+      `Cannot start in the background: it ended with exit code ${result}; read ${log} and ${log}.errors`,
+    );
+  }
+  ready.destroy();
+  child.unref();
+  terminal.out(
+    options.json
+      ? JSON.stringify({ pid: child.pid, log })
+      : `The gateway is up as process ${child.pid}; its log is ${log}`,
+  );
+}

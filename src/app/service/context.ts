@@ -1,0 +1,80 @@
+/**
+ * What every composition root gets: the configuration, a way onto the bus, a folder of its own, a log, and the
+ * moment at which root's powers go.
+ * @module
+ */
+import { chownSync, lchownSync, mkdirSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import type { Logger } from "pino";
+import { ConfigurationError } from "#base/errors.ts";
+import { dropPrivileges, lookUpUser } from "#linux/privileges.ts";
+import type { Configuration } from "../config/schema.ts";
+import type { ServiceName } from "../config/service-options.ts";
+
+export interface ServiceContext {
+  readonly name: ServiceName;
+  readonly configuration: Configuration;
+  /** The run directory. */
+  readonly run: string;
+  /** Every service is in this process, which keeps its powers. */
+  readonly single: boolean;
+  readonly logger: Logger;
+}
+
+export interface RunningService {
+  /** Ends it in order: nothing acknowledged is lost, and what is in the kernel stays there. */
+  stop(): Promise<void>;
+}
+
+/** Takes one line for the log, as the services hand it over. */
+export type ServiceLog = (
+  level: "info" | "warn" | "error",
+  text: string,
+  fields: Readonly<Record<string, unknown>>,
+) => void;
+
+/** A service's log, into ours. */
+export function logOf({ logger }: ServiceContext): ServiceLog {
+  return (level, text, fields) => {
+    // Addresses print themselves; errors have to be asked.
+    const shown = Object.entries(fields).map(([key, value]) => [
+      key,
+      value instanceof Error ? value.message : value,
+    ]);
+    logger[level](Object.fromEntries(shown), text);
+  };
+}
+
+/** Gives up root's powers for good, before the first byte is read from the network. */
+export function becomeUser(context: ServiceContext): void {
+  if (context.single || process.geteuid?.() !== 0) return;
+  const { user } = context.configuration;
+  context.logger.info({ user, outcome: dropPrivileges(user) }, "runs without root's powers");
+}
+
+/**
+ * The service's own folder below the state folder, made when it is not there, owned by who will use it.
+ * @throws ConfigurationError when it cannot be made.
+ */
+export function stateFolder(context: ServiceContext): string {
+  const folder = join(context.configuration.state, context.name);
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    const fix = "make it, or name another folder as `state:` in the configuration";
+    throw new ConfigurationError(`Cannot make ${folder}: ${String(cause)}; ${fix}`, { cause });
+  }
+  if (process.geteuid?.() === 0) chownSync(folder, ...ownerOf(context));
+  return folder;
+}
+
+/** Gives files that root made to the user, who opens them when the services next run apart. */
+export function giveToUser(context: ServiceContext, folder: string): void {
+  if (!context.single || process.geteuid?.() !== 0) return;
+  for (const name of readdirSync(folder)) lchownSync(join(folder, name), ...ownerOf(context));
+}
+
+function ownerOf({ configuration }: ServiceContext): [uid: number, gid: number] {
+  const { uid, gid } = lookUpUser(configuration.user);
+  return [uid, gid];
+}

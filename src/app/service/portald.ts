@@ -1,0 +1,46 @@
+/**
+ * Where the portal meets Linux: HTTP, the neighbour table, its sessions in SQLite.
+ * @module
+ */
+import { join } from "node:path";
+import { ConfigurationError } from "#base/errors.ts";
+import { portald } from "#contract/portald.ts";
+import { LinuxHttpServers } from "#linux/http-server.ts";
+import { LinuxKeyedHash } from "#linux/keyed-hash.ts";
+import { LinuxNeighbours } from "#linux/neighbours.ts";
+import { LinuxRandom } from "#linux/random.ts";
+import { openSqliteStore } from "#linux/sqlite-store.ts";
+import { PortaldService } from "#service/portald/portald-service.ts";
+import { portalOptions } from "../config/service-options.ts";
+import { node } from "../node.ts";
+import { becomeUser, giveToUser, type RunningService, type ServiceContext, stateFolder } from "./context.ts";
+
+export async function startPortald(context: ServiceContext): Promise<RunningService> {
+  const { portald: section, firewall } = context.configuration;
+  if (!section || !firewall)
+    throw new ConfigurationError("Cannot start portald: the configuration lacks its section");
+  const folder = stateFolder(context);
+  becomeUser(context);
+  const bus = await node(context.name, { directory: context.run, contracts: [portald] });
+  const store = openSqliteStore({ path: join(folder, "sessions.sqlite") });
+  giveToUser(context, folder);
+  const neighbours = new LinuxNeighbours({ interface: firewall.inside });
+  const service = new PortaldService({
+    bus,
+    options: portalOptions(section),
+    http: new LinuxHttpServers(),
+    neighbours,
+    store,
+    random: new LinuxRandom(),
+    hasher: new LinuxKeyedHash(),
+  });
+  await service.start();
+  return {
+    stop: async () => {
+      await service.stop();
+      await bus.close();
+      neighbours.close();
+      store.close();
+    },
+  };
+}
