@@ -38,6 +38,17 @@ export function lookUpUser(user: string): UserIdentity {
 }
 
 /**
+ * Who a process is after {@link dropPrivileges}: the user, or, where the user namespace knows nobody else, whoever
+ * it is already. Files for it are given to this user, and its messages are known by it.
+ * @throws ConfigurationError when this machine knows no such user.
+ */
+export function identityAfterDrop(user: string): UserIdentity {
+  const identity = lookUpUser(user);
+  if (isMapped(identity.uid)) return identity;
+  return { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 };
+}
+
+/**
  * Becomes `user`, without a way back, and checks that it is so. Call it before the first byte is read from the
  * network, and after every socket below port 1024 has been opened or asked for.
  * @throws ConfigurationError when the user is unknown, is root, or cannot be reached from who runs this.
