@@ -97,11 +97,7 @@ async function withLab(terminal: Terminal, options: LabOptions, stop: AbortSigna
         `removed what an earlier lab left: ${[...leftovers.namespaces, ...leftovers.folders].join(", ")}`,
       );
     }
-    const gateway = {
-      single: options.single ?? false,
-      // Inside a user namespace with one user there is nobody to change to.
-      user: insideUserNamespace() ? "root" : "nobody",
-    };
+    const gateway = { single: options.single ?? false };
     const json = options.json ?? false;
     const common = { json, gateway, stop, print };
     if (options.once) return await runOnce(lab, { ...common, keep: options.keep ?? false });

@@ -23,7 +23,7 @@ const VALUE_LENGTH_MAX = 40;
 
 /** Observes until the process ends. */
 export async function followDecisions(lab: Lab, tell: Tell): Promise<void> {
-  const net = await node("lab", { run: lab.place.run });
+  const net = await node("lab", { directory: lab.place.run });
   for (const address of WATCHED) {
     const [service = "", mailbox = ""] = address.split(":");
     await net.observe(address, "life", (message) => {

@@ -25,8 +25,6 @@ export class GatewayStartError extends UnavailableError {
 export interface GatewayOptions {
   /** All services in one process. */
   readonly single: boolean;
-  /** The user that services run as; `root` where there is no other (a user namespace with one user). */
-  readonly user: string;
   /** How long a client may be silent before the portal logs it out, as the configuration writes it. */
   readonly idle: string;
 }
@@ -63,7 +61,7 @@ export async function startGateway(
   const deadline = Date.now() + START_TIMEOUT;
   while (process_.exit === undefined && Date.now() < deadline) {
     const services = servicesOf(place.run);
-    if (services.length > 0 && services.every(({ state }) => state === "running")) {
+    if (services.length > 0 && services.every(({ state }) => state === "ready")) {
       return { process: process_, configurationFile, services };
     }
     await pause(50);
@@ -88,8 +86,9 @@ function configuration(place: LabPlace, options: GatewayOptions): object {
     name: "gateway",
     run: place.run,
     state: place.state,
-    user: options.user,
-    firewall: { inside: "lan0", outside: "wan0", "portal-port": portalPort, masquerade: true },
+    user: "nobody",
+    // IPv6 clients keep their addresses on the way out, so the networks are named and both are forwarded.
+    firewall: { inside: "lan0", outside: "wan0", masquerade: true, prefixes: [subnet.four, subnet.six] },
     dhcpd: {
       interface: "lan0",
       server: inside.four,
@@ -102,7 +101,9 @@ function configuration(place: LabPlace, options: GatewayOptions): object {
     },
     portald: {
       address: inside.four,
+      address6: inside.six,
       port: portalPort,
+      poll: "1s",
       idle: options.idle,
       session: "1h",
       title: "Welcome to the lab",

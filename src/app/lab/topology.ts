@@ -89,8 +89,6 @@ async function wireSwitch(lan: LabHost, gateway: LabHost): Promise<void> {
   await lan.ip("link", "add", "uplink", "type", "veth", "peer", "name", "lan0", "netns", gateway.namespace);
   await lan.ip("link", "set", "uplink", "master", "br0", "up");
   await addAddresses(gateway, "lan0", inside, inside.fourBits, inside.sixBits);
-  await gateway.sysctl("net.ipv4.ip_forward", "1");
-  await gateway.sysctl("net.ipv6.conf.all.forwarding", "1");
   await gateway.ip("link", "set", "lan0", "up");
 }
 
