@@ -1,0 +1,60 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { dhcpdConfig } from "#service/dhcpd/config.ts";
+import { firewallConfig } from "#service/firewall/config.ts";
+import { jsonSchema } from "./json-schema.ts";
+import { parseConfiguration } from "./read.ts";
+import { knownKeys } from "./schema.ts";
+import { dhcpdOptions, firewallOptions, portalOptions, servicesOf } from "./service-options.ts";
+
+const ROOT = join(import.meta.dirname, "../../..");
+const EXAMPLE = readFileSync(join(ROOT, "example/gateway/metanet.yaml"), "utf8");
+
+describe("example/gateway/metanet.yaml", () => {
+  const configuration = parseConfiguration("metanet.yaml", EXAMPLE);
+  it("runs every service", () =>
+    assert.deepEqual(servicesOf(configuration), ["firewall", "dhcpd", "portald"]));
+
+  it("is taken by the services", () => {
+    const { firewall, dhcpd, portald } = configuration;
+    assert.ok(firewall && dhcpd && portald);
+    assert.equal(firewallConfig(firewallOptions(firewall, portald)).portalPort, 5280);
+    assert.equal(dhcpdConfig(dhcpdOptions(dhcpd)).subnets.length, 1);
+    assert.equal(portalOptions(portald).title, "Library guest network");
+  });
+
+  for (const section of ["firewall", "dhcpd", "portald"]) {
+    it(`shows every key of ${section}`, () => {
+      const missing = knownKeys([section]).filter((key) => !new RegExp(`^  (# )?${key}:`, "m").test(EXAMPLE));
+      assert.deepEqual(missing, []);
+    });
+  }
+
+  it("shows defaults that are the defaults", () => {
+    const filled = EXAMPLE.replace(/^( *)# ([a-z0-9-]+: )/gm, (line, indent, key) =>
+      /language-server|captive-portal|address6|names/.test(line) ? line : `${indent}${key}`,
+    );
+    const spelled = parseConfiguration("metanet.yaml", filled);
+    const { dhcpd, firewall, ...rest } = spelled;
+    assert.deepEqual(JSON.parse(JSON.stringify(rest)), {
+      ...JSON.parse(JSON.stringify({ ...configuration, dhcpd: undefined, firewall: undefined })),
+      run: "/run/metanet",
+    });
+    // These three follow others when they are left out, and the example writes out what they then are.
+    assert.deepEqual(
+      { ...dhcpd, routers: undefined, "lease-max": undefined },
+      { ...configuration.dhcpd, routers: undefined, "lease-max": undefined },
+    );
+    assert.deepEqual(
+      { ...firewall, "portal-port": undefined },
+      { ...configuration.firewall, "portal-port": undefined },
+    );
+  });
+});
+
+describe("docs/metanet.schema.json", () => {
+  it("is what tool/config-schema.ts writes", () =>
+    assert.equal(readFileSync(join(ROOT, "docs/metanet.schema.json"), "utf8"), jsonSchema()));
+});
