@@ -1,0 +1,146 @@
+/**
+ * Calls the addon's functions in any order with any arguments: right ones, nearly right ones and wrong ones. The
+ * invariant: it answers, throws an Error with a code, or calls back; it never crashes the process. Run it in a
+ * network namespace of its own, since what it sends goes anywhere:
+ *
+ *     unshare --user --map-root-user --net node --expose-gc fuzz/native-calls.ts SEED CALLS
+ * @module
+ */
+import { setImmediate as turn } from "node:timers/promises";
+import fc from "fast-check";
+import { type Native, native, type Watch } from "#linux/native.ts";
+
+const seed = Number(process.argv[2] ?? Date.now() % 1e9);
+const callCount = Number(process.argv[3] ?? 20_000);
+
+type Kind = "fd" | "number" | "bytes" | "words" | "watch" | "callback" | "text" | "anything";
+
+/** Left out are close, setns and what gives up privileges: they take away what the process itself needs. */
+const SIGNATURES: Partial<Record<keyof Native, readonly Kind[]>> = {
+  socket: ["number", "number", "number"],
+  bind: ["fd", "bytes"],
+  connect: ["fd", "bytes"],
+  listen: ["fd", "number"],
+  accept: ["fd", "number"],
+  setsockopt: ["fd", "number", "number", "bytes"],
+  getsockopt: ["fd", "number", "number", "bytes"],
+  getsockname: ["fd"],
+  getpeername: ["fd"],
+  send: ["fd", "bytes", "number", "bytes"],
+  receive: ["fd", "bytes", "number", "bytes", "bytes", "words"],
+  poll: ["fd", "number", "number"],
+  dup: ["fd"],
+  interfaceIndex: ["text"],
+  receiveBatch: ["fd", "bytes", "words", "number", "number", "number"],
+  sendBatch: ["fd", "bytes", "words", "number", "number"],
+  watch: ["fd", "number", "callback"],
+  unwatch: ["watch"],
+  watchFor: ["watch", "number"],
+  keepAlive: ["watch", "number"],
+  sendDescriptors: ["fd", "bytes", "words"],
+  receiveDescriptors: ["fd", "bytes", "words"],
+  lookUpUser: ["text", "words"],
+};
+
+const OPEN_COUNT_MAX = 60;
+const NOT_OPEN = 999_999;
+const own: number[] = [];
+const watches: Watch[] = [];
+const system = native();
+
+/** Arguments are drawn beforehand; which descriptor or watch an index means is seen when the call is made. */
+class Reference {
+  readonly kind: "fd" | "watch";
+  readonly index: number;
+  constructor(kind: "fd" | "watch", index: number) {
+    this.kind = kind;
+    this.index = index;
+  }
+  resolve(): unknown {
+    const from: readonly unknown[] = this.kind === "fd" ? own : watches;
+    return from.length === 0 ? NOT_OPEN : from[this.index % from.length];
+  }
+}
+
+const addressOf = (
+  family: number,
+  lengths: { minLength: number; maxLength: number },
+): fc.Arbitrary<Uint8Array> => fc.uint8Array(lengths).map((tail) => Uint8Array.of(family, 0, ...tail));
+
+const byKind: Record<Kind, fc.Arbitrary<unknown>> = {
+  fd: fc.nat({ max: 1000 }).map((index) => new Reference("fd", index)),
+  watch: fc.nat({ max: 1000 }).map((index) => new Reference("watch", index)),
+  number: fc.oneof(
+    fc.integer({ min: 0, max: 20 }),
+    fc.integer({ min: -2, max: 2 ** 31 }),
+    fc.constantFrom(-(2 ** 31), 2 ** 53, Number.NaN, 0.5, -0),
+  ),
+  bytes: fc.oneof(
+    fc.uint8Array({ maxLength: 40 }),
+    fc.constantFrom(0, 4096, 70_000).map((length) => new Uint8Array(length)),
+    addressOf(2, { minLength: 14, maxLength: 14 }),
+    addressOf(1, { minLength: 0, maxLength: 100 }),
+  ),
+  words: fc.oneof(
+    fc.array(fc.integer({ min: -1, max: 60 }), { maxLength: 30 }).map((list) => Int32Array.from(list)),
+    fc.int32Array({ maxLength: 12 }),
+  ),
+  callback: fc.constantFrom(
+    () => {},
+    () => closeSome(),
+  ),
+  text: fc.constantFrom("lo", "root", "nobody", "nosuch", "", "x".repeat(300)),
+  anything: fc.anything(),
+};
+
+function argument(kind: Kind): fc.Arbitrary<unknown> {
+  const wrong = fc.constantFrom(...(Object.keys(byKind) as Kind[])).chain((other) => byKind[other]);
+  return fc.oneof({ weight: 15, arbitrary: byKind[kind] }, { weight: 1, arbitrary: wrong });
+}
+
+const calls = fc
+  .constantFrom(...(Object.keys(SIGNATURES) as (keyof Native)[]))
+  .chain((name) =>
+    fc.record({ name: fc.constant(name), args: fc.tuple(...(SIGNATURES[name] ?? []).map(argument)) }),
+  );
+
+/** What a callback does to its own watch and others, in the middle of a call from the loop. */
+function closeSome(): void {
+  for (const watch of watches.splice(0, 3)) system.unwatch(watch);
+}
+
+function prepare(name: keyof Native, args: readonly unknown[]): unknown[] {
+  const given = args.map((arg) => (arg instanceof Reference ? arg.resolve() : arg));
+  // Sockets must not wait, and low descriptors may be Node's own.
+  if (name === "socket") return [1 + Number(given[0] === 0), 0x801 + (Number(given[1]) & 1), 0];
+  const [first] = given;
+  if (typeof first === "number" && first >= 0 && first < 1000 && !own.includes(first)) given[0] = NOT_OPEN;
+  if (name === "poll" && typeof given[2] === "number") given[2] = Math.min(given[2], 1);
+  return given;
+}
+
+function keep(name: keyof Native, result: unknown): void {
+  if (name === "watch") watches.push(result as Watch);
+  const isDescriptor =
+    ["socket", "accept", "dup"].includes(name) && typeof result === "number" && result >= 0;
+  if (isDescriptor) own.push(result);
+  if (own.length > OPEN_COUNT_MAX) system.close(own.shift() ?? NOT_OPEN);
+  if (watches.length > OPEN_COUNT_MAX) closeSome();
+}
+
+const counts = { answered: 0, refused: 0 };
+process.stdout.write(`seed ${seed}: `);
+for (const [index, { name, args }] of fc.sample(calls, { seed, numRuns: callCount }).entries()) {
+  try {
+    const given = prepare(name, args);
+    keep(name, (system[name] as (...values: unknown[]) => unknown)(...given));
+    counts.answered++;
+  } catch (error) {
+    if (!(error instanceof Error) || !("code" in error)) throw error;
+    counts.refused++;
+  }
+  if (index % 50 === 0) await turn();
+  if (index % 5000 === 0) globalThis.gc?.();
+}
+for (const watch of watches) system.unwatch(watch);
+process.stdout.write(`${counts.answered} answered, ${counts.refused} refused\n`);
