@@ -11,11 +11,11 @@ import { measure, type Subject } from "../measure.ts";
 import { sampleMessage } from "../sample.ts";
 import { FramedClient } from "./framed-echo.ts";
 
-const [runDirectory = "", echoSocket = "", dbusProgram] = process.argv.slice(2);
+const [directory = "", echoSocket = "", dbusProgram] = process.argv.slice(2);
 /** One-way messages between two calls, which make sure that they have arrived. */
 const BURST = 500;
 
-const bus = await node("caller", { runDirectory });
+const bus = await node("caller", { directory });
 const given = sampleMessage();
 const echo = new FramedClient(echoSocket);
 const body = encodeTuples(given.tuples);

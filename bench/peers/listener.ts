@@ -4,7 +4,7 @@
  */
 import { node } from "#app/metanet.ts";
 
-const bus = await node("listener", { runDirectory: process.argv[2] ?? "" });
+const bus = await node("listener", { directory: process.argv[2] ?? "" });
 await bus.prepend("owner:/bench/watched", "watcher", () => undefined);
 process.stdout.write("ready\n");
 process.on("SIGTERM", () => process.exit(0));

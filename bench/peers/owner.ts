@@ -4,7 +4,7 @@
  */
 import { answer, node } from "#app/metanet.ts";
 
-const bus = await node("owner", { runDirectory: process.argv[2] ?? "" });
+const bus = await node("owner", { directory: process.argv[2] ?? "" });
 let count = 0;
 for (const path of ["/bench/echo", "/bench/watched"]) {
   await bus.append(path, "first", () => undefined);
