@@ -28,7 +28,7 @@ interface Entry {
 }
 
 type Entries = Map<string, Entry>;
-type Sets = Map<string, { readonly set: ElementSet; entries: Entries }>;
+type Sets = Map<string, { readonly set: ElementSet; readonly entries: Entries }>;
 
 /** The kernel's side: what stays when a process ends. */
 export class SimPacketFilter {
@@ -82,16 +82,21 @@ export class SimPacketFilter {
 
   /** All steps or none. */
   change(table: RuleTable, changes: readonly ElementChange[]): void {
-    const drafts = new Map<string, Entries>();
-    for (const step of changes) {
-      const draft = drafts.get(step.set) ?? new Map(this.entries(table.name, step.set));
-      drafts.set(step.set, draft);
-      if (step.do === "remove") draft.delete(keyText(step.key));
-      else this.#add(draft, step.element, this.#sets(table.name).get(step.set)?.set);
-    }
-    for (const [name, draft] of drafts) {
-      const target = this.#sets(table.name).get(name);
-      if (target) target.entries = draft;
+    const undo: (() => void)[] = [];
+    const names = new Set(changes.map(({ set }) => set));
+    const entries = new Map([...names].map((name) => [name, this.entries(table.name, name)]));
+    try {
+      for (const step of changes) {
+        const target = entries.get(step.set) ?? new Map<string, Entry>();
+        const key = keyText(step.do === "add" ? step.element.key : step.key);
+        const before = target.get(key);
+        undo.push(() => (before ? target.set(key, before) : target.delete(key)));
+        if (step.do === "remove") target.delete(key);
+        else this.#add(target, step.element, this.#sets(table.name).get(step.set)?.set);
+      }
+    } catch (error) {
+      for (const action of undo.reverse()) action();
+      throw error;
     }
   }
 
