@@ -4,7 +4,7 @@ import { milliseconds } from "#base/time.ts";
 import { Message } from "#mailbox/message.ts";
 import { stop } from "#mailbox/verdict.ts";
 import { SimClock } from "#sim/clock.ts";
-import { LineListener, WAITING_MAX } from "./line-listener.ts";
+import { FORGET_AFTER, LineListener, WAITING_MAX } from "./line-listener.ts";
 import { readLines } from "./lines.ts";
 
 const CONTEXT = { mailbox: "/door", sender: "gate", hops: 0 };
@@ -50,10 +50,7 @@ describe("LineListener", () => {
       '{"id":2,"verdict":"yes"}',
       'Cannot read a line of the listener: verdict is "yes"; write continue, stop, reject, change or answer; message 2 continues',
     ],
-    [
-      '{"id":7,"verdict":"stop"}',
-      "Cannot use a verdict: message 7 is waiting for one; it was late, or given already",
-    ],
+    ['{"id":7,"verdict":"stop"}', "Cannot use a verdict: message 7 does not wait for one"],
   ];
   for (const [line, note] of bad) {
     it(`LineListener tells what is wrong with ${line}`, () => {
@@ -71,14 +68,25 @@ describe("LineListener", () => {
     assert.equal(await first, undefined);
     assert.equal(listener.counters.badLines, 1);
   });
-  it("LineListener lets a message go when its time is over, and tells a late verdict", async () => {
+  it("LineListener tells a late verdict, which is still the one of its message", async () => {
     const { clock, listener, notes, send } = setUp();
     const first = send("ann");
-    await clock.advance(milliseconds(250));
-    assert.equal(await first, undefined);
-    listener.line('{"id":1,"verdict":"stop"}');
+    await clock.advance(milliseconds(251));
+    const second = send("bob");
+    listener.line('{"verdict":"stop"}');
+    listener.line('{"verdict":"continue"}');
+    assert.deepEqual(await first, stop);
+    assert.deepEqual(await second, { verdict: "continue" });
+    assert.deepEqual(notes, ["Cannot use a verdict: message 1 has gone on without it"]);
     assert.equal(listener.counters.late, 1);
-    assert.equal(notes.length, 1);
+  });
+  it(`LineListener forgets a message that nobody answers for ${FORGET_AFTER} ms`, async () => {
+    const { clock, listener, notes, send } = setUp();
+    const first = send("ann");
+    await clock.advance(FORGET_AFTER);
+    assert.equal(await first, undefined);
+    listener.line('{"verdict":"stop"}');
+    assert.deepEqual(notes, ["Cannot use a verdict: no message waits for one"]);
   });
   it(`LineListener passes over messages beyond ${WAITING_MAX} that wait`, () => {
     const { listener, send, written } = setUp();

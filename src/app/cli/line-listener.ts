@@ -1,10 +1,11 @@
 /**
  * A listener that speaks JSON lines with whoever is at the other end: every message goes out as a line and is
- * parked until the line with its verdict comes back, or its time is over.
+ * parked until the line with its verdict comes back. When the time is over is the owner's business: it goes on and
+ * counts; here the message is kept a while longer, so that verdicts without id still find their message.
  * @module
  */
 import type { Clock, Timer } from "#base/clock.ts";
-import type { Duration } from "#base/time.ts";
+import { after, type Duration, type Instant, minutes } from "#base/time.ts";
 import type { Context } from "#mailbox/listener.ts";
 import type { Message } from "#mailbox/message.ts";
 import type { Verdict } from "#mailbox/verdict.ts";
@@ -14,6 +15,9 @@ import { UsageError } from "./typed-value.ts";
 
 /** Messages that wait for a verdict, at the most; further ones continue at once and are counted. */
 export const WAITING_MAX = 1024;
+
+/** How long a message is kept for a script that does not answer it. */
+export const FORGET_AFTER: Duration = minutes(1);
 
 export interface LineListenerOptions {
   readonly clock: Clock;
@@ -29,6 +33,8 @@ export interface LineListenerOptions {
 
 interface Waiting {
   readonly message: Message;
+  /** The owner goes on without us then. */
+  readonly deadline: Instant;
   readonly timer: Timer;
   readonly decide: (verdict: Verdict | undefined) => void;
 }
@@ -65,9 +71,10 @@ export class LineListener {
       return undefined;
     }
     const id = ++this.#lastId;
+    const { clock, timeout } = this.#options;
     return new Promise((decide) => {
-      const timer = this.#options.clock.after(this.#options.timeout, () => this.#settle(id, undefined));
-      this.#waiting.set(id, { message, timer, decide });
+      const timer = clock.after(FORGET_AFTER, () => this.#settle(id, undefined));
+      this.#waiting.set(id, { message, deadline: after(clock.now(), timeout), timer, decide });
       const { mailbox, sender } = context;
       this.#options.write(formatMessageLine({ id, mailbox, sender }, message));
     });
@@ -79,10 +86,15 @@ export class LineListener {
     try {
       const { id, verdict } = parseVerdictLine(text, this.#types);
       const meant = id ?? this.#oldest();
-      if (meant !== undefined && this.#settle(meant, verdict)) return;
-      this.counters.late++;
-      const which = id === undefined ? "no message" : `message ${id}`;
-      this.#options.note(`Cannot use a verdict: ${which} is waiting for one; it was late, or given already`);
+      const waiting = meant === undefined ? undefined : this.#waiting.get(meant);
+      if (meant === undefined || !waiting) {
+        const which = id === undefined ? "no message waits" : `message ${id} does not wait`;
+        this.#tellLate(`${which} for one`);
+      } else {
+        if (this.#options.clock.now() > waiting.deadline)
+          this.#tellLate(`message ${meant} has gone on without it`);
+        this.#settle(meant, verdict);
+      }
     } catch (error) {
       if (!(error instanceof UsageError)) throw error;
       this.badLine(error.message, idOfLine(text) ?? this.#oldest());
@@ -101,6 +113,11 @@ export class LineListener {
   end(): void {
     this.#ended = true;
     for (const id of [...this.#waiting.keys()]) this.#settle(id, undefined);
+  }
+
+  #tellLate(seen: string): void {
+    this.counters.late++;
+    this.#options.note(`Cannot use a verdict: ${seen}`);
   }
 
   #oldest(): number | undefined {

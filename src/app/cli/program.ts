@@ -4,6 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { Command } from "commander";
+import { labCommand } from "../lab/command.ts";
 import { benchCommand } from "./command/bench.ts";
 import { callCommand } from "./command/call.ts";
 import { clientsCommand } from "./command/clients.ts";
@@ -28,6 +29,8 @@ export function buildProgram(terminal: Terminal): Command {
     .description("Network services of a Linux machine, programmable from the outside.")
     .version(packageVersion(), "-V, --version")
     .showSuggestionAfterError()
+    // `bench` hands its own options on.
+    .enablePositionalOptions()
     .helpCommand("help [COMMAND]", "show help for a command")
     .addHelpText("after", EXAMPLES);
   const groups: [heading: string, ...commands: Command[]][] = [
@@ -36,6 +39,7 @@ export function buildProgram(terminal: Terminal): Command {
       upCommand(terminal),
       downCommand(terminal),
       statusCommand(terminal),
+      labCommand(terminal),
       doctorCommand(terminal),
     ],
     [

@@ -14,7 +14,6 @@ export function benchCommand(): Command {
     .summary("measure this machine")
     .description("Runs the benchmarks of a checkout: every figure is a ratio against a peer in the same run.")
     .argument("[ARGS...]", "handed on to bench/run.ts, such as the name of a benchmark")
-    .passThroughOptions()
     .allowUnknownOption()
     .addHelpText("after", "\nExamples:\n  metanet bench\n  metanet bench mailbox")
     .action(async (args: string[]) => {
