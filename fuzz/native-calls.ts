@@ -109,12 +109,18 @@ function closeSome(): void {
   for (const watch of watches.splice(0, 3)) system.unwatch(watch);
 }
 
+/** Makes a Unix socket's path an abstract name, so that bind(2) leaves no file anywhere (unix(7)). */
+function keepOffDisk(bytes: Uint8Array): void {
+  if (bytes.length > 2) bytes[2] = (bytes[0] ?? 0) + (bytes[1] ?? 0) === 1 ? 0 : (bytes[2] ?? 0);
+}
+
 function prepare(name: keyof Native, args: readonly unknown[]): unknown[] {
   const given = args.map((arg) => (arg instanceof Reference ? arg.resolve() : arg));
   // Sockets must not wait, and low descriptors may be Node's own.
   if (name === "socket") return [1 + Number(given[0] === 0), 0x801 + (Number(given[1]) & 1), 0];
   const [first] = given;
   if (typeof first === "number" && first >= 0 && first < 1000 && !own.includes(first)) given[0] = NOT_OPEN;
+  for (const bytes of given) if (bytes instanceof Uint8Array) keepOffDisk(bytes);
   if (name === "poll" && typeof given[2] === "number") given[2] = Math.min(given[2], 1);
   return given;
 }
