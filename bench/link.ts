@@ -91,8 +91,8 @@ function dbusConfig(socket: string): string {
   return `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig><type>session</type><listen>unix:path=${socket}</listen>
-<policy context="default"><allow user="*"/><allow own="*"/><allow send_destination="*"/>
-<allow send_type="method_call"/></policy></busconfig>`;
+<policy context="default"><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/>
+<allow own="*"/><allow user="*"/></policy></busconfig>`;
 }
 
 function environment(folder: string): NodeJS.ProcessEnv {
