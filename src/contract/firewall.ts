@@ -68,7 +68,7 @@ export const firewall = contract("firewall", "Who may pass from the inside to th
     },
   },
   "/firewall/restored": {
-    says: "Somebody else removed our rules from the kernel; they are back, with all permits and new counters.",
+    says: "Somebody else removed or changed our rules in the kernel; they are back, with all permits.",
     kind: "event",
     sent: "firewall",
     tags: { permits: t.uint("how many permits were put back") },

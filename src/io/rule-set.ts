@@ -78,6 +78,8 @@ export interface RuleSet {
    * @throws NftMissingError, RulesRefusedError, NotPermittedError
    */
   load(table: RuleTable): Promise<void>;
+  /** Whether the rules are still those that this object loaded: nobody removed, flushed or added any. */
+  isIntact(table: RuleTable): Promise<boolean>;
   /**
    * Changes elements, as one transaction: all steps or none. At most {@link ELEMENT_CHANGE_COUNT_MAX} steps.
    * @throws TableGoneError, ElementConflictError, LimitExceededError, NotPermittedError

@@ -19,13 +19,16 @@ import {
 import type { NetlinkMessage } from "#wire/netlink.ts";
 import {
   decodeNftElements,
+  decodeNftRule,
   decodeNftTable,
   encodeNftBatch,
   encodeNftGetElement,
   encodeNftGetSet,
   encodeNftListElements,
+  encodeNftListRules,
   encodeNftListTables,
   NETLINK_NETFILTER,
+  NFT_NEWRULE,
   NFT_NEWSETELEM,
   NFT_NEWTABLE,
   type NftOperation,
@@ -53,6 +56,8 @@ interface Pending {
 export class NftablesRuleSet implements RuleSet {
   readonly #program: string;
   readonly #socket: NetlinkSocket;
+  /** Tables by name, each with its rules' handles at the time it was loaded. */
+  readonly #loaded = new Map<string, string>();
   #pending: Pending[] = [];
   #pendingCount = 0;
   #scheduled = false;
@@ -74,8 +79,14 @@ export class NftablesRuleSet implements RuleSet {
     throw new ClaimedError(`Cannot claim ${name}: ${who} holds it. Stop the other gateway first`);
   }
 
-  load(table: RuleTable): Promise<void> {
-    return runNft(this.#program, table.text);
+  async load(table: RuleTable): Promise<void> {
+    await runNft(this.#program, table.text);
+    this.#loaded.set(table.name, this.#listRules(table.name));
+  }
+
+  async isIntact(table: RuleTable): Promise<boolean> {
+    const loaded = this.#loaded.get(table.name);
+    return loaded !== undefined && loaded === this.#listRules(table.name);
   }
 
   change(table: RuleTable, changes: readonly ElementChange[]): Promise<void> {
@@ -209,6 +220,17 @@ export class NftablesRuleSet implements RuleSet {
       failures.set(sequence - first - 1, errno);
     }
     return failures;
+  }
+
+  /** The rules' places and handles as text to compare; empty when there is no table. */
+  #listRules(table: string): string {
+    const messages = this.#socket.list((sequence) => encodeNftListRules(sequence, table));
+    if (messages === ENOENT) return "";
+    if (typeof messages === "number") throw nftablesError("list the rules", messages);
+    const rules = messages.map((message) =>
+      message.type === NFT_NEWRULE ? decodeNftRule(message.body) : undefined,
+    );
+    return rules.map((rule) => (rule ? `${rule.chain} ${rule.handle}` : "")).join();
   }
 
   #listTables(): NftTable[] {

@@ -35,6 +35,7 @@ export class SimPacketFilter {
   readonly clock: Clock;
   readonly #tables = new Map<string, Sets>();
   readonly #claims = new Map<string, SimRuleSet>();
+  readonly #flushed = new Set<string>();
 
   constructor(clock: Clock) {
     this.clock = clock;
@@ -52,6 +53,17 @@ export class SimPacketFilter {
   /** What somebody else does with `nft delete table`. */
   removeTable(tableName: string): void {
     this.#tables.delete(tableName);
+    this.#flushed.add(tableName);
+  }
+
+  /** What somebody else does with `nft flush table`: the rules go, the elements stay. */
+  flushTable(tableName: string): void {
+    this.#flushed.add(tableName);
+  }
+
+  /** Whether the rules of a table are those that were loaded. */
+  isIntact(tableName: string): boolean {
+    return this.#tables.has(tableName) && !this.#flushed.has(tableName);
   }
 
   /** Makes the table, and keeps the elements of the sets that stay. */
@@ -62,6 +74,7 @@ export class SimPacketFilter {
       sets.set(set.name, { set, entries: before?.get(set.name)?.entries ?? new Map() });
     }
     this.#tables.set(table.name, sets);
+    this.#flushed.delete(table.name);
   }
 
   tableNames(): string[] {
@@ -153,6 +166,10 @@ export class SimRuleSet implements RuleSet {
 
   async load(table: RuleTable): Promise<void> {
     this.#filter.load(table);
+  }
+
+  async isIntact(table: RuleTable): Promise<boolean> {
+    return this.#filter.isIntact(table.name);
   }
 
   async change(table: RuleTable, changes: readonly ElementChange[]): Promise<void> {

@@ -9,11 +9,13 @@ import { decodeNetlinkMessages } from "./netlink.ts";
 import {
   decodeNftElements,
   decodeNftKey,
+  decodeNftRule,
   decodeNftTable,
   encodeNftBatch,
   encodeNftGetElement,
   encodeNftGetSet,
   encodeNftListElements,
+  encodeNftListRules,
   encodeNftListTables,
   type KeyType,
   NFT_NEWSETELEM,
@@ -166,6 +168,11 @@ const REQUESTS: [command: string, bytes: Uint8Array, expected: string][] = [
      0c00 0100 6d6574616e657400 0a00 0200 646f776e3400 0000
      1400 0380 1000 0180 0c00 0180 0800 0100 0a4d0005`,
   ],
+  [
+    "nft -a list table inet metanet (its rules)",
+    encodeNftListRules(4, "metanet"),
+    "20000000 070a 0103 04000000 00000000 01000000 0c00 0100 6d6574616e657400",
+  ],
   ["nft list tables inet", encodeNftListTables(2), "14000000 010a 0103 02000000 00000000 01000000"],
 ];
 
@@ -270,6 +277,7 @@ test("decoders give a value or undefined for any bytes, and read nothing outside
       const decode = (input: Uint8Array): unknown => [
         decodeNftElements(input, keyTypes),
         decodeNftTable(input),
+        decodeNftRule(input),
         decodeNftKey(input, keyTypes),
       ];
       // The same bytes between other bytes must mean the same.
@@ -285,4 +293,10 @@ test("decodeNftTable() reads the name and who owns it", () => {
   const plain = "01000000 0c00 0100 6d6574616e657400 0800 0200 00000000";
   assert.deepEqual(decodeNftTable(parseHex(plain)), { name: "metanet" });
   assert.deepEqual(decodeNftTable(parseHex(`${plain} 0800 0700 000021ab`)), { name: "metanet", owner: 8619 });
+});
+
+test("decodeNftRule() reads the chain and the handle", () => {
+  const rule = "01000005 0c00 0100 6d6574616e657400 0c00 0200 666f727761726400 0c00 0300 000000000000001a";
+  assert.deepEqual(decodeNftRule(parseHex(rule)), { chain: "forward", handle: 26 });
+  assert.equal(decodeNftRule(parseHex("01000005 0c00 0200 666f727761726400")), undefined);
 });

@@ -35,6 +35,8 @@ const MessageType = {
   newTable: 0,
   getTable: 1,
   deleteTable: 2,
+  newRule: 6,
+  getRule: 7,
   getSet: 10,
   newSetElement: 12,
   getSetElement: 13,
@@ -43,12 +45,15 @@ const MessageType = {
 
 /** Whether a message from the kernel describes a table. */
 export const NFT_NEWTABLE: number = (SUBSYSTEM_NFTABLES << 8) | MessageType.newTable;
+/** Whether a message from the kernel describes a rule. */
+export const NFT_NEWRULE: number = (SUBSYSTEM_NFTABLES << 8) | MessageType.newRule;
 /** Whether a message from the kernel describes elements of a set. */
 export const NFT_NEWSETELEM: number = (SUBSYSTEM_NFTABLES << 8) | MessageType.newSetElement;
 
 const TableAttribute = { name: 1, flags: 2, owner: 7 } as const;
 /** The table goes when the netlink socket that made it is closed, and nobody else can change it (Linux 5.12). */
 const TABLE_FLAG_OWNER = 0x2;
+const RuleAttribute = { table: 1, chain: 2, handle: 3 } as const;
 const SetAttribute = { table: 1, name: 2 } as const;
 const ElementListAttribute = { table: 1, set: 2, elements: 3 } as const;
 const LIST_ELEMENT = 1;
@@ -149,6 +154,15 @@ export function encodeNftGetElement(
 export function encodeNftListTables(sequence: number): Uint8Array {
   const writer = new NetlinkWriter();
   writeRequest(writer, MessageType.getTable, NetlinkFlag.dump, sequence);
+  return writer.finish();
+}
+
+/** Asks for the rules of a table, in the order of their chains; the answers are of type {@link NFT_NEWRULE}. */
+export function encodeNftListRules(sequence: number, table: string): Uint8Array {
+  const writer = new NetlinkWriter();
+  writeRequest(writer, MessageType.getRule, NetlinkFlag.dump, sequence, () =>
+    writer.text(RuleAttribute.table, table),
+  );
   return writer.finish();
 }
 
@@ -344,6 +358,20 @@ export function decodeNftTable(body: Uint8Array): NftTable | undefined {
   if (name === undefined) return undefined;
   const owner = decodeUint32Network(findAttribute(attributes, TableAttribute.owner));
   return owner === undefined ? { name } : { name, owner };
+}
+
+/** Which rule it is; a handle is given once in the life of a table. */
+export interface NftRule {
+  readonly chain: string;
+  readonly handle: number;
+}
+
+/** The body of a {@link NFT_NEWRULE} message, without what the rule does; or `undefined`. */
+export function decodeNftRule(body: Uint8Array): NftRule | undefined {
+  const attributes = decodeFamilyBody(body);
+  const chain = decodeText(findAttribute(attributes, RuleAttribute.chain));
+  const handle = decodeUint64Network(findAttribute(attributes, RuleAttribute.handle));
+  return chain === undefined || handle === undefined ? undefined : { chain, handle };
 }
 
 function decodeFamilyBody(body: Uint8Array): NetlinkAttribute[] | undefined {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { LimitExceededError } from "#base/errors.ts";
@@ -39,8 +40,8 @@ const table: RuleTable = {
 interface World {
   open(): RuleSet;
   wait(duration: Duration): Promise<void>;
-  /** Somebody else deletes the table. */
-  wreck(): Promise<void>;
+  /** Somebody else deletes the table, or all of its rules. */
+  wreck(how: "delete" | "flush"): Promise<void>;
 }
 
 function simWorld(): World {
@@ -49,7 +50,7 @@ function simWorld(): World {
   return {
     open: () => new SimRuleSet(filter),
     wait: async (duration) => clock.advance(duration),
-    wreck: async () => filter.removeTable(table.name),
+    wreck: async (how) => (how === "delete" ? filter.removeTable(table.name) : filter.flushTable(table.name)),
   };
 }
 
@@ -58,10 +59,8 @@ function linuxWorld(): World {
   return {
     open: () => new NftablesRuleSet(),
     wait: (duration) => pause(duration),
-    wreck: async () => {
-      const other = new NftablesRuleSet();
-      await other.remove(table.name);
-      other.close();
+    wreck: async (how) => {
+      execFileSync("nft", [how, "table", "inet", table.name]);
     },
   };
 }
@@ -179,6 +178,17 @@ for (const [name, makeWorld, skip] of [
       assert.deepEqual(await addresses(), elements);
     });
 
+    test("isIntact() tells when somebody took the rules away, and elements stay over a load()", async () => {
+      assert.equal(await rules.isIntact(table), true);
+      await rules.change(table, [removeSingle("10.0.0.9")]);
+      assert.equal(await rules.isIntact(table), true, "elements are not rules");
+      await world.wreck("flush");
+      assert.equal(await rules.isIntact(table), false);
+      await rules.load(table);
+      assert.equal(await rules.isIntact(table), true);
+      assert.equal((await addresses()).length, 4);
+    });
+
     test("an element is gone when its timeout is over", async () => {
       await rules.change(table, [removeSingle("10.0.0.5")]);
       const element = { key: [ip("10.0.0.5")], mark: 1, timeout: milliseconds(1500) };
@@ -204,7 +214,8 @@ for (const [name, makeWorld, skip] of [
     });
 
     test("a table that somebody else removed is a TableGoneError, and load() brings it back empty", async () => {
-      await world.wreck();
+      await world.wreck("delete");
+      assert.equal(await rules.isIntact(table), false);
       await assert.rejects(rules.elements(table, single), TableGoneError);
       await assert.rejects(rules.element(table, single, [ip("10.0.0.1")]), TableGoneError);
       await assert.rejects(rules.change(table, [addSingle("10.0.0.1")]), TableGoneError);

@@ -46,17 +46,24 @@ const WRONG: [option: string, value: Partial<FirewallOptions>, message: RegExp][
   ["mark 0", { marks: [1, 0] }, /marks '0' is not a mark/],
   ["no time at all", { timeoutMax: milliseconds(0) }, /timeoutMax '0' is not a length of time/],
   ["somebody else's table", { table: "filter" }, /table 'filter' is not 'metanet'/],
-  ["a table that is text of a rule", { table: "metanet-x; flush ruleset" }, /table 'metanet-x; flush ruleset'/],
+  [
+    "a table that is text of a rule",
+    { table: "metanet-x; flush ruleset" },
+    /table 'metanet-x; flush ruleset'/,
+  ],
 ];
 
 describe("firewallConfig() refuses", () => {
   for (const [what, options, message] of WRONG) {
     test(what, () => {
-      assert.throws(() => firewallConfig({ ...least, ...options }), (error) => {
-        assert.ok(error instanceof ConfigurationError);
-        assert.match(error.message, message);
-        return true;
-      });
+      assert.throws(
+        () => firewallConfig({ ...least, ...options }),
+        (error) => {
+          assert.ok(error instanceof ConfigurationError);
+          assert.match(error.message, message);
+          return true;
+        },
+      );
     });
   }
 });

@@ -4,12 +4,7 @@ import { LimitExceededError, UnavailableError } from "#base/errors.ts";
 import { ip, prefix } from "#base/ip-address.ts";
 import { mac } from "#base/mac-address.ts";
 import { minutes, seconds } from "#base/time.ts";
-import {
-  type ElementChange,
-  ElementConflictError,
-  RulesRefusedError,
-  type RuleTable,
-} from "#io/rule-set.ts";
+import { type ElementChange, ElementConflictError, RulesRefusedError, type RuleTable } from "#io/rule-set.ts";
 import { Bus } from "#mailbox/bus.ts";
 import type { Loose, Message } from "#mailbox/message.ts";
 import { SimClock } from "#sim/clock.ts";
@@ -145,7 +140,10 @@ describe("FirewallService", () => {
 
   test("what the policy forbids is refused with a typed error, and logged with who asked", async () => {
     await assert.rejects(permit({ address: ip("192.0.2.1") }), { code: "refused-by-policy" });
-    await assert.rejects(permit({ mark: 9 }), /Cannot permit 02:00:00:00:00:0a at 10\.77\.0\.5: mark 9 is not/);
+    await assert.rejects(
+      permit({ mark: 9 }),
+      /Cannot permit 02:00:00:00:00:0a at 10\.77\.0\.5: mark 9 is not/,
+    );
     await assert.rejects(permit({ mac: undefined }), /tag 'mac' is missing/);
     assert.deepEqual(events, []);
     const refusals = logged.filter(({ text }) => text === "permit refused");
@@ -251,7 +249,23 @@ describe("FirewallService", () => {
       assert.deepEqual(elements("down4"), expected, what);
       assert.equal(events.filter((event) => event.startsWith("restored")).length, 1, what);
     }
-    assert.ok(logged.some(({ level, text }) => level === "warn" && text.includes("somebody else removed")));
+    assert.ok(
+      logged.some(
+        ({ level, text }) => level === "warn" && text.startsWith("somebody else removed or changed"),
+      ),
+    );
+  });
+
+  test("rules that somebody changed are back at the next look, and permits go on counting", async () => {
+    await permit();
+    filter.count("metanet", "up4", [anna, address], 3, 300);
+    await clock.advance(SWEEP_INTERVAL);
+    assert.equal(events.length, 1, "nothing to repair");
+    filter.flushTable("metanet");
+    await clock.advance(SWEEP_INTERVAL);
+    assert.equal(events.at(-1), "restored 1");
+    assert.ok(filter.isIntact("metanet"));
+    assert.deepEqual((await bus.call("/firewall/counters", {})).get("up-packets"), [3]);
   });
 
   test("many callers who notice at once load the table once", async () => {

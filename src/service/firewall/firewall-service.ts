@@ -157,7 +157,7 @@ export class FirewallService {
         this.#bus.post("/firewall/permitted", { mac, address, mark, timeout }),
       revoked: ({ mac, address }, reason) => this.#bus.post("/firewall/revoked", { mac, address, reason }),
       restored: (permits) => {
-        const text = "somebody else removed our rules from the kernel; they are loaded again";
+        const text = "somebody else removed or changed our rules in the kernel; they are loaded again";
         this.#log("warn", text, { table: this.#config.table, permits });
         this.#bus.post("/firewall/restored", { permits });
       },

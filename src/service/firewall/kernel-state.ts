@@ -103,9 +103,9 @@ export class KernelState {
     await this.change(clients.map(({ client, ...traffic }) => permitSteps(client, now, traffic)));
   }
 
-  /** Whether our table is there. */
-  async isThere(): Promise<boolean> {
-    return (await this.#rules.tables()).includes(this.#table.name);
+  /** Whether our rules are there as we loaded them. */
+  isIntact(): Promise<boolean> {
+    return this.#rules.isIntact(this.#table);
   }
 
   /** What may be received by an address that nobody sends with, left behind by hand or by an older version. */
@@ -119,7 +119,7 @@ export class KernelState {
 
   /** `undefined` when there is no table yet. */
   async #readBefore(): Promise<Counted[] | undefined> {
-    if (!(await this.isThere())) return undefined;
+    if (!(await this.#rules.tables()).includes(this.#table.name)) return undefined;
     try {
       return await this.read();
     } catch (error) {

@@ -21,7 +21,7 @@ export type EndReason = "asked" | "expired" | "replaced" | "refused";
 export interface PermitEvents {
   permitted(client: Client): void;
   revoked(client: Client, reason: EndReason): void;
-  /** Somebody else had removed the rules; they are back with so many permits. */
+  /** Somebody else had removed or changed the rules; they are back with so many permits. */
   restored(permitCount: number): void;
 }
 
@@ -109,10 +109,10 @@ export class Permits {
     });
   }
 
-  /** Ends the permits whose time is over, and puts the rules back when somebody removed them. */
+  /** Ends the permits whose time is over, and puts the rules back when somebody changed them. */
   async sweep(): Promise<void> {
     await this.#end(this.#clients.expired(this.#clock.now()), "expired");
-    if (!(await this.#kernel.isThere())) await this.#restore();
+    if (!(await this.#kernel.isIntact())) await this.#restore();
   }
 
   async #end(clients: readonly Client[], reason: EndReason): Promise<void> {

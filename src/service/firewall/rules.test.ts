@@ -14,7 +14,9 @@ const full: FirewallOptions = {
 };
 
 function linesOf(options: FirewallOptions): string[] {
-  return gatewayTable(firewallConfig(options)).text.split("\n").filter((line) => line !== "");
+  return gatewayTable(firewallConfig(options))
+    .text.split("\n")
+    .filter((line) => line !== "");
 }
 
 const FULL = `
@@ -92,7 +94,10 @@ add rule inet metanet postrouting iifname "lan0" oifname "wan0" meta nfproto ipv
 `;
 
 test("gatewayTable() writes the whole rule set", () => {
-  assert.deepEqual(linesOf(full), FULL.split("\n").filter((line) => line !== ""));
+  assert.deepEqual(
+    linesOf(full),
+    FULL.split("\n").filter((line) => line !== ""),
+  );
 });
 
 /** What the lines of one rule set are that another does not have. */
@@ -158,6 +163,9 @@ test("gatewayTable() names the sets that the broker fills, with their limit", ()
   assert.deepEqual(table.sets, [UP[4], UP[6], DOWN[4], DOWN[6]]);
   for (const set of table.sets) {
     assert.equal(set.countMax, CLIENT_COUNT_MAX);
-    assert.match(table.text, new RegExp(`map inet metanet ${set.name} \\{ type ${set.key.join(" . ")} : mark; size 65536;`));
+    assert.match(
+      table.text,
+      new RegExp(`map inet metanet ${set.name} \\{ type ${set.key.join(" . ")} : mark; size 65536;`),
+    );
   }
 });
