@@ -27,8 +27,9 @@ export class LinuxDirectoryWatcher implements DirectoryWatcher {
       watcher = undefined;
     };
     const attach = (): void => {
+      if (watcher) return;
       try {
-        watcher ??= watch(path, { persistent: false }, () => onChange());
+        watcher = watch(path, { persistent: false }, () => onChange());
         watcher.on("error", drop);
       } catch {
         watcher = undefined;

@@ -7,7 +7,7 @@ import { chownSync, lchownSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Logger } from "pino";
 import { ConfigurationError } from "#base/errors.ts";
-import { dropPrivileges, lookUpUser } from "#linux/privileges.ts";
+import { dropPrivileges, identityAfterDrop } from "#linux/privileges.ts";
 import type { Configuration } from "../config/schema.ts";
 import type { ServiceName } from "../config/service-options.ts";
 
@@ -59,6 +59,8 @@ export function becomeUser(context: ServiceContext): void {
 export function stateFolder(context: ServiceContext): string {
   const folder = join(context.configuration.state, context.name);
   try {
+    // Each service's own folder is closed to others; the one above must let every service's user through.
+    mkdirSync(context.configuration.state, { recursive: true, mode: 0o755 });
     mkdirSync(folder, { recursive: true, mode: 0o700 });
   } catch (cause) {
     const fix = "make it, or name another folder as `state:` in the configuration";
@@ -75,6 +77,6 @@ export function giveToUser(context: ServiceContext, folder: string): void {
 }
 
 function ownerOf({ configuration }: ServiceContext): [uid: number, gid: number] {
-  const { uid, gid } = lookUpUser(configuration.user);
+  const { uid, gid } = identityAfterDrop(configuration.user);
   return [uid, gid];
 }

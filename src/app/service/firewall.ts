@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { ConfigurationError } from "#base/errors.ts";
 import { firewall } from "#contract/firewall.ts";
 import { NftablesRuleSet } from "#linux/nftables.ts";
-import { lookUpUser } from "#linux/privileges.ts";
+import { identityAfterDrop } from "#linux/privileges.ts";
 import { LinuxSocketHandover } from "#linux/socket-handover.ts";
 import { FirewallService } from "#service/firewall/firewall-service.ts";
 import type { Configuration } from "../config/schema.ts";
@@ -29,7 +29,7 @@ export async function startFirewall(context: ServiceContext): Promise<RunningSer
   if (!section)
     throw new ConfigurationError("Cannot start firewall: the configuration has no section for it");
   const log = logOf(context);
-  const { uid } = lookUpUser(user);
+  const { uid } = identityAfterDrop(user);
   // The portal is the user; who else may send is up to the rights of its own process.
   const rights = [{ prefix: "/firewall", may: ["send", "observe"] as const, uids: [uid] }];
   const bus = await node(context.name, { directory: context.run, contracts: [firewall], rights });
