@@ -27,7 +27,9 @@ await net.prepend(
     }
     const address = order.decide[mac];
     if (address === undefined) return undefined;
-    await net.send("dhcpd:/dhcpd/lookup-response", { xid: request.get("xid"), address: ip(address) });
+    const [xid, chaddr] = [request.get("xid"), request.get("chaddr")];
+    if (xid === undefined) return undefined;
+    await net.send("dhcpd:/dhcpd/lookup-response", { xid, chaddr, address: ip(address) });
     process.stdout.write(`decided ${mac} ${address}\n`);
     return stop;
   },
