@@ -43,7 +43,9 @@ function fail(reason: string): never {
 
 function build(): void {
   rmSync(target, { recursive: true, force: true });
-  const checked = spawnSync(process.execPath, [join(root, "tool/typecheck.ts")], { encoding: "utf8" });
+  const checked = spawnSync(process.execPath, [join(root, "tool/typecheck.ts"), "--sources"], {
+    encoding: "utf8",
+  });
   if (checked.status !== 0) fail(`the types have errors\n${checked.stdout}${checked.stderr}`);
   for (const file of filesBelow(join(root, "src")).filter((name) => !staysHere(name))) {
     const source = join(root, "src", file);
