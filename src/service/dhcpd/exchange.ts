@@ -199,6 +199,7 @@ export class Exchange {
       () => this.#replies.tuples(conversation, leaseTime),
       (decided) => {
         if (decided.verdict === "reject") {
+          if (path === "/dhcpd/renew") this.#release(conversation);
           this.#refuse(conversation, decided.reason);
           return;
         }
@@ -230,6 +231,11 @@ export class Exchange {
     }
     store.commit(writes).then(
       () => {
+        // The hold may have ended while a slow disk was at it, and another client may have the address.
+        if (leases.obstacle(address, client.key)) {
+          this.#drop(conversation, "dropped-store");
+          return;
+        }
         leases.bind(address, client, expires);
         this.#parts.schedule();
         if (!conversation.isOver) this.#replies.grant(conversation, "ack", leaseTime);
@@ -249,24 +255,34 @@ export class Exchange {
     this.#decisions.ask(path, tuples, (decided) => {
       if (this.#isOff(conversation, decided)) return;
       const { address, clientKey } = request;
-      const lease =
+      const isOwn =
         path === "/dhcpd/release"
-          ? leases.release(address, clientKey)
-          : leases.decline(address, clientKey, this.#parts.clock.now());
-      if (!lease) {
+          ? this.#release(conversation)
+          : this.#record(leases.decline(address, clientKey, this.#parts.clock.now()));
+      if (!isOwn) {
         this.#drop(conversation, "dropped-not-the-client");
         return;
       }
       this.#parts.conversations.end(conversation);
       this.#parts.schedule();
-      this.#record(conversation, lease);
     });
   }
 
-  /** Nobody waits for this to be durable: after a crash the lease simply lasts until its end. */
-  #record(conversation: Conversation, lease: Lease): void {
-    const write = formatLease(lease.address, lease.state, lease.client, lease.expires);
-    this.#parts.store.commit([write]).catch((error: unknown) => this.#storeFailed(conversation, error));
+  #release({ served, request }: Conversation): boolean {
+    return this.#record(served.subnet.leases.release(request.address, request.clientKey));
+  }
+
+  /**
+   * Keeps the record of a lease that ended; false when there is none. Nobody waits for it to be durable: after a
+   * crash the lease simply lasts until its end.
+   */
+  #record(lease: Lease | undefined): boolean {
+    if (!lease) return false;
+    const { address, state, client, expires } = lease;
+    this.#parts.store.commit([formatLease(address, state, client, expires)]).catch((error: unknown) => {
+      this.#parts.log("error", "The end of a lease could not be kept", { client: client.key, error });
+    });
+    return true;
   }
 
   #storeFailed(conversation: Conversation, error: unknown): void {

@@ -256,6 +256,15 @@ describe("the other decisions", () => {
     assert.deepEqual(asked, ["/dhcpd/commit", "/dhcpd/renew"]);
   });
 
+  it("/dhcpd/renew that is rejected ends the lease with a NAK, and the address is free", async () => {
+    const world = await new DhcpWorld().start();
+    await world.client(1).join();
+    await world.bus.append("/dhcpd/renew", "policy", () => reject("time is up"));
+    const nak = await world.client(1).ask("request", { ciaddr: "10.77.0.100" });
+    assert.equal(nak?.option("message"), "time is up");
+    assert.deepEqual((await world.bus.call("/dhcpd/leases", {})).get("state"), ["released"]);
+  });
+
   it("/dhcpd/classify puts clients in classes that later messages carry", async () => {
     const world = await new DhcpWorld().start();
     await world.bus.append("/dhcpd/classify", "vendor", (asked) =>
