@@ -3,12 +3,13 @@
  * operator does.
  * @module
  */
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { stringify } from "yaml";
 import { UnavailableError } from "#base/errors.ts";
 import { type Duration, seconds } from "#base/time.ts";
+import { readState } from "../supervisor/state-file.ts";
 import { GATEWAY } from "./address-plan.ts";
 import type { LabHost } from "./lab-host.ts";
 import type { LabPlace } from "./lab-place.ts";
@@ -72,12 +73,10 @@ export async function startGateway(
   );
 }
 
-/** The services as RUN/supervisor.json has them; none while it does not exist. */
-export function servicesOf(run: string): ServiceProcess[] {
-  const file = join(run, "supervisor.json");
-  if (!existsSync(file)) return [];
-  const { children }: { children?: ServiceProcess[] } = JSON.parse(readFileSync(file, "utf8"));
-  return children ?? [];
+/** The services as the supervisor reports them; none while it has not begun. */
+function servicesOf(run: string): ServiceProcess[] {
+  const services = readState(run)?.services ?? [];
+  return services.map(({ name, pid, state }) => ({ name, pid: pid ?? 0, state }));
 }
 
 function configuration(place: LabPlace, options: GatewayOptions): object {

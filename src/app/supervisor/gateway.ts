@@ -5,7 +5,7 @@
  */
 import { chmodSync, chownSync, mkdirSync, readFileSync } from "node:fs";
 import { ConfigurationError, MetanetError } from "#base/errors.ts";
-import { lookUpUser } from "#linux/privileges.ts";
+import { identityAfterDrop } from "#linux/privileges.ts";
 import { parseConfiguration, readConfiguration } from "../config/read.ts";
 import type { Configuration } from "../config/schema.ts";
 import { type ServiceName, servicesOf } from "../config/service-options.ts";
@@ -108,7 +108,7 @@ function makeRunDirectory(run: string, configuration: Configuration): void {
   const isRoot = process.geteuid?.() === 0;
   try {
     mkdirSync(run, { recursive: true, mode: isRoot ? 0o1775 : 0o700 });
-    if (isRoot) prepare(run, lookUpUser(configuration.user).gid);
+    if (isRoot) prepare(run, identityAfterDrop(configuration.user).gid);
   } catch (cause) {
     if (cause instanceof MetanetError) throw cause;
     const fix = "name another folder as `run:` in the configuration";
