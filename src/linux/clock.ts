@@ -6,7 +6,7 @@ import type { Clock, Timer } from "#base/clock.ts";
 import { type Duration, type Instant, instant } from "#base/time.ts";
 
 /** The longest delay the event loop takes at once (2^31 - 1 ms, 24.8 days); longer ones are slept in parts. */
-export const SLEEP_MILLISECONDS_MAX = 0x7fff_ffff;
+const SLEEP_MILLISECONDS_MAX = 0x7fff_ffff;
 
 export interface LinuxClockOptions {
   /** Whether an open timer keeps the process from ending; true unless told otherwise. */

@@ -44,7 +44,7 @@ import {
 import { SystemCallError, translateErrors } from "./system-error.ts";
 
 /** What waits in the kernel at most, in bytes, as far as net.core.rmem_max allows; more is lost there. */
-export const RECEIVE_BUFFER_BYTES: number = 1 << 20;
+const RECEIVE_BUFFER_BYTES = 1 << 20;
 
 const ANY_ADDRESS: IpAddress = ip("0.0.0.0");
 

@@ -9,7 +9,7 @@ import { native, nativeProblem } from "./native.ts";
 import { AF_PACKET, SOCK_DGRAM } from "./socket-constants.ts";
 
 /** How long one probe may take, in milliseconds; a slower one counts as failed. */
-export const PROBE_MILLISECONDS_MAX = 5000;
+const PROBE_MILLISECONDS_MAX = 5000;
 
 export interface KernelFeature {
   /** Short and stable, kebab-case. */

@@ -10,7 +10,7 @@ import { native } from "./native.ts";
 import { translateErrors } from "./system-error.ts";
 
 /** Where `ip netns` keeps its names. */
-export const NAMESPACE_FOLDER = "/run/netns";
+const NAMESPACE_FOLDER = "/run/netns";
 
 /** From sched.h: setns(2) refuses a descriptor of any other kind of namespace. */
 const CLONE_NEWNET = 0x4000_0000;

@@ -13,18 +13,13 @@ export const SOCKADDR_IN_BYTES = 16;
 export const SOCKADDR_LL_BYTES = 20;
 
 /** Whether this machine stores the low byte first. */
-export const isLittleEndian: boolean = endianness() === "LE";
+const isLittleEndian: boolean = endianness() === "LE";
 
 /** One `int` as setsockopt(2) wants it. */
 export function encodeInt(value: number): Uint8Array {
   const bytes = new Uint8Array(4);
   new DataView(bytes.buffer).setInt32(0, value, isLittleEndian);
   return bytes;
-}
-
-/** The `int` at `offset` of a socket option's value. */
-export function decodeInt(bytes: Uint8Array, offset = 0): number {
-  return new DataView(bytes.buffer, bytes.byteOffset).getInt32(offset, isLittleEndian);
 }
 
 /** An IPv4 `sockaddr_in`. */
@@ -62,8 +57,12 @@ export function decodeSockaddrLl(bytes: Uint8Array): {
   interfaceIndex: number;
   link: MacAddress | undefined;
 } {
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
   const isEthernet = bytes[11] === 6;
-  return { interfaceIndex: decodeInt(bytes, 4), link: isEthernet ? mac(bytes.subarray(12, 18)) : undefined };
+  return {
+    interfaceIndex: view.getInt32(4, isLittleEndian),
+    link: isEthernet ? mac(bytes.subarray(12, 18)) : undefined,
+  };
 }
 
 /**

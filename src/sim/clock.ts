@@ -10,11 +10,11 @@ import { after, type Duration, type Instant, instant } from "#base/time.ts";
 /** Open timers a clock holds; one more is refused with LimitExceededError. */
 export const TIMER_COUNT_MAX = 100_000;
 
-/** Timers one `advance` runs before it takes the program under test for one that never rests. */
-export const RUN_COUNT_MAX = 1_000_000;
+/** Timers that run at one instant before the program under test is taken for one that never rests. */
+export const INSTANT_RUN_COUNT_MAX = 10_000;
 
 /** How many turns of the microtask queue `settle` waits: enough for promise chains of that depth. */
-export const SETTLE_TURN_COUNT = 100;
+const SETTLE_TURN_COUNT = 100;
 
 interface Entry {
   readonly at: Instant;
@@ -61,17 +61,17 @@ export class SimClock implements Clock {
   /**
    * Moves time forward by `duration` and runs what becomes due on the way, each timer at its own time, with
    * promises settled before, between and after. An error thrown by a timer rejects the promise.
-   * @throws LimitExceededError after {@link RUN_COUNT_MAX} timers.
+   * @throws LimitExceededError after {@link INSTANT_RUN_COUNT_MAX} timers without time passing.
    */
   async advance(duration: Duration): Promise<void> {
     const end = after(this.#now, duration);
     await this.settle();
-    for (let runCount = 0; ; runCount++) {
-      const next = this.#entries.at(-1);
-      if (!next || next.at > end) break;
-      if (runCount >= RUN_COUNT_MAX) {
+    let runCount = 0;
+    for (let next = this.#entries.at(-1); next && next.at <= end; next = this.#entries.at(-1)) {
+      runCount = next.at > this.#now ? 1 : runCount + 1;
+      if (runCount > INSTANT_RUN_COUNT_MAX) {
         throw new LimitExceededError(
-          `Cannot advance the clock by ${duration} ms: ${RUN_COUNT_MAX} timers ran and more are due`,
+          `Cannot advance the clock: ${INSTANT_RUN_COUNT_MAX} timers ran at ${this.#now} and more are due`,
         );
       }
       this.#entries.pop();

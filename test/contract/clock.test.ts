@@ -8,7 +8,7 @@ import type { Clock } from "#base/clock.ts";
 import { LimitExceededError } from "#base/errors.ts";
 import { between, type Duration, hours, instant, milliseconds, seconds } from "#base/time.ts";
 import { LinuxClock } from "#linux/clock.ts";
-import { SimClock, TIMER_COUNT_MAX } from "#sim/clock.ts";
+import { INSTANT_RUN_COUNT_MAX, SimClock, TIMER_COUNT_MAX } from "#sim/clock.ts";
 
 interface Subject {
   readonly clock: Clock;
@@ -165,9 +165,22 @@ describe("SimClock", () => {
     await assert.rejects(clock.advance(seconds(2)), RangeError);
   });
 
+  it(`advance() gives up on a program that sets timer after timer without time passing`, async () => {
+    const clock = new SimClock();
+    let runCount = 0;
+    const again = (): void => {
+      runCount++;
+      clock.after(milliseconds(0), again);
+    };
+    again();
+    await assert.rejects(clock.advance(seconds(1)), LimitExceededError);
+    assert.equal(runCount, INSTANT_RUN_COUNT_MAX + 1);
+  });
+
   it(`after() refuses timer ${TIMER_COUNT_MAX + 1}`, () => {
     const clock = new SimClock();
-    for (let count = 0; count < TIMER_COUNT_MAX; count++) clock.after(milliseconds(TIMER_COUNT_MAX - count), () => {});
+    for (let count = 0; count < TIMER_COUNT_MAX; count++)
+      clock.after(milliseconds(TIMER_COUNT_MAX - count), () => {});
     assert.throws(() => clock.after(seconds(1), () => {}), LimitExceededError);
   });
 });

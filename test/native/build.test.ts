@@ -89,3 +89,30 @@ describe("native/build.mjs", { skip: HAS_COMPILER ? false : "needs a C compiler"
     assert.match(said, /node-api-headers is not installed/);
   });
 });
+
+describe("native()", () => {
+  it("native() without the addon throws a NativeMissingError that says what to type", () => {
+    const folder = mkdtempSync(join(tmpdir(), "metanet-missing-"));
+    try {
+      for (const name of ["src/base", "src/linux", "native", "package.json"]) {
+        cpSync(join(ROOT, name), join(folder, name), {
+          recursive: true,
+          filter: (from) => !from.endsWith(".node"),
+        });
+      }
+      const program = `
+        import { NativeMissingError, native, nativeProblem } from ${JSON.stringify(join(folder, "src/linux/native.ts"))};
+        try { native(); } catch (error) {
+          console.log(error instanceof NativeMissingError, error.code, error.message === nativeProblem());
+          console.log(error.message);
+        }`;
+      const said = spawnSync(process.execPath, ["--input-type=module", "--eval", program], {
+        encoding: "utf8",
+      });
+      assert.match(said.stdout, /^true native-missing true\nCannot load the addon: it is not there\./);
+      assert.match(said.stdout, /node native\/build\.mjs --strict.*sudo apt-get install --yes gcc libc6-dev/);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+});
