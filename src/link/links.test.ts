@@ -28,7 +28,7 @@ describe("Links.send()", () => {
   test("delivers every kind of value, and resolves when the chain has run", async () => {
     const { world, owner, other } = await pair();
     const seen: Message[] = [];
-    owner.bus.append("/dhcpd/lookup", "log", (message) => void seen.push(message));
+    owner.bus.append("/t/lookup", "log", (message) => void seen.push(message));
     const body = {
       chaddr: mac("02:00:00:00:00:01"),
       address: ip("192.0.2.7"),
@@ -39,7 +39,7 @@ describe("Links.send()", () => {
       bytes: Uint8Array.of(1, 2),
       nothing: null,
     };
-    await world.settled(other.bus.send("dhcpd:/dhcpd/lookup", body)!);
+    await world.settled(other.bus.send("dhcpd:/t/lookup", body)!);
     assert.deepEqual(seen[0]?.toObject(), body);
   });
 

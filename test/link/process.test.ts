@@ -98,7 +98,9 @@ test("kill -9 of a listener lets its parked messages go on at once", async (t) =
   }
   times.sort((left, right) => left - right);
   const [median = 0, worst = 0] = [times[2], times[4]];
-  t.diagnostic(`from kill -9 to the next listener: median ${median.toFixed(1)} ms, worst ${worst.toFixed(1)} ms`);
+  t.diagnostic(
+    `from kill -9 to the next listener: median ${median.toFixed(1)} ms, worst ${worst.toFixed(1)} ms`,
+  );
   // 20 ms are promised from the link's death; this counts the kernel's clean-up of the process as well.
   assert.ok(median < 100, `median ${median} ms`);
   assert.ok(worst < 1000, `worst ${worst} ms`);
@@ -140,7 +142,12 @@ test("a listener gets its slot back when the owner is killed and started again",
   const { bus } = await machine.join("hook");
   const owner = await machine.start({ name: "owner", role: "owner", mailbox: "/x" });
   const asked: unknown[] = [];
-  const attachment = await bus.before("owner:/x", "log", "mine", (message) => void asked.push(message.get("n")));
+  const attachment = await bus.before(
+    "owner:/x",
+    "log",
+    "mine",
+    (message) => void asked.push(message.get("n")),
+  );
   assert.equal(attachment.state, "attached");
   await bus.call("owner:/x", { n: 1 });
   owner.kill("SIGKILL");
@@ -190,8 +197,16 @@ test("a run directory that makes the path too long is a clear error", async () =
 const GARBAGE: readonly [string, Uint8Array, RegExp][] = [
   ["text", new TextEncoder().encode("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), /outside 16..4096/],
   ["a frame that is too short", Uint8Array.of(1, 0, 0, 0), /outside 16/],
-  ["a frame before HELLO", Uint8Array.from([13, 0, 0, 0, 2, 0, 255, 255, ...new Array(8).fill(0), 0x80]), /HELLO has to come first/],
-  ["an unknown flag", Uint8Array.from([13, 0, 0, 0, 1, 0x80, 255, 255, ...new Array(8).fill(0), 0x80]), /unknown flags 0x80/],
+  [
+    "a frame before HELLO",
+    Uint8Array.from([13, 0, 0, 0, 2, 0, 255, 255, ...new Array(8).fill(0), 0x80]),
+    /HELLO has to come first/,
+  ],
+  [
+    "an unknown flag",
+    Uint8Array.from([13, 0, 0, 0, 1, 0x80, 255, 255, ...new Array(8).fill(0), 0x80]),
+    /unknown flags 0x80/,
+  ],
 ];
 for (const [what, bytes, text] of GARBAGE) {
   test(`${what} on the socket ends that link with an ERROR frame, and no other`, async () => {
@@ -213,7 +228,9 @@ for (const [what, bytes, text] of GARBAGE) {
   });
 }
 
-test("a client that connects and says nothing is let go after five seconds", { timeout: 20_000 }, async () => {
+test("a client that connects and says nothing is let go after five seconds", {
+  timeout: 20_000,
+}, async () => {
   const { links } = await machine.join("owner");
   const socket = connect(join(machine.run, "owner"));
   socket.resume();

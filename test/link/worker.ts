@@ -3,9 +3,10 @@
  * ready.
  * @module
  */
+
+import { milliseconds } from "#base/time.ts";
 import type { Context } from "#mailbox/listener.ts";
 import type { Message } from "#mailbox/message.ts";
-import { milliseconds } from "#base/time.ts";
 import { answer, stop, type VerdictOrLater } from "#mailbox/verdict.ts";
 import { joined, type Task } from "./real-process.ts";
 
