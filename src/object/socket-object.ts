@@ -101,7 +101,7 @@ function carry(table: ObjectTable, object: SystemObject, stream: Stream, onClose
   const read = object.sends(
     "read",
     "event",
-    "Bytes have arrived: `data`. A listener that answers later pauses the peer.",
+    "Bytes have arrived: `data`. A listener that answers later pauses the peer; reject to close.",
   );
   const ended = object.sends("ended", "event", "The peer sends no more.");
   const closed = object.sends(
@@ -118,26 +118,52 @@ function carry(table: ObjectTable, object: SystemObject, stream: Stream, onClose
   object.takes("write", "Send `data`, text or bytes; done when the peer keeps up.", (message) =>
     write(stream, message, (resume) => waiting.push(resume)),
   );
+  // Until `begin`, what happens is kept: the peer is paused, so that this is one piece of data at the most.
+  let kept: (() => void)[] | undefined = [];
+  const inTurn = (deliver: () => void): void => {
+    if (kept) kept.push(deliver);
+    else deliver();
+  };
   const events: StreamEvents = {
-    onData: (data) => {
-      const delivered = bus.send(read, { name: object.name, data });
-      if (!delivered) return;
-      stream.pause();
-      void delivered.catch(() => undefined).then(() => stream.resume());
-    },
-    onEnd: () => {
-      bus.post(ended, { name: object.name });
-      stream.end();
-    },
+    onData: (data) => inTurn(() => deliverData(table, read, object.name, stream, data)),
+    onEnd: () =>
+      inTurn(() => {
+        bus.post(ended, { name: object.name });
+        stream.end();
+      }),
     onDrain: release,
     onClose: (error) => {
       release();
-      bus.post(closed, { name: object.name, error: error?.message });
       onClosed?.();
-      void Promise.resolve().then(() => object.close());
+      inTurn(() => {
+        bus.post(closed, { name: object.name, error: error?.message });
+        void Promise.resolve().then(() => object.close());
+      });
     },
   };
-  return () => stream.start(events);
+  stream.start(events);
+  stream.pause();
+  return () => {
+    const happened = kept ?? [];
+    kept = undefined;
+    stream.resume();
+    for (const deliver of happened) deliver();
+  };
+}
+
+/** Sends what was read; a listener that answers later holds up the peer, one that rejects ends the connection. */
+function deliverData(table: ObjectTable, read: string, name: string, stream: Stream, data: Uint8Array): void {
+  try {
+    const delivered = table.bus.send(read, { name, data });
+    if (!delivered) return;
+    stream.pause();
+    void delivered.then(
+      () => stream.resume(),
+      () => stream.close(),
+    );
+  } catch {
+    stream.close();
+  }
 }
 
 /** Hands bytes over; parks the message until a peer that is behind has caught up. */

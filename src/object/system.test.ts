@@ -258,6 +258,20 @@ describe("/system/socket/new", () => {
     end();
   });
 
+  for (const [when, verdict] of [
+    ["at once", () => reject("no")],
+    ["later", async () => reject("no")],
+  ] as const) {
+    test(`closes the connection whose bytes a listener rejects ${when}`, { timeout: 10_000 }, async () => {
+      const { bus, client, end } = await pair();
+      await bus.append(`${client}/read`, "filter", verdict);
+      const closed = bus.wait("/near/closed");
+      await bus.send("/near/write", { data: "x" });
+      await closed;
+      end();
+    });
+  }
+
   test("closes the connection of a client that a listener of new_client rejects", {
     timeout: 10_000,
   }, async () => {
