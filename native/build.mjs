@@ -64,7 +64,8 @@ function compile(sources, headers) {
       stdio: ["ignore", 2, 2],
     },
   );
-  if (error?.code === "ENOENT") return "noCompiler";
+  // EACCES is what a folder of the path that we may not look into makes of a missing program (execvp(3)).
+  if (error?.code === "ENOENT" || error?.code === "EACCES") return "noCompiler";
   if (error || status !== 0) {
     rmSync(fresh, { force: true });
     return "compilerFailed";

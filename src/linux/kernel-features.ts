@@ -167,7 +167,8 @@ function run(program: string, args: readonly string[], input = ""): Promise<void
     const child = execFile(program, [...args], options, (error, _stdout, stderr) => {
       if (!error) return resolve();
       const said = stderr.trim().split("\n")[0];
-      const isMissing = "code" in error && error.code === "ENOENT";
+      // EACCES is what a folder of the path that we may not look into makes of a missing program (execvp(3)).
+      const isMissing = "code" in error && ["ENOENT", "EACCES"].includes(String(error.code));
       reject(new Error(isMissing ? `there is no program ${program}` : said || error.message));
     });
     // A program that ends before it has read its input is judged by its exit code.
