@@ -49,7 +49,7 @@ describe("a fresh client's request", () => {
   }
 
   test("goes to the portal's IPv6 address when it came over IPv6", async () => {
-    const world = await started({ address: PORTAL6 });
+    const world = await started();
     const connection = world.http.connect(
       { address: PORTAL6, port: 5280 },
       { address: ALICE.address6, port: 1 },

@@ -7,7 +7,7 @@ import { LimitExceededError, UnavailableError } from "#base/errors.ts";
 import type { Random } from "#base/random.ts";
 import { milliseconds, Timestamp } from "#base/time.ts";
 import { portald } from "#contract/portald.ts";
-import type { HttpEndpoint, HttpListenAt, HttpServer, HttpServers } from "#io/http-server.ts";
+import type { HttpCounts, HttpEndpoint, HttpListenAt, HttpServer, HttpServers } from "#io/http-server.ts";
 import type { KeyedHash } from "#io/keyed-hash.ts";
 import type { Neighbours } from "#io/neighbours.ts";
 import type { Store } from "#io/store.ts";
@@ -52,7 +52,8 @@ export class PortaldService {
   readonly #keeper: SessionKeeper;
   readonly #finder: ClientFinder;
   #web: PortalWeb | undefined;
-  #server: HttpServer | undefined;
+  /** One for each family that the portal has an address in. */
+  readonly #servers: HttpServer[] = [];
 
   constructor(parts: PortaldServiceOptions) {
     this.#parts = parts;
@@ -71,7 +72,7 @@ export class PortaldService {
 
   /** Where the portal listens; undefined before it is started. */
   get local(): HttpEndpoint | undefined {
-    return this.#server?.local;
+    return this.#servers[0]?.local;
   }
 
   /**
@@ -97,15 +98,22 @@ export class PortaldService {
     bus.offer(portald);
     await this.#provide();
     await this.#keeper.start();
-    const { address, port } = this.#options;
-    this.#server = await this.#parts.http.listen(this.#parts.listenAt ?? { address, port }, (request) =>
-      web.handle(request),
-    );
+    await this.#listen(web);
+  }
+
+  /** On each of the portal's addresses and on no other: the outside has no business here. */
+  async #listen(web: PortalWeb): Promise<void> {
+    const { address, address6, port } = this.#options;
+    const places = [address, ...(address6 === undefined ? [] : [address6])];
+    const at = this.#parts.listenAt ? [this.#parts.listenAt] : places.map((own) => ({ address: own, port }));
+    for (const place of at) {
+      this.#servers.push(await this.#parts.http.listen(place, (request) => web.handle(request)));
+    }
   }
 
   /** Stops serving and keeps the counters; the firewall goes on letting pass whoever is in. */
   async stop(): Promise<void> {
-    await this.#server?.close();
+    for (const server of this.#servers.splice(0)) await server.close();
     await this.#keeper.stop();
     for (const path of Object.keys(portald.mailboxes)) this.#bus.remove(path);
   }
@@ -178,7 +186,8 @@ export class PortaldService {
 
   #statistics(): Answers<"/portald/statistics"> {
     const web = this.#web?.counts;
-    const http = this.#server?.counts;
+    const http = (count: keyof HttpCounts): number =>
+      this.#servers.reduce((sum, { counts }) => sum + counts[count], 0);
     return {
       sessions: this.#book.openCount,
       requests: web?.requests ?? 0,
@@ -190,12 +199,12 @@ export class PortaldService {
       "unknown-clients": this.#finder.unknownCount,
       "firewall-failures": this.#door.failureCount,
       "store-failures": this.#book.storeFailureCount,
-      "http-malformed": http?.malformed ?? 0,
-      "http-hostless": http?.hostless ?? 0,
-      "http-too-large": (http?.headersTooLarge ?? 0) + (http?.bodiesTooLarge ?? 0),
-      "http-slow": http?.slow ?? 0,
-      "http-refused": http?.refused ?? 0,
-      "http-failures": (http?.handlerFailures ?? 0) + (http?.handlerTimeouts ?? 0),
+      "http-malformed": http("malformed"),
+      "http-hostless": http("hostless"),
+      "http-too-large": http("headersTooLarge") + http("bodiesTooLarge"),
+      "http-slow": http("slow"),
+      "http-refused": http("refused"),
+      "http-failures": http("handlerFailures") + http("handlerTimeouts"),
     };
   }
 
