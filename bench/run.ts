@@ -3,6 +3,7 @@
  * @module
  */
 import { codecRows } from "./codec.ts";
+import { firewallRows } from "./firewall.ts";
 import { linkRows } from "./link.ts";
 import { mailboxRows } from "./mailbox.ts";
 import type { Row } from "./measure.ts";
@@ -11,6 +12,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<Row[]>>> = {
   mailbox: mailboxRows,
   codec: codecRows,
   link: linkRows,
+  firewall: firewallRows,
 };
 
 const named = process.argv.slice(2).filter((word) => !word.startsWith("-"));

@@ -79,13 +79,12 @@ export function decodeNetlinkMessages(bytes: Uint8Array): NetlinkMessage[] | und
 /** The attributes of a message's body behind its family's header, or `undefined` on a wrong length. */
 export function decodeNetlinkAttributes(bytes: Uint8Array): NetlinkAttribute[] | undefined {
   const attributes: NetlinkAttribute[] = [];
-  const view = viewOf(bytes);
   for (let at = 0; at < bytes.length; ) {
     if (bytes.length - at < ATTRIBUTE_HEADER_BYTES) return undefined;
-    const lengthBytes = view.getUint16(at, LITTLE_ENDIAN);
+    const lengthBytes = uint16At(bytes, at);
     if (lengthBytes < ATTRIBUTE_HEADER_BYTES || lengthBytes > bytes.length - at) return undefined;
     attributes.push({
-      type: view.getUint16(at + 2, LITTLE_ENDIAN) & TYPE_MASK,
+      type: uint16At(bytes, at + 2) & TYPE_MASK,
       value: bytes.subarray(at + ATTRIBUTE_HEADER_BYTES, at + lengthBytes),
     });
     at += align(lengthBytes);
@@ -242,6 +241,13 @@ export class NetlinkWriter {
 /** Messages and attributes start at multiples of four (RFC 3549 §2.3.2). */
 function align(lengthBytes: number): number {
   return (lengthBytes + 3) & ~3;
+}
+
+/** By index, because a view for each attribute of a long list would cost more than the rest of it. */
+function uint16At(bytes: Uint8Array, at: number): number {
+  const first = bytes[at] ?? 0;
+  const second = bytes[at + 1] ?? 0;
+  return LITTLE_ENDIAN ? first | (second << 8) : (first << 8) | second;
 }
 
 function viewOf(bytes: Uint8Array): DataView {

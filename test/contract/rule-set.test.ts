@@ -12,8 +12,11 @@ import {
   type ElementChange,
   ElementConflictError,
   type ElementSet,
+  NftMissingError,
+  NotPermittedError,
   PENDING_CHANGE_COUNT_MAX,
   type RuleSet,
+  RulesRefusedError,
   type RuleTable,
   TableGoneError,
 } from "#io/rule-set.ts";
@@ -247,4 +250,37 @@ test("NftablesRuleSet refuses more steps than may wait for the kernel", { skip: 
   await Promise.all(waiting);
   await rules.change(table, [addSingle("10.0.0.1")]);
   rules.close();
+});
+
+test("NftablesRuleSet says how to install nft where it is missing", { skip: rootProblem() }, async () => {
+  const rules = new NftablesRuleSet({ program: "nft-that-is-not-here" });
+  await assert.rejects(rules.load(table), (error) => {
+    assert.ok(error instanceof NftMissingError);
+    assert.match(error.message, /is not on this machine\. Install it: apt-get install .*nftables$/);
+    return true;
+  });
+  rules.close();
+});
+
+test("NftablesRuleSet gives nft's complaint when the rules are wrong", { skip: rootProblem() }, async () => {
+  const rules = new NftablesRuleSet();
+  await assert.rejects(rules.load({ ...table, text: "add table inet\n" }), (error) => {
+    assert.ok(error instanceof RulesRefusedError);
+    assert.match(error.message, /nft ended with 1: .*syntax error/);
+    return true;
+  });
+  rules.close();
+});
+
+test("NftablesRuleSet without privileges says that it needs root", { skip: rootProblem() }, async () => {
+  const rules = new NftablesRuleSet();
+  process.seteuid?.(65_534);
+  try {
+    await assert.rejects(rules.change(table, [addSingle("10.0.0.1")]), NotPermittedError);
+    await assert.rejects(rules.claim("metanet-claim"), NotPermittedError);
+    await assert.rejects(rules.remove(table.name), NotPermittedError);
+  } finally {
+    process.seteuid?.(0);
+    rules.close();
+  }
 });

@@ -150,7 +150,7 @@ describe("FirewallService", () => {
     assert.equal(refusals.length, 2);
     const { level, fields } = refusals[0]!;
     assert.deepEqual(
-      [level, fields["sender"], fields["mac"], fields["address"], fields["code"]],
+      [level, fields.sender, fields.mac, fields.address, fields.code],
       ["warn", "firewall", "02:00:00:00:00:0a", "192.0.2.1", "refused-by-policy"],
     );
   });
