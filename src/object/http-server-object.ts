@@ -5,7 +5,7 @@
  */
 import { ProtocolViolationError } from "#base/errors.ts";
 import type { IpAddress } from "#base/ip-address.ts";
-import { type Duration, seconds } from "#base/time.ts";
+import { type Duration, milliseconds, seconds } from "#base/time.ts";
 import type { Value } from "#base/value.ts";
 import {
   type HttpEndpoint,
@@ -21,6 +21,9 @@ import type { ObjectTable, SystemObject } from "./object-table.ts";
 
 /** How long an unanswered request, or an answered one that nobody closes, keeps its mailboxes. */
 export const CLIENT_LIFETIME: Duration = seconds(25);
+
+/** A close that follows the response within this time takes the connection with it; without one it stays open. */
+export const CLOSE_GRACE: Duration = milliseconds(5);
 
 /** Fields that the server makes itself, whatever a response says. */
 const OWN_FIELDS: ReadonlySet<string> = new Set([
@@ -85,8 +88,7 @@ function answerByMessage(
       if (response) throw new ProtocolViolationError(`Cannot answer ${clientname}: it has been answered`);
       const given = responseOf(message);
       response = given;
-      // A close that follows at once takes the connection with it; without one it stays open.
-      void Promise.resolve().then(() => resolve(given));
+      bus.clock.after(CLOSE_GRACE, () => resolve(given));
       return stop;
     });
     client.takes("close", "Send the answer, and close the connection.", () => {
