@@ -43,7 +43,8 @@ const TRAILER = "\n--metanet-lab--\n";
 
 /** Fetches a page with curl on a client; redirects are reported, not followed. */
 export async function fetchPage(host: LabHost, url: string, more: readonly string[] = []): Promise<Answer> {
-  const shown = ["-sS", "-m", "5", ...more, url];
+  const patience = more.includes("-m") ? [] : ["-m", "5"];
+  const shown = ["-sS", ...patience, ...more, url];
   const args = [...shown.slice(0, -1), "-w", `${TRAILER}%{http_code} %{redirect_url}`, url];
   const { stdout } = await host.run("curl", args, { accept: "any", timeout: seconds(10) });
   const at = stdout.lastIndexOf(TRAILER);
