@@ -45,7 +45,7 @@ export interface Stream {
   /** Begins delivery; what arrived before has been kept. To be called once. */
   start(events: StreamEvents): void;
   /**
-   * Hands over bytes, which must not change afterwards. False means that the other side is not keeping up: they are
+   * Hands over bytes, which must not change until they have been taken (`pendingBytes` is 0 again). False means that the other side is not keeping up: they are
    * kept and will be sent, and `onDrain` follows. After `end` or `close` they are dropped and the answer is false.
    */
   write(bytes: Uint8Array): boolean;

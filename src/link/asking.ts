@@ -14,6 +14,7 @@ import type { Verdict } from "#mailbox/verdict.ts";
 import { FLAG, KIND, NO_MAILBOX } from "#wire/link.ts";
 import { encodeAttach } from "./attach-tuples.ts";
 import { encodeCause } from "./cause-tuples.ts";
+import { LATE_KEPT } from "./limits.ts";
 import { SentNames } from "./names.ts";
 import type { Order, Post } from "./order.ts";
 import type { Outbox } from "./outbox.ts";
@@ -133,14 +134,14 @@ export class Asking implements Post {
   async offer(ref: number, meta: Tuples, body: Tuples, timeout: Duration): Promise<Verdict | undefined> {
     if (this.#host.isClosed) throw new PeerGoneError(`Cannot ask ${this.#host.name}: the link is gone`);
     const seq = this.#nextSeq();
-    const answered = await new Promise<Answered | undefined>((answer, fail) => {
-      // The chain has its own time-out and its own word for it; here the place in the table is given up.
-      const settle = { answer, fail, expire: () => answer(undefined) };
-      this.#add(seq, timeout, settle, () =>
+    const answered = await new Promise<Answered>((answer, fail) => {
+      // The time-out is the chain's, with its own rule; a promise that settled here could be taken for a verdict.
+      const settle = { answer, fail, expire: () => undefined };
+      this.#add(seq, (timeout + LATE_KEPT) as Duration, settle, () =>
         this.#outbox.sendCharged({ kind: KIND.offer, flags: 0, mailbox: NO_MAILBOX, seq, ref, meta, body }),
       );
     });
-    return answered && decodeVerdict(answered.meta, answered.body);
+    return decodeVerdict(answered.meta, answered.body);
   }
 
   /** Sends a copy to an observer of the peer; false when it does not keep up. */

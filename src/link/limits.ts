@@ -44,6 +44,8 @@ export const IDLE: Duration = seconds(5);
 export const MISSED_MAX = 3;
 /** How long a link that says GOODBYE waits for answers that are due. */
 export const DRAIN: Duration = seconds(1);
+/** How long after its time-out a verdict is still told apart from one that nobody asked for. */
+export const LATE_KEPT: Duration = seconds(1);
 /** The first pause before connecting again, doubled each time. */
 export const RETRY_FIRST: Duration = milliseconds(100);
 /** The longest one. */

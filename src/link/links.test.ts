@@ -209,6 +209,30 @@ describe("a listener in another process", () => {
     assert.ok(took >= 250 && took <= 252, `${took} ms`);
   });
 
+  test("that guards and is stopped lets nothing through, and is suspended after three time-outs", async () => {
+    const { world, owner, other } = await pair();
+    const done: unknown[] = [];
+    owner.bus.provide("/x", () => void done.push("pool"));
+    const options = { timeout: milliseconds(100), onTimeout: "reject" } as const;
+    await world.settled(other.bus.prepend("dhcpd:/x", "guard", () => undefined, options));
+    await world.settled(owner.bus.send("/x", {})!);
+    assert.deepEqual(done, ["pool"]);
+    other.transport.stall();
+    for (let n = 1; n <= 3; n++) {
+      const started = world.clock.now();
+      await assert.rejects(world.settled(owner.bus.send("/x", {})!), TimedOutError);
+      assert.ok(world.clock.now() - started >= 100);
+    }
+    const entry = owner.bus.table.mailboxes.get("/x")?.listeners.order[0];
+    assert.equal(entry?.timeouts, 3);
+    assert.notEqual(entry?.suspendedUntil, undefined);
+    assert.throws(() => owner.bus.send("/x", {}), TimedOutError);
+    assert.deepEqual(done, ["pool"]);
+    other.transport.unstall();
+    await world.pass();
+    assert.equal(entry?.late, 3);
+  });
+
   for (const [rule, error] of [
     ["continue", undefined],
     ["reject", TimedOutError],

@@ -21,7 +21,7 @@ function fixture(credit = 1000, frameBytesMax = 1_048_576): Fixture {
   const stream = {
     pendingBytes: 0,
     write: (bytes: Uint8Array) => {
-      writes.push(bytes);
+      writes.push(bytes.slice()); // it has been taken, and its memory is used again
       return true;
     },
   };

@@ -129,8 +129,12 @@ export class Outbox {
     this.counters.bytes += bytes.length;
     this.#stream.write(bytes);
     this.#flushed = output.length;
-    // The stream may still hold what it was given, so the memory is written once and then left to it.
-    if (output.length > GATHER_BYTES) {
+    const isTaken = this.#stream.pendingBytes === 0;
+    if (isTaken && output.bytes.length <= GATHER_BYTES * 2) {
+      output.length = 0;
+      this.#flushed = 0;
+    } else if (output.length > GATHER_BYTES) {
+      // The stream still holds what it was given: that memory is left to it.
       output.replace(GATHER_BYTES * 2, output.length);
       this.#flushed = 0;
     }
