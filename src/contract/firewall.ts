@@ -32,7 +32,11 @@ export const firewall = contract("firewall", "Who may pass from the inside to th
     says: "Who may pass, and what has passed since the permit: lists of the same length.",
     kind: "call",
     sent: "anyone",
-    tags: { mac: t.mac("this client only; all when absent").optional() },
+    tags: {
+      mac: t.mac("this client only; all when absent").optional(),
+      limit: t.uint("how many at the most; a frame between processes holds about 10,000").optional(),
+      after: t.ip("with limit: only addresses sorted behind this one, the next page").optional(),
+    },
     answer: {
       mac: t.list("mac", "hardware addresses"),
       address: t.list("ip", "addresses"),
@@ -42,6 +46,7 @@ export const firewall = contract("firewall", "Who may pass from the inside to th
       "down-packets": t.list("uint", "packets to the client"),
       "down-bytes": t.list("uint", "bytes to the client, with IP header"),
       expires: t.list("duration", "milliseconds until the permit ends by itself; 0 means never"),
+      more: t.boolean("there is another page"),
     },
   },
   "/firewall/permitted": {

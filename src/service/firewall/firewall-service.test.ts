@@ -110,8 +110,23 @@ describe("FirewallService", () => {
       "down-packets": [4],
       "down-bytes": [4000],
       expires: [50_000],
+      more: false,
     });
     assert.equal(events.at(-1), "permitted 02:00:00:00:00:0a 10.77.0.5 2 60000");
+  });
+
+  test("counters come in pages, in the order of the addresses, when a limit is given", async () => {
+    const texts = ["2001:db8:77::9", "10.77.0.200", "10.77.0.7", "10.77.1.1", "2001:db8:77::10"];
+    for (const text of texts) await permit({ address: ip(text) });
+    const pages: string[] = [];
+    let after: ReturnType<typeof ip> | undefined;
+    for (let more = true; more; ) {
+      const page = await bus.call("/firewall/counters", { limit: 2, after });
+      pages.push((page.get("address") ?? []).join(" "));
+      after = page.get("address")?.at(-1);
+      more = page.get("more") ?? false;
+    }
+    assert.deepEqual(pages, ["10.77.0.7 10.77.0.200", "10.77.1.1 2001:db8:77::9", "2001:db8:77::10"]);
   });
 
   test("an address belongs to the client that was permitted last", async () => {

@@ -16,7 +16,7 @@ import type { Takes } from "#mailbox/registry.ts";
 import type { Attachment } from "#mailbox/router.ts";
 import { type Answer, answer } from "#mailbox/verdict.ts";
 import { DEFAULT_MARK, type FirewallConfig, type FirewallOptions, firewallConfig } from "./config.ts";
-import { type Counted, KernelState } from "./kernel-state.ts";
+import { type Counted, KernelState, pageOf } from "./kernel-state.ts";
 import { Permits } from "./permits.ts";
 import { gatewayTable } from "./rules.ts";
 
@@ -134,7 +134,8 @@ export class FirewallService {
   }
 
   async #counters(message: Message<Takes<"/firewall/counters">>): Promise<Answer> {
-    const counted = await this.#permits.counters(message.get("mac"));
+    const all = await this.#permits.counters(message.get("mac"));
+    const { counted, more } = pageOf(all, message.get("limit"), message.get("after"));
     const now = this.#bus.clock.now();
     const list = <T>(pick: (one: Counted) => T): T[] => counted.map(pick);
     return answer({
@@ -148,6 +149,7 @@ export class FirewallService {
       expires: list(({ client: { expiresAt } }) =>
         expiresAt === undefined ? 0 : Math.max(1, expiresAt - now),
       ),
+      more,
     });
   }
 
