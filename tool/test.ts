@@ -16,12 +16,16 @@ const { values, positionals } = parseArgs({
   options: {
     name: { type: "string" },
     list: { type: "boolean", default: false },
-    // Long enough for the whole story of the lab on a slow machine.
-    timeout: { type: "string", default: "300" },
+    // In seconds, for each file.
+    timeout: { type: "string" },
     root: { type: "string", default: join(import.meta.dirname, "..") },
   },
 });
 const root: string = resolve(values.root);
+
+/** Long enough for what stands beside a source, and for the stories of the lab, on a slow machine; seconds. */
+const TIMEOUT = 60;
+const TIMEOUT_ALONE = 300;
 
 /** Every *.test.ts below a folder, relative to the checkout, without what others made. */
 function testFiles(folder: string): string[] {
@@ -39,9 +43,13 @@ function runsAlone(file: string): boolean {
   return opening?.startsWith("/**") === true && opening.includes("@serial");
 }
 
-async function runAll(files: readonly string[], concurrency: number, results: FileResult[]): Promise<void> {
+async function runAll(
+  files: readonly string[],
+  { concurrency, timeout }: { readonly concurrency: number; readonly timeout: number },
+  results: FileResult[],
+): Promise<void> {
   const waiting = files.values();
-  const options = { root, timeoutMs: Number(values.timeout) * 1000, name: values.name };
+  const options = { root, timeoutMs: Number(values.timeout ?? timeout) * 1000, name: values.name };
   const worker = async (): Promise<void> => {
     // The workers share one iterator: each takes the next file that nobody has.
     for (const file of waiting) {
@@ -72,8 +80,8 @@ async function main(): Promise<number> {
   }
   const startedAt = performance.now();
   const results: FileResult[] = [];
-  await runAll(together.sort(), availableParallelism(), results);
-  await runAll(alone.sort(), 1, results);
+  await runAll(together.sort(), { concurrency: availableParallelism(), timeout: TIMEOUT }, results);
+  await runAll(alone.sort(), { concurrency: 1, timeout: TIMEOUT_ALONE }, results);
   process.stdout.write(closingReport(results, performance.now() - startedAt));
   const { passed, failed } = count(results);
   return failed === 0 && passed > 0 ? 0 : 1;

@@ -59,7 +59,8 @@ export async function runFile(file: string, options: RunOptions): Promise<FileRe
   const failures: Failure[] = of("failed");
   const ran = of("passed").length + failures.length + of("skipped").length;
   const notes = of("note").map((note) => note.text);
-  if (end !== "exit 0" && failures.length === 0) {
+  // A failed test makes the file exit with 1; any other end says something that no test did.
+  if (end !== "exit 0" && (failures.length === 0 || end !== "exit 1")) {
     failures.push({ name: `the file itself: ${end}`, text: notes.join("\n") });
   } else if (of("summary").length === 0) {
     failures.push({ name: "the file itself: ended before its tests had run", text: "" });
