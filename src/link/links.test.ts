@@ -375,6 +375,23 @@ describe("a listener in another process", () => {
   });
 });
 
+test("two processes that call each other in a circle get LoopError with the path, long before their time-outs", async () => {
+  const { world, owner, other } = await pair();
+  owner.bus.provide("/x", async () => answer(await owner.bus.call("glue:/x", {}, { timeout: seconds(60) })));
+  other.bus.provide("/x", async () => answer(await other.bus.call("dhcpd:/x", {}, { timeout: seconds(60) })));
+  const before = world.clock.now();
+  await assert.rejects(
+    world.settled(owner.bus.call("glue:/x", {}, { timeout: seconds(60) })),
+    (error: unknown) => {
+      assert.ok(error instanceof LoopError, String(error));
+      assert.match(error.message, /glue\/provider@\/x/);
+      assert.match(error.message, /dhcpd\/provider@\/x/);
+      return true;
+    },
+  );
+  assert.ok(world.clock.now() - before < 200);
+});
+
 describe("an observer in another process", () => {
   test("gets copies, has no say, and holds nobody up when it is stopped", async () => {
     const { world, owner, other } = await pair();
