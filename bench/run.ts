@@ -3,6 +3,7 @@
  * @module
  */
 import { codecRows } from "./codec.ts";
+import { dhcpdRows } from "./dhcpd.ts";
 import { firewallRows } from "./firewall.ts";
 import { linkRows } from "./link.ts";
 import { mailboxRows } from "./mailbox.ts";
@@ -12,6 +13,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<Row[]>>> = {
   mailbox: mailboxRows,
   codec: codecRows,
   link: linkRows,
+  dhcpd: dhcpdRows,
   firewall: firewallRows,
 };
 

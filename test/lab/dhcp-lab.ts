@@ -48,6 +48,10 @@ export class DhcpLab {
     return this.#pair.ip(this.#pair[side], ...args);
   }
 
+  get serverNamespace(): string {
+    return this.#pair.server;
+  }
+
   inside<R>(side: "server" | "client", action: () => R): R {
     return this.#pair.inside(this.#pair[side], action);
   }
@@ -63,7 +67,7 @@ export class DhcpLab {
       database: join(this.folder, "leases.db"),
       ...changes,
     };
-    const child = this.#start("server", [process.execPath, SERVER_PROGRAM, JSON.stringify(given)]);
+    const child = this.start("server", [process.execPath, SERVER_PROGRAM, JSON.stringify(given)], true);
     const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream });
     this.#server = { child, lines };
     await this.#line();
@@ -90,7 +94,7 @@ export class DhcpLab {
 
   /** Starts a client program in the background. */
   client(program: string, ...args: string[]): ChildProcess {
-    return this.#start("client", [program, ...args]);
+    return this.start("client", [program, ...args]);
   }
 
   /** Runs a client program to its end; its exit code. */
@@ -138,10 +142,11 @@ export class DhcpLab {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  #start(side: "server" | "client", command: string[]): ChildProcess {
+  /** Starts a program in one of the namespaces; it ends with the lab at the latest. */
+  start(side: "server" | "client", command: readonly string[], pipesOutput = false): ChildProcess {
     // `ip netns exec` replaces itself by the program, so signals reach it.
     const child = spawn("ip", ["netns", "exec", this.#pair[side], ...command], {
-      stdio: ["pipe", side === "server" ? "pipe" : "ignore", "ignore"],
+      stdio: ["pipe", pipesOutput ? "pipe" : "ignore", "ignore"],
     });
     this.#children.push(child);
     return child;
