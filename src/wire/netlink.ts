@@ -7,12 +7,9 @@
 import { encodeUtf8 } from "#base/utf8.ts";
 
 /** Length, type, flags, sequence number and port id (RFC 3549 §2.3.2). */
-export const NETLINK_HEADER_BYTES = 16;
+const NETLINK_HEADER_BYTES = 16;
 /** Length and type. */
-export const ATTRIBUTE_HEADER_BYTES = 4;
-/** The longest value of one attribute: its length is 16 bits wide and counts the header. */
-export const ATTRIBUTE_VALUE_BYTES_MAX: number = 0xffff - ATTRIBUTE_HEADER_BYTES;
-
+const ATTRIBUTE_HEADER_BYTES = 4;
 /** Whether this machine stores the low byte first. */
 export const LITTLE_ENDIAN: boolean = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 
@@ -170,7 +167,7 @@ export class NetlinkWriter {
     return this;
   }
 
-  /** An attribute whose value is `bytes`, at most {@link ATTRIBUTE_VALUE_BYTES_MAX}. */
+  /** An attribute whose value is `bytes`, at most 65,531: its length has 16 bits and counts the header. */
   attribute(type: number, bytes: Uint8Array): this {
     const start = this.#header(type, bytes.length);
     this.#bytes.set(bytes, start);

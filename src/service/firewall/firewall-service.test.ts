@@ -200,6 +200,8 @@ describe("FirewallService", () => {
     await permit({ mac: ben, address: ip("10.77.9.9") });
     await startAgain({ config: { ...config, prefixes: [prefix("10.77.0.0/24")] } });
     assert.deepEqual(elements("up4"), ["02:00:00:00:00:0a . 10.77.0.5"]);
+    const ended = logged.filter(({ text }) => text === "a permit ended").map(({ fields }) => fields);
+    assert.deepEqual(ended, [{ mac: "02:00:00:00:00:0b", address: "10.77.9.9", reason: "refused" }]);
   });
 
   test("a restart repairs permits of which only one direction is left", async () => {

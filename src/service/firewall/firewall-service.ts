@@ -72,8 +72,9 @@ export class FirewallService {
     const { table, inside, outside } = this.#config;
     await this.#rules.claim(`${table}-broker`);
     await this.#rules.claim(`metanet-on-${inside}`);
-    await this.#permits.start();
+    // Before the permits are read back, so that ending one of them can be told.
     this.#bus.offer(firewall);
+    await this.#permits.start();
     this.#attachments.push(
       await this.#bus.provide("/firewall/permit", (message, context) => this.#permit(message, context)),
       await this.#bus.provide("/firewall/revoke", (message, context) => this.#revoke(message, context)),
@@ -157,7 +158,11 @@ export class FirewallService {
     return {
       permitted: ({ mac, address, mark, timeout }) =>
         this.#bus.post("/firewall/permitted", { mac, address, mark, timeout }),
-      revoked: ({ mac, address }, reason) => this.#bus.post("/firewall/revoked", { mac, address, reason }),
+      revoked: ({ mac, address }, reason) => {
+        this.#bus.post("/firewall/revoked", { mac, address, reason });
+        if (reason === "asked") return;
+        this.#log("info", "a permit ended", { mac: String(mac), address: String(address), reason });
+      },
       restored: (permits) => {
         const text = "somebody else removed or changed our rules in the kernel; they are loaded again";
         this.#log("warn", text, { table: this.#config.table, permits });

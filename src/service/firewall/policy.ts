@@ -26,7 +26,7 @@ export class RefusedError extends ConfigurationError {
 }
 
 /** Below a second the round trip to the kernel is no longer small against it. */
-export const TIMEOUT_MILLISECONDS_MIN = 1000;
+const TIMEOUT_MILLISECONDS_MIN = 1000;
 
 /** Why a permit is refused, or `undefined` when it is allowed. */
 export function refusal(policy: Policy, request: PermitRequest): string | undefined {
