@@ -49,6 +49,7 @@ export class Guests {
    * @throws DeniedError, ConfigurationError, LimitExceededError; OverflowError beyond {@link GUEST_COUNT_MAX}.
    */
   attach(ref: number, process: string, path: string, request: AttachRequest): "attached" | "waiting" {
+    if (this.#guests.size >= GUEST_COUNT_MAX) this.#forgetReplaced();
     if (this.#guests.size >= GUEST_COUNT_MAX) {
       throw new OverflowError(
         `Cannot attach to ${path}: process ${process} has ${GUEST_COUNT_MAX} listeners here already`,
@@ -92,6 +93,11 @@ export class Guests {
     for (const [ref, { entry }] of [...this.#guests]) {
       if (entry.removed || (entry.away && entry.onTimeout === "continue")) this.detach(ref);
     }
+  }
+
+  /** Those whose place another of the same identity has taken since. */
+  #forgetReplaced(): void {
+    for (const [ref, { entry }] of [...this.#guests]) if (entry.removed) this.#guests.delete(ref);
   }
 
   #listener(ref: number): Entry["listen"] {

@@ -85,7 +85,11 @@ export async function placeSocket(
       }
     },
     leave() {
-      if (placed && isSameFile(placed, fileAt(path))) unlinkSync(path);
+      try {
+        if (placed && isSameFile(placed, fileAt(path))) unlinkSync(path);
+      } catch {
+        // A process that has given up its privileges may not: the next of this name takes the file over.
+      }
     },
   };
 }
@@ -95,5 +99,10 @@ function fileAt(path: string): Stats | undefined {
 }
 
 function isSameFile(left: Stats, right: Stats | undefined): boolean {
-  return right !== undefined && left.ino === right.ino && left.dev === right.dev && left.birthtimeMs === right.birthtimeMs;
+  return (
+    right !== undefined &&
+    left.ino === right.ino &&
+    left.dev === right.dev &&
+    left.birthtimeMs === right.birthtimeMs
+  );
 }

@@ -238,3 +238,16 @@ test("a client that connects and says nothing is let go after five seconds", {
   await once(socket, "close");
   assert.equal(links.describe().length, 0);
 });
+
+const isRoot = process.getuid?.() === 0;
+test("another user is denied what the rights table does not grant, by the kernel's word for who it is", {
+  skip: isRoot ? false : "needs root to start a process of another user",
+}, async () => {
+  const rules = [{ prefix: "/open", may: ["send"], uids: [65_534] }] as const;
+  const { bus } = await machine.join("owner", { rights: { uid: 0, rules }, socket: { mode: 0o666 } });
+  await machine.join("closed");
+  bus.provide("/open", () => answer({ ok: true }));
+  bus.provide("/shut", () => answer({ ok: true }));
+  const outcome = await machine.runAs(65_534, ["owner:/open", "owner:/shut", "closed:/x"]);
+  assert.deepEqual(outcome, ["ok", "denied", "denied"]);
+});

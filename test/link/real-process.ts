@@ -5,7 +5,7 @@
  */
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { joinBus } from "#link/join.ts";
@@ -45,12 +45,15 @@ export async function joined(
 export interface Task {
   readonly run: string;
   readonly name: string;
-  readonly role: "owner" | "listener" | "observer";
+  readonly role: "owner" | "listener" | "observer" | "caller";
   /** The mailbox it owns or listens to. */
   readonly mailbox: string;
   /** How its listener answers. */
   readonly answers?: "at-once" | "never" | "stop";
   readonly timeoutMilliseconds?: number;
+  /** A caller becomes this user, and calls these mailboxes. */
+  readonly uid?: number;
+  readonly calls?: readonly string[];
 }
 
 /** A run directory, and the processes in it; all is gone after `end`. */
@@ -74,6 +77,17 @@ export class Machine {
     const first = await Promise.race([once(child, "message"), once(child, "exit")]);
     if (first[0] !== "ready") throw new Error(`worker ${task.name} ended with ${first[0]}`);
     return child;
+  }
+
+  /** Calls mailboxes as another user, and gives how each call ended: `ok`, or the error's code. */
+  async runAs(uid: number, calls: readonly string[]): Promise<string[]> {
+    chmodSync(this.run, 0o755);
+    // A process of its own that becomes the other user after it has read its modules, as a service does.
+    const task = { run: this.run, name: "stranger", role: "caller", mailbox: "", uid, calls };
+    const child = fork(join(import.meta.dirname, "worker.ts"), [JSON.stringify(task)]);
+    this.#children.push(child);
+    const [outcome] = await once(child, "message");
+    return outcome as string[];
   }
 
   async end(): Promise<void> {

@@ -21,7 +21,22 @@ function listen(message: Message, context: Context): VerdictOrLater {
   return task.answers === "stop" ? stop : undefined;
 }
 
-if (task.role === "owner") {
+async function outcomeOf(to: string): Promise<string> {
+  try {
+    await bus.call(to, {});
+    return "ok";
+  } catch (error) {
+    return (error as { code: string }).code;
+  }
+}
+
+if (task.role === "caller") {
+  process.setgid?.(task.uid ?? 0);
+  process.setuid?.(task.uid ?? 0);
+  const outcomes: string[] = [];
+  for (const to of task.calls ?? []) outcomes.push(await outcomeOf(to));
+  process.send?.(outcomes);
+} else if (task.role === "owner") {
   await bus.append(address, "log", () => undefined);
   await bus.provide(address, (message) => answer(message));
 } else if (task.role === "observer") {
