@@ -16,7 +16,7 @@ main{width:100%;max-width:26rem;background:var(--card);border:1px solid var(--li
 .name svg{flex:none;width:1.75rem;height:1.75rem;color:var(--go)}
 h1{margin:0 0 .5rem;font-size:1.625rem;line-height:1.2;overflow-wrap:anywhere}
 p{margin:0 0 1.25rem;overflow-wrap:anywhere}
-.notice{padding:.75rem 1rem;border-radius:.6rem;background:var(--warn);color:var(--warn-ink)}
+.notice{margin-top:.9rem;padding:.75rem 1rem;border-radius:.6rem;background:var(--warn);color:var(--warn-ink)}
 .button{display:block;width:100%;min-height:3.25rem;padding:.8rem 1rem;border:2px solid var(--go);border-radius:.75rem;background:var(--go);color:var(--go-ink);font:inherit;font-weight:650;font-size:1.125rem;text-align:center;text-decoration:none;cursor:pointer;overflow-wrap:anywhere}
 .button.plain{background:none;color:var(--go)}
 .button:focus-visible,a:focus-visible{outline:3px solid var(--ink);outline-offset:3px}
@@ -26,7 +26,8 @@ p:last-child{margin-bottom:0}
 a{color:var(--go)}
 dl{display:grid;grid-template-columns:auto 1fr;gap:.65rem 1rem;margin:1.25rem 0 1.5rem;padding:1rem 0;border:solid var(--line);border-width:1px 0}
 dt{color:var(--soft)}
-dd{margin:0;text-align:right;font-weight:600;font-variant-numeric:tabular-nums;overflow-wrap:anywhere}
+dd{margin:0;align-self:center;text-align:right;font-weight:600;font-variant-numeric:tabular-nums;overflow-wrap:anywhere}
+dd.code{font-size:.875rem;overflow-wrap:normal}
 `.trim();
 
 /** Three arcs over a dot: a network. */

@@ -55,8 +55,8 @@ export function statusTable(
   if (quotaBytes > 0) {
     rows.push([words.volumeLeft, bytesText(Math.max(0, quotaBytes - session.upBytes - session.downBytes))]);
   }
-  rows.push([words.device, session.mac.toString()]);
-  return html`<dl>${rows.map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl>
+  return html`<dl>${rows.map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}
+<dt>${words.device}</dt><dd class="code">${session.mac.toString()}</dd></dl>
 <form method="post" action="${PATHS.logout}"><input type="hidden" name="token" value="${token}">
 <button class="button plain">${button}</button></form>`;
 }

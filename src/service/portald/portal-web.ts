@@ -25,6 +25,9 @@ import { type Words, wordsFor } from "./words.ts";
 /** The status page is loaded again after so many seconds. */
 const STATUS_REFRESH_SECONDS = 15;
 
+/** Browsers keep up to six connections to a host; each that was opened before the login leads here once. */
+const STRAY_COUNT_MAX = 6;
+
 export interface PortalWebOptions {
   readonly bus: Bus;
   readonly options: PortaldOptions;
@@ -117,20 +120,23 @@ export class PortalWeb {
   }
 
   /**
-   * Sent back to what it wanted, over a new connection, which the firewall lets pass. When that brings it here
-   * again the firewall has lost it: the counters are read, which permits it anew, and the status page tells more.
+   * Sent back to what it wanted, over a new connection, which the firewall lets pass. A browser may take one that it
+   * opened ahead, before the login, and come here again. The firewall may also have lost it: then reading the
+   * counters permits it anew. When neither helps the status page tells more.
    */
   #strayed(request: HttpRequest, session: Session): HttpResponse {
     const url = urlOf(request);
     const key = `${session.mac} ${request.host}${request.path}`;
-    const isSecondTime = this.#lastStray === key;
-    this.#lastStray = isSecondTime ? undefined : key;
-    if (url !== undefined && !isSecondTime) return redirectTo(url);
-    void this.#parts.keeper.poll();
+    const count = this.#stray.key === key ? this.#stray.count + 1 : 1;
+    const isLost = count > STRAY_COUNT_MAX;
+    this.#stray = { key, count: isLost ? 0 : count };
+    if (count > 1) void this.#parts.keeper.poll();
+    if (url !== undefined && !isLost) return redirectTo(url);
     return redirectTo(`${this.#origin.origin(request.local)}${PATHS.status}`);
   }
 
-  #lastStray: string | undefined;
+  /** The last stray and how often it has come in a row. */
+  #stray: { readonly key: string; readonly count: number } = { key: "", count: 0 };
 
   async #serve(request: HttpRequest): Promise<HttpResponse> {
     const { method, path } = request;
