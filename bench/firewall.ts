@@ -1,5 +1,6 @@
 /**
- * Permits per second: the broker against the two ways people let clients pass without it.
+ * Permits per second, the broker against the two ways people let clients pass without it; and what ten thousand
+ * clients cost each packet.
  * @module
  */
 import { execFile } from "node:child_process";
@@ -17,15 +18,23 @@ export async function firewallRows(): Promise<Row[]> {
     process.stderr.write(`firewall: left out, ${problem}\n`);
     return [];
   }
-  const { stdout } = await run(process.execPath, [join(import.meta.dirname, "peers", "permits.ts")]);
-  const [each, lines, ruleSet, mailbox] = JSON.parse(stdout) as Measured[];
-  if (!each || !lines || !ruleSet || !mailbox)
-    throw new Error("Cannot compare permits: a subject is missing");
+  const [each, lines, ruleSet, mailbox] = await measuredBy("permits.ts");
+  const [alone, crowded] = await measuredBy("forwarding.ts");
+  if (!each || !lines || !ruleSet || !mailbox || !alone || !crowded) {
+    throw new Error("Cannot compare: the peers measured too little");
+  }
   return [
     row("permits through the rule set", ruleSet, lines, 1),
     row("permits through the broker's mailbox", mailbox, lines, 0.5),
     row("permits through the broker's mailbox", mailbox, each, 20),
+    row("forwarded round trips, 10,000 clients", crowded, alone, 0.9),
   ];
+}
+
+/** What a peer program, in a process and namespace of its own, has measured. */
+async function measuredBy(peer: string): Promise<Measured[]> {
+  const { stdout } = await run(process.execPath, [join(import.meta.dirname, "peers", peer)]);
+  return JSON.parse(stdout) as Measured[];
 }
 
 function row(what: string, ours: Measured, peer: Measured, atLeast: number): Row {

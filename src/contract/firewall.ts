@@ -9,6 +9,8 @@ export const firewall = contract("firewall", "Who may pass from the inside to th
     says: "Let a client pass to the outside. Asking again changes mark and timeout and keeps the counters.",
     kind: "call",
     sent: "anyone",
+    // A listener that was to have a say and cannot must not become a yes.
+    guarded: true,
     tags: {
       mac: t.mac("the client's hardware address"),
       address: t.ip("the client's address, IPv4 or IPv6; it can belong to one client only"),

@@ -7,6 +7,7 @@ import { minutes, seconds } from "#base/time.ts";
 import { type ElementChange, ElementConflictError, RulesRefusedError, type RuleTable } from "#io/rule-set.ts";
 import { Bus } from "#mailbox/bus.ts";
 import type { Loose, Message } from "#mailbox/message.ts";
+import { reject } from "#mailbox/verdict.ts";
 import { SimClock } from "#sim/clock.ts";
 import { SimPacketFilter, SimRuleSet } from "#sim/rule-set.ts";
 import { type FirewallOptions, firewallConfig } from "./config.ts";
@@ -168,6 +169,19 @@ describe("FirewallService", () => {
       [level, fields.sender, fields.mac, fields.address, fields.code],
       ["warn", "firewall", "02:00:00:00:00:0a", "192.0.2.1", "refused-by-policy"],
     );
+  });
+
+  test("a listener in front of permit decides too, and one that fails is a no", async () => {
+    await bus.prepend("/firewall/permit", "night", () => reject("not at night"));
+    await assert.rejects(permit(), { code: "rejected", reason: "not at night" });
+    await bus.prepend("/firewall/permit", "night", () => {
+      throw new UnavailableError("Cannot read the clock: it stopped");
+    });
+    await assert.rejects(permit());
+    assert.deepEqual(elements("up4"), []);
+    await bus.prepend("/firewall/permit", "night", () => undefined);
+    await permit();
+    assert.equal(elements("up4").length, 1);
   });
 
   test("a permit whose time is over is gone, and is told within a sweep", async () => {
