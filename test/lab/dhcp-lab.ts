@@ -13,6 +13,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { VethPair } from "../contract/veth-pair.ts";
 import type { ServerArguments } from "./dhcpd-server.ts";
 
+const LISTENER_PROGRAM = join(import.meta.dirname, "dhcp-listener.ts");
 const SERVER_PROGRAM = join(import.meta.dirname, "dhcpd-server.ts");
 
 /** What a client's script writes down: one line per event. */
@@ -34,6 +35,8 @@ esac
 export class DhcpLab {
   readonly folder: string = mkdtempSync(join(tmpdir(), "metanet-dhcp-"));
   readonly script: string = join(this.folder, "script");
+  /** A run directory for a server that is on the bus. */
+  readonly run: string = join(this.folder, "run");
   readonly #pair = new VethPair();
   readonly #children: ChildProcess[] = [];
   #server: { readonly child: ChildProcess; readonly lines: Interface } | undefined;
@@ -85,6 +88,13 @@ export class DhcpLab {
     return Number(count[counter.indexOf(name)]);
   }
 
+  /** Starts a listener on the server's lookups, and waits until it is attached. */
+  async listen(what: string): Promise<ChildProcess> {
+    const child = this.start("server", [process.execPath, LISTENER_PROGRAM, this.run, what], true);
+    await once(child.stdout as NodeJS.ReadableStream, "data");
+    return child;
+  }
+
   async killServer(): Promise<void> {
     const child = this.#server?.child;
     if (!child) return;
@@ -98,7 +108,7 @@ export class DhcpLab {
   }
 
   /** Runs a client program to its end; its exit code. */
-  async run(program: string, ...args: string[]): Promise<number> {
+  async runClient(program: string, ...args: string[]): Promise<number> {
     const child = this.client(program, ...args);
     const [code] = (await once(child, "exit")) as [number | null];
     return code ?? -1;

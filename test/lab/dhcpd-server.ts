@@ -4,8 +4,10 @@
  * @module
  */
 import { createInterface } from "node:readline";
+import { node } from "#app/node.ts";
 import { ip, prefix } from "#base/ip-address.ts";
 import { milliseconds } from "#base/time.ts";
+import { dhcpd } from "#contract/dhcpd.ts";
 import { LinuxClock } from "#linux/clock.ts";
 import { LinuxBroadcastSocket, openBroadcastDescriptors } from "#linux/datagram.ts";
 import { openSqliteStore } from "#linux/sqlite-store.ts";
@@ -20,13 +22,18 @@ export interface ServerArguments {
   readonly pool: readonly [first: string, last: string];
   readonly leaseMilliseconds: number;
   readonly database: string;
+  /** Where the bus has its sockets; without it the server is alone. */
+  readonly run?: string;
 }
 
 const given: ServerArguments = JSON.parse(process.argv[2] ?? "{}");
 const place = { interfaceName: given.interface, port: 67 };
 const address = ip(given.server);
 const clock = new LinuxClock();
-const bus = new Bus({ name: "dhcpd", clock });
+const bus =
+  given.run === undefined
+    ? new Bus({ name: "dhcpd", clock })
+    : await node("dhcpd", { directory: given.run, contracts: [dhcpd] });
 const service = new DhcpdService({
   bus,
   clock,

@@ -76,14 +76,14 @@ describe("dhcpd with udhcpc", { skip: labProblem("udhcpc") }, () => {
 
   it("udhcpc that wants broadcast replies gets them", async () => {
     await lab.serve();
-    assert.equal(await lab.run("udhcpc", ...udhcpc("-q", "-n", "-B")), 0);
+    assert.equal(await lab.runClient("udhcpc", ...udhcpc("-q", "-n", "-B")), 0);
     await lab.event(/^bound 10\.77\.0\.100$/);
   });
 
   it("udhcpc declines an address that is in use, and gets another; nobody gets the first", async () => {
     await lab.serve();
     lab.ip("server", "address", "add", "10.77.0.100/24", "dev", "eth0");
-    assert.equal(await lab.run("udhcpc", ...udhcpc("-q", "-n", "-a", "-A", "1")), 0);
+    assert.equal(await lab.runClient("udhcpc", ...udhcpc("-q", "-n", "-a", "-A", "1")), 0);
     await lab.event(/^bound 10\.77\.0\.101$/);
     assert.deepEqual((await lab.ask("leases")).state, ["declined", "bound"]);
   });
@@ -117,7 +117,7 @@ describe("dhcpd with udhcpc", { skip: labProblem("udhcpc") }, () => {
     }, 2);
     try {
       await pause(300);
-      assert.equal(await lab.run("udhcpc", ...udhcpc("-q", "-n")), 0);
+      assert.equal(await lab.runClient("udhcpc", ...udhcpc("-q", "-n")), 0);
     } finally {
       clearInterval(flood);
       socket.close();
@@ -129,6 +129,42 @@ describe("dhcpd with udhcpc", { skip: labProblem("udhcpc") }, () => {
     );
     assert.ok(malformed.reduce((sum, count) => sum + count, 0) > 100);
   });
+});
+
+describe("dhcpd with a listener in another process", { skip: labProblem("udhcpc") }, () => {
+  const onceOnly = (): string[] => udhcpc("-q", "-n", "-T", "3");
+  const given = /^bound 10\.77\.0\.50$/;
+  const pools = /^bound 10\.77\.0\.100$/;
+
+  it("the listener decides the address; killed with -9, it leaves the next to the pool", async () => {
+    await lab.serve({ run: lab.run });
+    const listener = await lab.listen("10.77.0.50");
+    assert.equal(await lab.runClient("udhcpc", ...onceOnly()), 0);
+    await lab.event(given);
+    assert.equal(await lab.count("lookup-by-listener"), 2);
+    listener.kill("SIGKILL");
+    lab.forgetAddresses();
+    lab.ip("client", "link", "set", "eth0", "address", "02:00:00:00:bb:02");
+    assert.equal(await lab.runClient("udhcpc", ...onceOnly()), 0);
+    await lab.event(pools);
+    assert.equal(await lab.count("lookup-by-pool"), 2);
+  });
+
+  const mute: [string, string, NodeJS.Signals | undefined][] = [
+    ["never answers", "sleep", undefined],
+    ["has been stopped (SIGSTOP)", "10.77.0.50", "SIGSTOP"],
+  ];
+  for (const [what, says, signal] of mute) {
+    it(`a listener that ${what} leaves the address to the pool, in time for the client's first try`, async () => {
+      await lab.serve({ run: lab.run });
+      const listener = await lab.listen(says);
+      if (signal) listener.kill(signal);
+      assert.equal(await lab.runClient("udhcpc", ...onceOnly()), 0);
+      await lab.event(pools);
+      assert.equal(await lab.count("received-discover"), 1);
+      assert.equal(await lab.count("lookup-by-pool"), 2);
+    });
+  }
 });
 
 describe("dhcpd with dhclient", { skip: labProblem("dhclient") }, () => {
@@ -173,7 +209,7 @@ describe("dhcpd with dhclient", { skip: labProblem("dhclient") }, () => {
     await lab.serve();
     lab.client("dhclient", ...dhclient());
     await lab.event(/^BOUND 10\.77\.0\.100$/);
-    await lab.run("dhclient", ...dhclient("-r"));
+    await lab.runClient("dhclient", ...dhclient("-r"));
     await lab.event(/^RELEASE/);
     await pause(50);
     assert.deepEqual((await lab.ask("leases")).state, ["released"]);
