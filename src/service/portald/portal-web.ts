@@ -126,17 +126,18 @@ export class PortalWeb {
    */
   #strayed(request: HttpRequest, session: Session): HttpResponse {
     const url = urlOf(request);
-    const key = `${session.mac} ${request.host}${request.path}`;
-    const count = this.#stray.key === key ? this.#stray.count + 1 : 1;
+    const place = `${request.host}${request.path}`;
+    const last = this.#strays.get(session);
+    const count = last?.place === place ? last.count + 1 : 1;
     const isLost = count > STRAY_COUNT_MAX;
-    this.#stray = { key, count: isLost ? 0 : count };
+    this.#strays.set(session, { place, count: isLost ? 0 : count });
     if (count > 1) void this.#parts.keeper.poll();
     if (url !== undefined && !isLost) return redirectTo(url);
     return redirectTo(`${this.#origin.origin(request.local)}${PATHS.status}`);
   }
 
-  /** The last stray and how often it has come in a row. */
-  #stray: { readonly key: string; readonly count: number } = { key: "", count: 0 };
+  /** Where each session strayed last, and how often in a row. */
+  readonly #strays = new WeakMap<Session, { readonly place: string; readonly count: number }>();
 
   async #serve(request: HttpRequest): Promise<HttpResponse> {
     const { method, path } = request;

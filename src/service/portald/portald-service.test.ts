@@ -134,8 +134,10 @@ describe("the login", () => {
   test("sends a client back as often as its browser has old connections, then to its status", async () => {
     const world = await started();
     await world.login(ALICE.address);
+    await world.login(BOB.address);
     const places: unknown[] = [];
     for (let count = 0; count < 7; count++) {
+      await world.ask(BOB.address, "/other", { host: "web.example" });
       const reply = await world.ask(ALICE.address, "/news", { host: "web.example" });
       places.push(reply.headers.get("location"));
     }
