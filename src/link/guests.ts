@@ -3,15 +3,16 @@
  * what becomes of them when it ends.
  * @module
  */
+import type { MetanetError } from "#base/errors.ts";
 import type { Duration, Instant } from "#base/time.ts";
 import type { Tuples } from "#base/value.ts";
 import type { Bus } from "#mailbox/bus.ts";
 import { Cause, type CauseRecord } from "#mailbox/cause.ts";
 import { matches } from "#mailbox/chain.ts";
-import { OverflowError } from "#mailbox/errors.ts";
+import { OverflowError, PeerGoneError } from "#mailbox/errors.ts";
 import type { Context, Entry } from "#mailbox/listener.ts";
 import type { Message } from "#mailbox/message.ts";
-import type { Verdict } from "#mailbox/verdict.ts";
+import { reject, type Verdict } from "#mailbox/verdict.ts";
 import type { AttachRequest } from "./attach-tuples.ts";
 import { encodeCause } from "./cause-tuples.ts";
 import { GUEST_COUNT_MAX } from "./limits.ts";
@@ -104,8 +105,17 @@ export class Guests {
     return (message, context) => {
       const timeout = this.#timeLeft(ref, context);
       const meta = encodeCause(recordOf(context, timeout), this.#senderOf(context));
-      return this.#host.offer(ref, meta, message.tuples, timeout);
+      return this.#host.offer(ref, meta, message.tuples, timeout).catch((error: unknown) => {
+        if (error instanceof OverflowError || error instanceof PeerGoneError) return this.#absent(ref, error);
+        throw error;
+      });
     };
+  }
+
+  /** One that cannot even be asked is as good as late: a guard must not be opened by flooding it. */
+  #absent(ref: number, error: MetanetError): Verdict | undefined {
+    const entry = this.#guests.get(ref)?.entry;
+    return entry?.onTimeout === "reject" ? reject(error.message, error) : undefined;
   }
 
   #observer(ref: number, { options }: AttachRequest): Entry["listen"] {
