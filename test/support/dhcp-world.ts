@@ -122,6 +122,8 @@ let nextXid = 1;
 /** A client that says exactly what it is told, and hears what is sent to it or to everyone. */
 export class TestClient {
   readonly mac: MacAddress;
+  /** Told of every reply, beside {@link heard}. */
+  hears: ((heard: Heard) => void) | undefined;
   readonly #world: DhcpWorld;
   readonly #socket: BroadcastSocket;
   #heard: Heard[] = [];
@@ -134,7 +136,9 @@ export class TestClient {
       for (const { payload } of batch) {
         const message = decodeDhcp4(payload);
         if (message?.chaddr.every((byte, index) => byte === link.bytes[index])) {
-          this.#heard.push(heardOf(message));
+          const heard = heardOf(message);
+          this.#heard.push(heard);
+          this.hears?.(heard);
         }
       }
     });
