@@ -22,9 +22,13 @@ export class GatewayNet {
   readonly client: string = `mn-fw-c-${process.pid}`;
   readonly server: string = `mn-fw-s-${process.pid}`;
   readonly #children: ChildProcess[] = [];
+  #closed = false;
 
   constructor() {
     enterOwnNamespace();
+    // A run that is broken off leaves nothing behind either.
+    process.once("exit", () => this.close());
+    for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
     for (const name of [this.client, this.server]) createNamespace(name);
     this.#ip(`link add lan0 type veth peer name c0 netns ${this.client}`);
     this.#ip(`link add wan0 type veth peer name s0 netns ${this.server}`);
@@ -84,6 +88,8 @@ export class GatewayNet {
   }
 
   close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
     for (const child of this.#children) child.kill("SIGKILL");
     for (const name of [this.client, this.server]) removeNamespace(name);
   }
