@@ -4,6 +4,7 @@ import { describe, test } from "node:test";
 import { ip } from "#base/ip-address.ts";
 import { milliseconds, seconds } from "#base/time.ts";
 import { decodeUtf8 } from "#base/utf8.ts";
+import type { Stream } from "#io/stream.ts";
 import { LinuxClock } from "#linux/clock.ts";
 import { LinuxStreamTransport } from "#linux/stream.ts";
 import { Bus } from "#mailbox/bus.ts";
@@ -11,7 +12,8 @@ import type { Message } from "#mailbox/message.ts";
 import { reject } from "#mailbox/verdict.ts";
 import { SimClock } from "#sim/clock.ts";
 import { SimHttpServers } from "#sim/http-server.ts";
-import { SOCKET_PENDING_BYTES_MAX } from "./socket-object.ts";
+import { SimStreamNetwork } from "#sim/stream-network.ts";
+import { SOCKET_CLIENT_COUNT_MAX, SOCKET_PENDING_BYTES_MAX } from "./socket-object.ts";
 import { offerSystem } from "./system.ts";
 
 const CLIENT = { address: ip("10.0.0.9"), port: 4000 };
@@ -299,5 +301,37 @@ describe("/system/socket/new", () => {
     await bus.call("/system/socket/new", { name: "/third" });
     await assert.rejects(bus.call("/third/connect", { path: "/nowhere/at/all" }), { code: "nobody-there" });
     end();
+  });
+});
+
+describe("/system/socket/new, over simulated streams", () => {
+  test("closes the one connection too many, and takes one again when another has gone", async () => {
+    const clock = new SimClock();
+    const bus = new Bus({ name: "me", clock });
+    const transport = new SimStreamNetwork({ clock }).transport();
+    offerSystem({ bus, http: new SimHttpServers(clock), streams: transport });
+    await bus.call("/system/socket/new", { name: "/server" });
+    const { host, port } = (await bus.call("/server/bind", { port: 0 })).toObject();
+    const address = { kind: "tcp", host: String(host), port: Number(port) } as const;
+    let closedCount = 0;
+    let dialledCount = 0;
+    async function dial(): Promise<Stream> {
+      const stream = await transport.connect(address);
+      stream.start({ onData: () => undefined, onClose: () => closedCount++ });
+      if (++dialledCount % 1000 === 0) await clock.advance(milliseconds(1));
+      return stream;
+    }
+    const first = await dial();
+    for (let count = 1; count < SOCKET_CLIENT_COUNT_MAX; count++) await dial();
+    await clock.advance(milliseconds(1));
+    assert.equal(closedCount, 0);
+    await dial();
+    await clock.advance(milliseconds(1));
+    assert.equal(closedCount, 1);
+    first.close();
+    await clock.advance(milliseconds(1));
+    await dial();
+    await clock.advance(milliseconds(1));
+    assert.equal(closedCount, 2, "the first, which closed itself, and the one too many");
   });
 });

@@ -231,6 +231,13 @@ describe("Session", () => {
     assert.equal(session.isPermitted(V6), false);
   });
 
+  test("count() at the end of the time closes, and does not permit anew what the firewall has let run out", () => {
+    const session = permitted();
+    assert.deepEqual(session.addAddress(V6, at(1000)), []);
+    assert.deepEqual(session.count([], at(1000), at(1000)).map(word), ["revoke", "save", "closed"]);
+    assert.equal(session.state, "timed-out");
+  });
+
   test("removeAddress() keeps a session from permitting again what is another client's now", () => {
     const session = permitted();
     session.removeAddress(V4);

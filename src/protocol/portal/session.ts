@@ -208,7 +208,7 @@ export class Session {
 
   /** Another address of a client that is permitted or about to be; one it has already changes nothing. */
   addAddress(address: IpAddress, now: Instant): readonly SessionAction[] {
-    if (!isOpening(this.#state) || this.has(address)) return [];
+    if (!isOpening(this.#state) || this.has(address) || this.#isOver(now)) return [];
     const actions: SessionAction[] = [];
     if (this.#addresses.size >= ADDRESS_COUNT_MAX) {
       const [oldest] = this.#addresses.values();
@@ -259,6 +259,8 @@ export class Session {
    */
   count(readings: readonly CounterReading[], askedAt: Instant, now: Instant): readonly SessionAction[] {
     if (this.#state !== "permitted") return [];
+    // The firewall's own time-out ends with the session's: what is missing then has not been forgotten.
+    if (this.#isOver(now)) return this.#step("expire", now);
     const actions: SessionAction[] = [];
     const missing = new Map(this.#addresses);
     for (const reading of readings) {
@@ -300,7 +302,7 @@ export class Session {
       return [{ do: "revoke" }];
     }
     if (this.#state !== "permitted") return [];
-    if (this.endsAt !== undefined && now >= this.endsAt) return this.#step("expire", now);
+    if (this.#isOver(now)) return this.#step("expire", now);
     if (this.#isWaiting(now)) return [];
     if (this.#isIdle(now)) {
       this.#asked = { for: "counters", againAt: after(now, ASK_RETRY) };
@@ -336,6 +338,10 @@ export class Session {
 
   #isWaiting(now: Instant): boolean {
     return this.#asked !== undefined && now < this.#asked.againAt;
+  }
+
+  #isOver(now: Instant): boolean {
+    return this.endsAt !== undefined && now >= this.endsAt;
   }
 
   #isIdle(now: Instant): boolean {
