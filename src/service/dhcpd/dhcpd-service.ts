@@ -311,14 +311,16 @@ function makeConversation(
   const { message, clientKey } = request;
   const hostName = optionOf(message, DHCP4_OPTION["host-name"]);
   const text = hostName && decodeOptionValue("text", hostName);
+  const mac = message.chaddr.length === ETHERNET_BYTES ? new MacAddress(message.chaddr) : undefined;
   return {
     request,
     client: {
       key: clientKey,
-      chaddr: message.chaddr,
+      // A copy: the lease outlives the packet, whose bytes a view would keep.
+      chaddr: mac?.bytes ?? message.chaddr.slice(),
       hostName: typeof text === "string" ? text.slice(0, HOST_NAME_LENGTH_MAX) : undefined,
     },
-    mac: message.chaddr.length === ETHERNET_BYTES ? new MacAddress(message.chaddr) : undefined,
+    mac,
     socket,
     served,
     classes: [],
