@@ -86,7 +86,7 @@ async function listen(
   const attach = placeOf(bus, to, options, listenerOptions);
   const types = await typesOf(bus, address).catch(() => ({ takes: new Map(), answers: new Map() }));
   const script = command.length > 0 ? start(command) : undefined;
-  const output: Writable = script?.stdin ?? process.stdout;
+  const output: Writable = script?.process.stdin ?? process.stdout;
   const note = (line: string): void => terminal.note(`metanet: ${line}`);
   const listener = new LineListener({
     clock: new LinuxClock(),
@@ -103,7 +103,7 @@ async function listen(
       ? `${to} is not there yet; waiting for it`
       : `listening at ${to} as ${bus.name}/${options.label}`,
   );
-  const ended = readLines(script?.stdout ?? process.stdin, LINE_BYTES_MAX, {
+  const ended = readLines(script?.process.stdout ?? process.stdin, LINE_BYTES_MAX, {
     line: (line) => listener.line(line),
     tooLong: () => listener.badLine(`more than ${LINE_BYTES_MAX} bytes without an end`),
   });
@@ -131,11 +131,24 @@ function placeOf(
   return (listener) => bus.prepend(to, label, listener, listenerOptions);
 }
 
-type Script = ChildProcessByStdio<Writable, Readable, null>;
+interface Script {
+  readonly process: ChildProcessByStdio<Writable, Readable, null>;
+  /** Why it failed; `undefined` when it ended as it should. */
+  readonly failure: Promise<string | undefined>;
+}
 
 function start(command: readonly string[]): Script {
   const [program = "", ...args] = command;
-  return spawn(program, args, { stdio: ["pipe", "pipe", "inherit"] });
+  const child = spawn(program, args, { stdio: ["pipe", "pipe", "inherit"] });
+  const { promise, resolve } = Promise.withResolvers<string | undefined>();
+  child.on("error", (error) => resolve(error.message));
+  child.on("exit", (code, signal) => {
+    // The signal is ours: see below.
+    resolve(
+      code === 0 || signal === "SIGTERM" ? undefined : `it ended with ${signal ?? `exit code ${code}`}`,
+    );
+  });
+  return { process: child, failure: promise };
 }
 
 /**
@@ -143,18 +156,11 @@ function start(command: readonly string[]): Script {
  * @throws UnavailableError when it failed.
  */
 async function finish(script: Script, command: readonly string[]): Promise<void> {
-  script.stdin.end();
-  const patience = setTimeout(() => script.kill("SIGTERM"), 1000);
-  const { promise, resolve } = Promise.withResolvers<string | undefined>();
-  const ended = (code: number | null, signal: string | null): void =>
-    resolve(
-      code === 0 || signal === "SIGTERM" ? undefined : `it ended with ${signal ?? `exit code ${code}`}`,
-    );
-  script.on("error", (error) => resolve(error.message));
-  if (script.exitCode !== null || script.signalCode !== null) ended(script.exitCode, script.signalCode);
-  script.on("exit", ended);
-  const failure = await promise;
+  script.process.stdin.end();
+  const patience = setTimeout(() => script.process.kill("SIGTERM"), 1000);
+  const failure = await script.failure;
   clearTimeout(patience);
-  if (failure !== undefined)
+  if (failure !== undefined) {
     throw new UnavailableError(`Cannot go on listening: ${command.join(" ")}: ${failure}`);
+  }
 }
