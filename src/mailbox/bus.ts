@@ -7,7 +7,7 @@ import { type Ambient, StackAmbient } from "#base/ambient.ts";
 import type { Clock } from "#base/clock.ts";
 import { after, type Duration, seconds } from "#base/time.ts";
 import { parseAddress } from "./address.ts";
-import { type AttachmentRequest, Attachments } from "./attachments.ts";
+import { Attachments } from "./attachments.ts";
 import { Cause, type CauseRecord } from "./cause.ts";
 import { isThenable } from "./chain.ts";
 import { continued, Dispatcher, refuseTooManyHops } from "./dispatcher.ts";
@@ -18,7 +18,14 @@ import {
   PeerGoneError,
   TimedOutError,
 } from "./errors.ts";
-import { type Asked, type Listener, type ListenerOptions, type Observer, PROVIDER } from "./listener.ts";
+import {
+  type Asked,
+  type Listener,
+  type ListenerOptions,
+  type Observer,
+  type Place,
+  PROVIDER,
+} from "./listener.ts";
 import type { Mailbox, MailboxOptions } from "./mailbox.ts";
 import { type BusEvent, MailboxTable } from "./mailbox-table.ts";
 import { type Body, type Fields, Message } from "./message.ts";
@@ -119,7 +126,7 @@ export class Bus {
     body: Body<Takes<Address>>,
   ): undefined | Promise<undefined> {
     const mailbox = this.table.mailboxes.get(to);
-    const message = (body instanceof Message ? body : Message.fromFields(body as Fields)) as Message;
+    const message = messageOf(body);
     if (mailbox === undefined) return this.#sendBeyond(to, message);
     const outcome = this.#dispatcher.run(mailbox, message, this.#dispatcher.causeNow());
     if (outcome === undefined) return undefined;
@@ -136,7 +143,7 @@ export class Bus {
     body: Body<Takes<Address>>,
     options: { readonly timeout?: Duration } = {},
   ): Promise<Message<Answers<Address>>> {
-    const message = (body instanceof Message ? body : Message.fromFields(body as Fields)) as Message;
+    const message = messageOf(body);
     const timeout = options.timeout ?? this.budget;
     const parent = this.#dispatcher.causeNow();
     const mailbox = this.#local(to);
@@ -156,7 +163,7 @@ export class Bus {
 
   /** Queues a message for after the work in progress. What goes wrong is counted, never thrown. */
   post<const Address extends string>(to: Address, body: Body<Takes<Address>>): void {
-    const message = (body instanceof Message ? body : Message.fromFields(body as Fields)) as Message;
+    const message = messageOf(body);
     const cause = this.#dispatcher.causeNow();
     if (this.#posted.length >= POST_QUEUE_MAX) {
       this.#counters.postsFailed++;
@@ -175,7 +182,7 @@ export class Bus {
     body: Body<Takes<Address>>,
   ): Outcome<Takes<Address>> | Promise<Outcome<Takes<Address>>> {
     const mailbox = this.#require(to);
-    const message = (body instanceof Message ? body : Message.fromFields(body as Fields)) as Message;
+    const message = messageOf(body);
     return (this.#dispatcher.run(mailbox, message, this.#dispatcher.causeNow()) ??
       continued(mailbox, message)) as Outcome<Takes<Address>>;
   }
@@ -202,7 +209,7 @@ export class Bus {
     listen: Listener<Takes<Address>>,
     options: ListenerOptions = {},
   ): Promise<Attachment> {
-    return this.#attach({ to, label, listen: listen as unknown as Listener, place: "append", options });
+    return this.#attach(to, label, listen, "append", options);
   }
 
   /** Puts a listener in front of the others of its band. */
@@ -212,7 +219,7 @@ export class Bus {
     listen: Listener<Takes<Address>>,
     options: ListenerOptions = {},
   ): Promise<Attachment> {
-    return this.#attach({ to, label, listen: listen as unknown as Listener, place: "prepend", options });
+    return this.#attach(to, label, listen, "prepend", options);
   }
 
   /** Puts a listener right before another, named by its label or `process/label`. */
@@ -223,13 +230,7 @@ export class Bus {
     listen: Listener<Takes<Address>>,
     options: ListenerOptions = {},
   ): Promise<Attachment> {
-    return this.#attach({
-      to,
-      label,
-      listen: listen as unknown as Listener,
-      place: { before: anchor },
-      options,
-    });
+    return this.#attach(to, label, listen, { before: anchor }, options);
   }
 
   /** Puts a listener right after another, named by its label or `process/label`. */
@@ -240,13 +241,7 @@ export class Bus {
     listen: Listener<Takes<Address>>,
     options: ListenerOptions = {},
   ): Promise<Attachment> {
-    return this.#attach({
-      to,
-      label,
-      listen: listen as unknown as Listener,
-      place: { after: anchor },
-      options,
-    });
+    return this.#attach(to, label, listen, { after: anchor }, options);
   }
 
   /** The owner's own listener, behind everybody else's; what it throws is the sender's error. */
@@ -384,8 +379,14 @@ export class Bus {
     throw new PeerGoneError(`Cannot reach ${to}: process ${this.name} is not linked to others`);
   }
 
-  #attach(request: AttachmentRequest): Promise<Attachment> {
-    return this.#attachments.attach(request);
+  #attach<Shape extends object>(
+    to: string,
+    label: string,
+    listen: Listener<Shape>,
+    place: Place,
+    options: ListenerOptions,
+  ): Promise<Attachment> {
+    return this.#attachments.attach({ to, label, listen: listen as unknown as Listener, place, options });
   }
 
   #deliverPost(to: string, message: Message, cause: Cause | undefined): void {
@@ -422,4 +423,9 @@ export class Bus {
   #announce(event: BusEvent): void {
     for (const watcher of this.#watchers) watcher(event);
   }
+}
+
+/** What was given to be sent, as a message; the types of known addresses end here. */
+function messageOf(body: object): Message {
+  return body instanceof Message ? (body as Message) : Message.fromFields(body as Fields);
 }
