@@ -5,13 +5,7 @@
  */
 import type { Loose } from "./message.ts";
 
-/** What a mailbox takes and what it answers. */
-export interface Signature {
-  readonly takes: object;
-  readonly answers: object;
-}
-
-/** Address to {@link Signature}; empty here, filled by `src/contract/`. */
+/** For each address `{ takes, answers }`, the shapes of its messages; empty here, filled by `src/contract/`. */
 // biome-ignore lint/suspicious/noEmptyInterface: contracts merge their mailboxes into it.
 export interface Registry {}
 
