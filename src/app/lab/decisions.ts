@@ -7,30 +7,31 @@ import { node } from "../node.ts";
 import type { Lab } from "./lab.ts";
 import type { Tell } from "./life.ts";
 
-/** The decisions worth a line; everything else is there for `metanet observe`. */
-const WATCHED: readonly string[] = [
-  "dhcpd:/dhcpd/lookup",
-  "dhcpd:/dhcpd/commit",
-  "dhcpd:/dhcpd/release",
-  "portald:/portald/opened",
-  "portald:/portald/closed",
-  "firewall:/firewall/permitted",
-  "firewall:/firewall/revoked",
-];
+/** The decisions worth a line, with the tags that tell it; everything is there for `metanet observe`. */
+const WATCHED: Readonly<Record<string, readonly string[]>> = {
+  "dhcpd:/dhcpd/lookup": ["kind", "chaddr", "hostname", "requested"],
+  "dhcpd:/dhcpd/commit": ["chaddr", "address"],
+  "dhcpd:/dhcpd/release": ["chaddr", "address"],
+  "portald:/portald/opened": ["mac", "address"],
+  "portald:/portald/closed": ["mac", "reason", "up-bytes", "down-bytes"],
+  "firewall:/firewall/permitted": ["mac", "address"],
+  "firewall:/firewall/revoked": ["mac", "address", "reason"],
+};
 
 /** Longer values are cut: a line is for reading. */
 const VALUE_LENGTH_MAX = 40;
 
-/** Observes until the process ends. */
-export async function followDecisions(lab: Lab, tell: Tell): Promise<void> {
+/** Observes until the returned function is called. */
+export async function followDecisions(lab: Lab, tell: Tell): Promise<() => Promise<void>> {
   const net = await node("lab", { directory: lab.place.run });
-  for (const address of WATCHED) {
+  for (const [address, tags] of Object.entries(WATCHED)) {
     const [service = "", mailbox = ""] = address.split(":");
     await net.observe(address, "life", (message) => {
-      const tuples = [...message].map(([tag, value]) => `${tag}=${short(value)}`);
-      tell(service, `${mailbox} ${tuples.join(" ")}`);
+      const told = [...message].filter(([tag]) => tags.includes(tag));
+      tell(service, [mailbox, ...told.map(([tag, value]) => `${tag}=${short(value)}`)].join(" "));
     });
   }
+  return () => net.close();
 }
 
 function short(value: unknown): string {

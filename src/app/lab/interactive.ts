@@ -53,8 +53,9 @@ export async function runInteractive(lab: Lab, options: InteractiveOptions): Pro
       options.print(line);
     }
   }
-  await followDecisions(lab, tell);
+  const stopFollowing = await followDecisions(lab, tell);
   await live(lab, tell, options.stop);
+  await stopFollowing();
   tell("lab", "cleaning up");
   return EXIT.ok;
 }

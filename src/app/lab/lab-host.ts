@@ -55,10 +55,16 @@ export class LabHost {
       logFile: join(options.folder, "keeper.log"),
       env: { METANET_LAB: options.labId },
     });
-    await keeperReady(keeper);
     const host = new LabHost(options, keeper);
-    await host.#privateFiles();
-    return host;
+    try {
+      await keeperReady(keeper);
+      await host.#privateFiles();
+      return host;
+    } catch (error) {
+      // Nobody else knows of this host yet, so nobody else would end it.
+      await host.remove();
+      throw error;
+    }
   }
 
   private constructor(options: HostOptions, keeper: LabProcess) {
@@ -124,7 +130,8 @@ export class LabHost {
   }
 
   #inside(command: string, args: readonly string[]): string[] {
-    return ["--target", String(this.#keeper.pid), "--net", "--mount", "--", command, ...args];
+    // --root: a changed root folder (chroot) would otherwise be left on entering the mount namespace.
+    return ["--target", String(this.#keeper.pid), "--net", "--mount", "--root", "--", command, ...args];
   }
 
   #environment(extra: Readonly<Record<string, string>> = {}): Record<string, string> {

@@ -58,11 +58,12 @@ export async function fetchPage(host: LabHost, url: string, more: readonly strin
 }
 
 /**
- * Logs a client in the way a browser does: a plain page, the redirect, the form.
+ * Logs a client in the way a browser does: a plain page, the redirect, the form; `more` are options of curl.
  * @throws PortalVisitError when the portal does not lead there
  */
-export async function logIn(host: LabHost, site: string = "http://example.org/"): Promise<Answer> {
-  const caught = await fetchPage(host, site);
+export async function logIn(host: LabHost, more: readonly string[] = []): Promise<Answer> {
+  const site = "http://example.org/";
+  const caught = await fetchPage(host, site, more);
   if (caught.status !== 307 || !caught.location) {
     throw new PortalVisitError(
       `Cannot log ${host.name} in: ${site} was answered with ${caught.status}, not 307`,

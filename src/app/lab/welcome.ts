@@ -53,7 +53,7 @@ export function welcome(lab: Lab, { ports, visitorAddress, listenerFile }: Welco
     "  bin/metanet list                             every mailbox of the gateway",
     "  bin/metanet observe dhcpd:/dhcpd/lookup      watch who asks for an address",
     "  bin/metanet call firewall:/firewall/counters   who may pass, and how much they did",
-    `  node ${listenerFile}`,
+    `  ${runListener(listenerFile)}`,
     "                                               a listener of your own; its ten lines:",
     "",
     ...LISTENER.trimEnd()
@@ -63,4 +63,10 @@ export function welcome(lab: Lab, { ports, visitorAddress, listenerFile }: Welco
     "Ctrl-C stops the lab and removes everything. What happens from now on:",
     "",
   ];
+}
+
+/** In a checkout the package's name stands for its sources; installed, for what was compiled. */
+function runListener(file: string): string {
+  const isCheckout = import.meta.filename.endsWith(".ts");
+  return isCheckout ? `node_modules/.bin/node -C metanet-source ${file}` : `node ${file}`;
 }

@@ -82,7 +82,10 @@ function pass(
 ): void {
   const outgoing = request(target, { method: incoming.method, headers, family: 4 }, (response) => {
     const head = { ...response.headers };
-    if (translate && head.location) head.location = toOutside(map, head.location);
+    for (const name of ["location", "refresh"]) {
+      const value = head[name];
+      if (translate && typeof value === "string") head[name] = toOutside(map, value);
+    }
     const isPage =
       head["content-type"]?.startsWith("text/html") && Number(head["content-length"] ?? 0) < PAGE_BYTES_MAX;
     if (translate && isPage) sendPage(response, answer, head);
