@@ -42,7 +42,7 @@ describe("the command line", () => {
     rmSync(directory, { recursive: true, force: true });
   });
 
-  describe("metanet", () => {
+  describe("metanet", { concurrency: 3 }, () => {
     const rows: [args: string, code: number, said: RegExp][] = [
       ["--version", 0, /^\d+\.\d+\.\d+\n$/],
       ["--help", 0, /Examples:[\s\S]*Exit codes:/],
@@ -201,7 +201,7 @@ done
       });
     });
     it("metanet trace shows who was asked and what they said", async () => {
-      const tracer = start(directory, ["trace", "--count", "1", "gate:/gate/ask"]);
+      const tracer = start(directory, ["trace", "--count", "1", "--for", "5s", "gate:/gate/ask"]);
       await tracer.said("tracing");
       await bus.call("/gate/ask", { who: "ann" });
       const { code, out } = await tracer.ended;

@@ -19,12 +19,12 @@ function layOut(folder: string, main: "src/app/cli/main.ts" | "dist/app/cli/main
 
 const MAIN = `
 const [first] = process.argv.slice(2);
-console.log(JSON.stringify({ node: process.execPath, version: process.versions.node, args: process.argv.slice(2) }));
 if (first === "exit") process.exitCode = 42;
 if (first === "wait") {
   process.on("SIGTERM", () => process.exit(43));
   setInterval(() => undefined, 1000);
 }
+console.log(JSON.stringify({ node: process.execPath, version: process.versions.node, args: process.argv.slice(2) }));
 if (first === "die") process.kill(process.pid, "SIGKILL");
 `;
 

@@ -4,6 +4,7 @@
  * @module
  */
 import { chownSync, lchownSync, mkdirSync, readdirSync } from "node:fs";
+import { flushCompileCache } from "node:module";
 import { join } from "node:path";
 import type { Logger } from "pino";
 import { ConfigurationError } from "#base/errors.ts";
@@ -49,6 +50,8 @@ export function logOf({ logger }: ServiceContext): ServiceLog {
 export function becomeUser(context: ServiceContext): void {
   if (context.single || process.geteuid?.() !== 0) return;
   const { user } = context.configuration;
+  // The user could not write there at the end.
+  flushCompileCache();
   context.logger.info({ user, outcome: dropPrivileges(user) }, "runs without root's powers");
 }
 

@@ -53,7 +53,7 @@ export async function startDhcpd(context: ServiceContext): Promise<RunningServic
     stop: async () => {
       await service.stop();
       await bus.close();
-      store.close();
+      await store.close();
     },
   };
 }

@@ -40,7 +40,7 @@ export async function startPortald(context: ServiceContext): Promise<RunningServ
       await service.stop();
       await bus.close();
       neighbours.close();
-      store.close();
+      await store.close();
     },
   };
 }
