@@ -124,8 +124,8 @@ export class DhcpClient {
   /** Gives the lease back (DHCPRELEASE) and ends the client. */
   async release(): Promise<void> {
     if (this.program === "udhcpc") {
-      // udhcpc releases on SIGUSR2 and then waits for SIGUSR1.
-      const released = this.#process?.line(/^event deconfig /, seconds(5));
+      // udhcpc releases on SIGUSR2; a second signal before it has would take the place of the first.
+      const released = this.#process?.nextLine(/^event deconfig /, seconds(5));
       this.#process?.kill("SIGUSR2");
       await released?.catch(() => {});
       await this.stop();

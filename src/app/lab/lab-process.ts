@@ -108,7 +108,14 @@ export class LabProcess {
    */
   line(pattern: RegExp, timeout: Duration): Promise<string> {
     const seen = this.#lines.find((line) => pattern.test(line));
-    if (seen !== undefined) return Promise.resolve(seen);
+    return seen === undefined ? this.nextLine(pattern, timeout) : Promise.resolve(seen);
+  }
+
+  /**
+   * The first line that matches among those still to come.
+   * @throws CommandFailedError as {@link LabProcess.line}
+   */
+  nextLine(pattern: RegExp, timeout: Duration): Promise<string> {
     const { promise, resolve, reject } = Promise.withResolvers<string>();
     const fail = (what: string): void =>
       reject(new CommandFailedError(this.commandLine, what, this.tail(), undefined));
