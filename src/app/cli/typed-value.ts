@@ -53,10 +53,6 @@ export function parseTypeName(name: string): TagType | undefined {
   return kind === undefined ? undefined : { kind, list };
 }
 
-export function formatTypeName(type: TagType): string {
-  return type.list ? `${type.kind}[]` : type.kind;
-}
-
 /** The types there are, for error messages. */
 export const TYPE_NAMES: string = KINDS.join(", ");
 

@@ -5,6 +5,7 @@
  */
 import { chmodSync, chownSync, mkdirSync, readFileSync } from "node:fs";
 import { ConfigurationError, MetanetError } from "#base/errors.ts";
+import { SteadyClock } from "#linux/clock.ts";
 import { identityAfterDrop } from "#linux/privileges.ts";
 import { parseConfiguration, readConfiguration } from "../config/read.ts";
 import type { Configuration } from "../config/schema.ts";
@@ -13,7 +14,6 @@ import { runDirectory } from "../run-directory.ts";
 import type { ServiceInput } from "../service/child-main.ts";
 import { leaveMachine, lookAtMachine } from "../service/machine.ts";
 import type { LogSink } from "./log.ts";
-import { MonotonicClock } from "./monotonic-clock.ts";
 import { startSingle } from "./single.ts";
 import type { ServicePlan } from "./supervision.ts";
 import { Supervisor } from "./supervisor.ts";
@@ -132,7 +132,7 @@ function startApart(options: GatewayOptions, first: Loaded): Handle {
   let loaded = first;
   const [program, ...args] = options.command;
   const supervisor = new Supervisor({
-    clock: new MonotonicClock(),
+    clock: new SteadyClock(),
     directory: first.run,
     configuration: options.file,
     plans: plansOf(first.configuration),

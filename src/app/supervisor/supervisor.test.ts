@@ -48,7 +48,7 @@ function setUp(context: TestContext, programs: Record<string, string>, after: Re
   context.after(async () => {
     supervisor.stop();
     await supervisor.ended;
-    rmSync(directory, { recursive: true });
+    rmSync(directory, { recursive: true, force: true });
   });
   /** Resolves once a note begins with `text`, from now on. */
   const noted = (text: string): Promise<void> => new Promise((resolve) => waiting.push({ text, resolve }));
@@ -135,6 +135,20 @@ describe("Supervisor", () => {
     const paused = noted("one ended (spawn /nowhere/program ENOENT); start 3");
     supervisor.start();
     await paused;
+  });
+
+  it("Supervisor keeps its services when the run directory is gone", async (context) => {
+    const { supervisor, up, directory, notes, noted } = setUp(context, { one: GOOD, two: GOOD });
+    supervisor.start();
+    await up;
+    const pid = readState(directory)?.services[0]?.pid ?? 0;
+    rmSync(directory, { recursive: true });
+    const again = noted("one is ready");
+    process.kill(pid, "SIGKILL");
+    await again;
+    assert.ok(
+      notes.some((text) => text.startsWith("Cannot write the state for `metanet status`: Error: ENOENT")),
+    );
   });
 
   it("Supervisor refuses a run directory that another one has", async (context) => {

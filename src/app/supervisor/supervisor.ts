@@ -157,6 +157,15 @@ export class Supervisor {
     if (over) {
       this.#timer?.cancel();
       removeState(this.#options.directory);
-    } else writeState(this.#options.directory, this.#state());
+    } else this.#write();
+  }
+
+  /** A full disk or a run directory that somebody removed is no reason to let go of the services. */
+  #write(): void {
+    try {
+      writeState(this.#options.directory, this.#state());
+    } catch (error) {
+      this.#options.note("warn", `Cannot write the state for \`metanet status\`: ${String(error)}`);
+    }
   }
 }
