@@ -3,6 +3,7 @@
  * @module
  */
 import assert from "node:assert/strict";
+import type { MetanetError } from "#base/errors.ts";
 import { type IpAddress, ip } from "#base/ip-address.ts";
 import { type MacAddress, mac } from "#base/mac-address.ts";
 import { seconds } from "#base/time.ts";
@@ -122,6 +123,8 @@ export class World {
   bus = this.#newBus();
   service: PortaldService | undefined;
   readonly options: PortaldOptions;
+  /** Levels of what the portal logged, with the code of the error. */
+  readonly log: string[] = [];
 
   constructor(options: Partial<PortaldOptions> = {}) {
     this.options = portaldOptions({ address: PORTAL, address6: PORTAL6, title: "Lab & Co", ...options });
@@ -158,6 +161,9 @@ export class World {
       store: this.disk.open(),
       random: new SimRandom(seed),
       hasher: new SimKeyedHash(),
+      log: (level, _text, { error }) => {
+        this.log.push(`${level} ${error === undefined ? "" : (error as MetanetError).code}`);
+      },
     });
     await this.run(this.service.start());
   }

@@ -13,7 +13,14 @@ import { openSqliteStore } from "#linux/sqlite-store.ts";
 import { PortaldService } from "#service/portald/portald-service.ts";
 import { portalOptions } from "../config/service-options.ts";
 import { node } from "../node.ts";
-import { becomeUser, giveToUser, type RunningService, type ServiceContext, stateFolder } from "./context.ts";
+import {
+  becomeUser,
+  giveToUser,
+  logOf,
+  type RunningService,
+  type ServiceContext,
+  stateFolder,
+} from "./context.ts";
 
 export async function startPortald(context: ServiceContext): Promise<RunningService> {
   const { portald: section, firewall } = context.configuration;
@@ -33,6 +40,7 @@ export async function startPortald(context: ServiceContext): Promise<RunningServ
     store,
     random: new LinuxRandom(),
     hasher: new LinuxKeyedHash(),
+    log: logOf(context),
   });
   await service.start();
   return {

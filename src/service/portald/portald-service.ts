@@ -22,7 +22,7 @@ import type { PortaldOptions } from "./config.ts";
 import { FirewallDoor } from "./firewall-door.ts";
 import { PageDesk } from "./page-desk.ts";
 import { PortalWeb } from "./portal-web.ts";
-import { SessionBook } from "./session-book.ts";
+import { type PortaldLog, SessionBook } from "./session-book.ts";
 import { SessionKeeper } from "./session-keeper.ts";
 import { SECRET_BYTES, TokenSigner } from "./token.ts";
 
@@ -41,6 +41,8 @@ export interface PortaldServiceOptions {
   readonly store: Store;
   readonly random: Random;
   readonly hasher: KeyedHash;
+  /** Gets what an operator must know. */
+  readonly log?: PortaldLog;
 }
 
 export class PortaldService {
@@ -59,7 +61,7 @@ export class PortaldService {
     this.#parts = parts;
     this.#bus = parts.bus;
     this.#options = parts.options;
-    this.#book = new SessionBook(parts.store, parts.options.sessionCountMax);
+    this.#book = new SessionBook(parts.store, parts.options.sessionCountMax, parts.log);
     this.#door = new FirewallDoor(parts.bus, parts.options.decisionTimeout);
     this.#finder = new ClientFinder(parts.neighbours);
     this.#keeper = new SessionKeeper({

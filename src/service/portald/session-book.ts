@@ -15,16 +15,27 @@ export const CLOSED_MEMORY: Duration = minutes(10);
 
 const TABLE = "portal-sessions";
 
+/** Takes one line for the log. */
+export type PortaldLog = (
+  level: "info" | "warn" | "error",
+  text: string,
+  fields: Readonly<Record<string, unknown>>,
+) => void;
+
 export class SessionBook {
   readonly #store: Store;
   readonly #countMax: number;
+  readonly #log: PortaldLog;
   readonly #sessions = new Map<string, Session>();
   readonly #byAddress = new Map<string, Session>();
+  /** Clients of whom the store holds something older, because it refused what is true now; never more than known. */
+  readonly #unsaved = new Set<string>();
   #storeFailureCount = 0;
 
-  constructor(store: Store, countMax: number) {
+  constructor(store: Store, countMax: number, log: PortaldLog = () => undefined) {
     this.#store = store;
     this.#countMax = countMax;
+    this.#log = log;
   }
 
   /** Commits that failed. */
@@ -113,18 +124,38 @@ export class SessionBook {
     if (damaged.length > 0) this.#store.commit(damaged).catch(() => this.#storeFailureCount++);
   }
 
-  /** Keeps sessions, or forgets those that are not open; resolves when that is durable, or has failed and is counted. */
+  /**
+   * Keeps sessions, or forgets those that are not open; resolves when that is durable, or has failed, is counted and
+   * left to {@link saveAgain}.
+   */
   async save(sessions: readonly Session[]): Promise<void> {
-    const writes = sessions.map((session) => {
-      const { record } = session;
-      return { table: TABLE, key: session.mac.toString(), value: record && JSON.stringify(record) };
+    await this.#write(sessions.map((session) => session.mac.toString()));
+  }
+
+  /** Tries again what the store has refused: a session that was closed meanwhile must not come back with a restart. */
+  async saveAgain(): Promise<void> {
+    if (this.#unsaved.size > 0) await this.#write([...this.#unsaved]);
+  }
+
+  async #write(keys: readonly string[]): Promise<void> {
+    const writes = keys.map((key) => {
+      const record = this.#sessions.get(key)?.record;
+      return { table: TABLE, key, value: record && JSON.stringify(record) };
     });
     try {
       await this.#store.commit(writes);
     } catch (error) {
       if (!(error instanceof MetanetError)) throw error;
       this.#storeFailureCount++;
+      if (this.#unsaved.size === 0) {
+        this.#log("error", "sessions cannot be kept; they would be lost by a restart", { error });
+      }
+      for (const key of keys) this.#unsaved.add(key);
+      return;
     }
+    if (this.#unsaved.size === 0) return;
+    for (const key of keys) this.#unsaved.delete(key);
+    if (this.#unsaved.size === 0) this.#log("info", "all sessions are kept again", {});
   }
 }
 

@@ -95,6 +95,7 @@ export class SessionKeeper {
   }
 
   async #readCounters(): Promise<void> {
+    await this.#book.saveAgain();
     const askedAt = this.#clock.now();
     const state = await this.#door.read();
     if (!state || this.#isStopped) return;
