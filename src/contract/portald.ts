@@ -57,7 +57,7 @@ export const portald = contract(
       serial: "mac",
       tags: {
         mac: t.mac("the client"),
-        address: t.ip("the address to let pass; more of the client's are added as they are seen"),
+        address: t.ip("the address to let pass; the client's others are added as they are seen"),
         user: t.text("who it is").optional(),
         ...limits,
       },
@@ -158,6 +158,7 @@ export const portald = contract(
         refusals: t.uint("logins refused by a listener"),
         "token-failures": t.uint("forms with a wrong or old token"),
         "unknown-clients": t.uint("requests from addresses without a MAC address"),
+        "refused-addresses": t.uint("addresses of clients that the firewall's policy refused"),
         "firewall-failures": t.uint("calls to the firewall that failed"),
         "store-failures": t.uint("sessions that could not be kept"),
         "http-malformed": t.uint("requests that were not HTTP"),

@@ -1,5 +1,6 @@
 /**
- * The kernel's neighbour table over rtnetlink; works without privileges.
+ * The kernel's neighbour table over rtnetlink; works without privileges. One look at it lists the addresses
+ * of any number of clients.
  * @module
  */
 import { UnavailableError } from "#base/errors.ts";
@@ -43,15 +44,24 @@ export class LinuxNeighbours implements Neighbours {
     return found?.mac;
   }
 
+  async addressesOf(macs: readonly MacAddress[]): Promise<readonly (readonly IpAddress[])[]> {
+    const found = new Map<string, IpAddress[]>(macs.map((mac) => [mac.toString(), []]));
+    const index = this.#interface === undefined ? undefined : indexOf(this.#interface);
+    const messages = this.#socket.list((sequence) => encodeListNeighbours(sequence, "any", index));
+    if (typeof messages === "number") throw refused("list the neighbours", messages);
+    for (const message of messages) {
+      const neighbour = message.type === RTM_NEWNEIGH ? decodeNeighbour(message.body) : undefined;
+      if (neighbour?.mac !== undefined) found.get(neighbour.mac.toString())?.push(neighbour.address);
+    }
+    return macs.map((mac) => found.get(mac.toString()) ?? []);
+  }
+
   close(): void {
     this.#socket.close();
   }
 
   #get(address: IpAddress, interfaceName: string): Neighbour | undefined {
-    // Asked for each time: an interface that is made again has another index.
-    const index = translateErrors(`look up a neighbour on ${interfaceName}`, () =>
-      native().interfaceIndex(interfaceName),
-    );
+    const index = indexOf(interfaceName);
     const sequence = this.#socket.reserve(1);
     let found: Neighbour | undefined;
     const request = encodeGetNeighbour(sequence, address, index);
@@ -59,13 +69,13 @@ export class LinuxNeighbours implements Neighbours {
       if (message.type === RTM_NEWNEIGH) found = decodeNeighbour(message.body);
     });
     const errno = answer?.errno ?? 0;
-    if (errno !== 0 && errno !== ENOENT) throw refused(address, errno);
+    if (errno !== 0 && errno !== ENOENT) throw refused(`look up neighbour ${address}`, errno);
     return found;
   }
 
   #search(address: IpAddress): Neighbour | undefined {
     const messages = this.#socket.list((sequence) => encodeListNeighbours(sequence, address.family));
-    if (typeof messages === "number") throw refused(address, messages);
+    if (typeof messages === "number") throw refused(`look up neighbour ${address}`, messages);
     for (const message of messages) {
       const neighbour = message.type === RTM_NEWNEIGH ? decodeNeighbour(message.body) : undefined;
       if (neighbour?.mac !== undefined && neighbour.address.equals(address)) return neighbour;
@@ -74,6 +84,13 @@ export class LinuxNeighbours implements Neighbours {
   }
 }
 
-function refused(address: IpAddress, errno: number): UnavailableError {
-  return new UnavailableError(`Cannot look up neighbour ${address}: the kernel gave errno ${errno}`);
+/** Asked for each time: an interface that is made again has another index. */
+function indexOf(interfaceName: string): number {
+  return translateErrors(`look up a neighbour on ${interfaceName}`, () =>
+    native().interfaceIndex(interfaceName),
+  );
+}
+
+function refused(what: string, errno: number): UnavailableError {
+  return new UnavailableError(`Cannot ${what}: the kernel gave errno ${errno}`);
 }

@@ -2,7 +2,7 @@
  * A neighbour table that tests fill by hand.
  * @module
  */
-import type { IpAddress } from "#base/ip-address.ts";
+import { type IpAddress, ip } from "#base/ip-address.ts";
 import type { MacAddress } from "#base/mac-address.ts";
 import type { Neighbours } from "#io/neighbours.ts";
 
@@ -21,6 +21,12 @@ export class SimNeighbours implements Neighbours {
 
   async find(address: IpAddress): Promise<MacAddress | undefined> {
     return this.#macs.get(address.toString());
+  }
+
+  async addressesOf(macs: readonly MacAddress[]): Promise<readonly (readonly IpAddress[])[]> {
+    return macs.map((wanted) =>
+      [...this.#macs].filter(([, mac]) => mac.equals(wanted)).map(([address]) => ip(address)),
+    );
   }
 
   close(): void {

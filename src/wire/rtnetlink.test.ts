@@ -18,6 +18,11 @@ const REQUESTS: [command: string, bytes: Uint8Array, expected: string][] = [
     "1c000000 1e00 0103 01000000 00000000 0a 00 0000 00000000 0000 00 00",
   ],
   [
+    "ip neigh show dev (index 3)",
+    encodeListNeighbours(1, "any", 3),
+    "24000000 1e00 0103 01000000 00000000 00 00 0000 00000000 0000 00 00 0800 0800 03000000",
+  ],
+  [
     "ip neigh get 10.9.0.2 dev (index 3)",
     encodeGetNeighbour(2, ip("10.9.0.2"), 3),
     "24000000 1e00 0500 02000000 00000000 02 00 0000 03000000 0000 00 00 0800 0100 0a090002",

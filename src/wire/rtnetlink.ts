@@ -19,10 +19,10 @@ export const NETLINK_ROUTE = 0;
 export const RTM_NEWNEIGH = 28;
 
 const RTM_GETNEIGH = 30;
-const ADDRESS_FAMILY = { 4: 2, 6: 10 } as const;
+const ADDRESS_FAMILY = { any: 0, 4: 2, 6: 10 } as const;
 /** family, 3 bytes of padding, interface index, state (16 bits), flags, type. */
 const NEIGHBOUR_HEADER_BYTES = 12;
-const NeighbourAttribute = { address: 1, linkAddress: 2 } as const;
+const NeighbourAttribute = { address: 1, linkAddress: 2, interfaceIndex: 8 } as const;
 /** Nobody answered the last question for this address. */
 const STATE_FAILED = 0x20;
 
@@ -34,11 +34,21 @@ export interface Neighbour {
   readonly mac?: MacAddress;
 }
 
-/** Asks for the neighbours of one family on every interface; the answers are of type {@link RTM_NEWNEIGH}. */
-export function encodeListNeighbours(sequence: number, family: 4 | 6): Uint8Array {
+/**
+ * Asks for the neighbours of one family or of all, on one interface (Linux 4.4) or on every one; the answers are of
+ * type {@link RTM_NEWNEIGH}.
+ */
+export function encodeListNeighbours(
+  sequence: number,
+  family: 4 | 6 | "any",
+  interfaceIndex?: number,
+): Uint8Array {
   const writer = new NetlinkWriter();
   const flags = NetlinkFlag.request | NetlinkFlag.dump;
-  writer.message({ type: RTM_GETNEIGH, flags, sequence }, () => writer.raw(neighbourHeader(family, 0)));
+  writer.message({ type: RTM_GETNEIGH, flags, sequence }, () => {
+    writer.raw(neighbourHeader(family, 0));
+    if (interfaceIndex !== undefined) writer.uint32(NeighbourAttribute.interfaceIndex, interfaceIndex);
+  });
   return writer.finish();
 }
 
@@ -70,7 +80,7 @@ export function decodeNeighbour(body: Uint8Array): Neighbour | undefined {
   };
 }
 
-function neighbourHeader(family: 4 | 6, interfaceIndex: number): Uint8Array {
+function neighbourHeader(family: 4 | 6 | "any", interfaceIndex: number): Uint8Array {
   const header = new Uint8Array(NEIGHBOUR_HEADER_BYTES);
   header[0] = ADDRESS_FAMILY[family];
   new DataView(header.buffer).setInt32(4, interfaceIndex, LITTLE_ENDIAN);

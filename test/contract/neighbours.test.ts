@@ -15,6 +15,10 @@ const NEIGHBOURS: [address: string, mac: string][] = [
   ["2001:db8::2", "02:00:00:00:00:09"],
   ["fe80::2", "02:00:00:00:00:0b"],
 ];
+const KNOWN = "02:00:00:00:00:09";
+const LINK_LOCAL = "02:00:00:00:00:0b";
+/** It has failed to answer for {@link SILENT}. */
+const UNKNOWN = "02:00:00:00:00:0c";
 /** The machine is asking for this one, and nobody answers. */
 const SILENT = "10.9.0.66";
 
@@ -25,6 +29,13 @@ function simNeighbours(): Neighbours {
   neighbours.remove(ip(SILENT));
   return neighbours;
 }
+
+/** The same client on another interface. */
+const OTHER_LINK = [
+  "link add lan1 type veth peer name far1",
+  "link set lan1 up",
+  `neighbour add 10.9.1.2 lladdr ${KNOWN} dev lan1`,
+].map((line) => line.split(" "));
 
 let prepared = false;
 
@@ -75,6 +86,18 @@ for (const [name, open, skip] of WORLDS) {
       });
     }
 
+    test("addressesOf() lists the addresses of each MAC address in the order asked", async () => {
+      const lists = await neighbours.addressesOf([KNOWN, UNKNOWN, LINK_LOCAL, KNOWN].map(mac));
+      assert.deepEqual(
+        lists.map((list) => list.map(String).sort()),
+        [["10.9.0.2", "2001:db8::2"], [], ["fe80::2"], ["10.9.0.2", "2001:db8::2"]],
+      );
+    });
+
+    test("addressesOf() lists nobody for nobody", async () => {
+      assert.deepEqual(await neighbours.addressesOf([]), []);
+    });
+
     for (const address of [SILENT, "10.9.0.77", "2001:db8::77"]) {
       test(`find() gives undefined for ${address}, for which nobody answers`, async () => {
         assert.equal(await neighbours.find(ip(address)), undefined);
@@ -82,6 +105,17 @@ for (const [name, open, skip] of WORLDS) {
     }
   });
 }
+
+test("LinuxNeighbours lists the addresses on its interface only", { skip: rootProblem() }, async () => {
+  linuxNeighbours({}).close();
+  for (const words of OTHER_LINK) execFileSync("ip", words);
+  const [here, everywhere] = [linuxNeighbours({ interface: "lan0" }), linuxNeighbours({})];
+  const count = async (of: Neighbours): Promise<number> =>
+    (await of.addressesOf([mac(KNOWN)]))[0]?.length ?? 0;
+  assert.deepEqual([await count(here), await count(everywhere)], [2, 3]);
+  here.close();
+  everywhere.close();
+});
 
 test("LinuxNeighbours says when its interface is not there", { skip: rootProblem() }, async () => {
   const neighbours = linuxNeighbours({ interface: "nowhere0" });

@@ -4,13 +4,13 @@
  */
 import assert from "node:assert/strict";
 import type { MetanetError } from "#base/errors.ts";
-import { type IpAddress, ip } from "#base/ip-address.ts";
+import { type IpAddress, ip, prefix } from "#base/ip-address.ts";
 import { type MacAddress, mac } from "#base/mac-address.ts";
 import { seconds } from "#base/time.ts";
 import { decodeUtf8 } from "#base/utf8.ts";
 import { firewall } from "#contract/firewall.ts";
 import { Bus } from "#mailbox/bus.ts";
-import { PeerGoneError } from "#mailbox/errors.ts";
+import { PeerGoneError, RemoteError } from "#mailbox/errors.ts";
 import type { Fields } from "#mailbox/message.ts";
 import type { Router } from "#mailbox/router.ts";
 import { answer } from "#mailbox/verdict.ts";
@@ -32,6 +32,9 @@ export const ALICE = {
 };
 export const BOB = { mac: mac("02:00:00:00:00:0b"), address: ip("10.77.0.101") };
 
+/** The clients' networks, by the firewall's policy. */
+const PREFIXES = [prefix("10.77.0.0/16"), prefix("2001:db8::/64")];
+
 interface Permit {
   readonly mac: MacAddress;
   readonly address: IpAddress;
@@ -44,6 +47,8 @@ interface Permit {
 class FakeFirewall implements Router {
   readonly bus: Bus;
   readonly permits = new Map<string, Permit>();
+  /** Addresses for which a permit was asked. */
+  readonly asked: string[] = [];
   isAway = false;
   calls = 0;
 
@@ -54,6 +59,10 @@ class FakeFirewall implements Router {
       const client = message.get("mac");
       const address = message.get("address");
       if (!client || !address) return;
+      this.asked.push(String(address));
+      if (!PREFIXES.some((network) => network.contains(address))) {
+        throw new RemoteError("refused-by-policy", `Cannot permit ${client} at ${address}`);
+      }
       const before = this.permits.get(String(address));
       const mark = message.get("mark") ?? 1;
       if (before?.mac.equals(client)) return answer();
@@ -71,8 +80,11 @@ class FakeFirewall implements Router {
       }
       return answer({ revoked });
     });
-    this.bus.provide("/firewall/counters", () => {
-      const rows = [...this.permits.values()];
+    this.bus.provide("/firewall/counters", (message) => {
+      const [after, limit = Infinity] = [message.get("after"), message.get("limit")];
+      // In the order in which they were given, as a stand-in for that of the addresses.
+      const begin = after === undefined ? 0 : [...this.permits.keys()].indexOf(String(after)) + 1;
+      const rows = [...this.permits.values()].slice(begin, begin + limit);
       const counts = rows.map((row) => row.packets);
       const bytes = rows.map((row) => row.bytes);
       return answer({
@@ -84,6 +96,7 @@ class FakeFirewall implements Router {
         "down-packets": counts,
         "down-bytes": bytes,
         expires: rows.map(() => 0),
+        more: begin + limit < this.permits.size,
       });
     });
   }

@@ -231,6 +231,59 @@ describe("Session", () => {
     assert.equal(session.isPermitted(V6), false);
   });
 
+  test("noticeAddresses() lets in what is new, once, and nothing that never leaves the link", () => {
+    const session = permitted();
+    const seen = [V4, V6, ip("fe80::1"), ip("169.254.7.7")];
+    assert.deepEqual(session.noticeAddresses(seen, at(10)).map(word), ["permit 2001:db8::100 990s"]);
+    assert.deepEqual(session.noticeAddresses(seen, at(11)), []);
+    session.permitAnswered(V6, at(12));
+    assert.equal(session.isPermitted(V6), true);
+  });
+
+  const unready: [string, Session, number][] = [
+    ["has not been let in", new Session(MAC), 1],
+    ["has come to its end", permitted(), 1000],
+  ];
+  for (const [what, session, time] of unready) {
+    test(`noticeAddresses() asks for nothing for a client that ${what}`, () => {
+      assert.deepEqual(session.noticeAddresses([V6], at(time)), []);
+    });
+  }
+
+  test("noticeAddresses() gives up the oldest address that is not seen any more, and none that is", () => {
+    const session = permitted();
+    const more = Array.from({ length: ADDRESS_COUNT_MAX }, (_, index) => ip(`2001:db8::${index + 1}`));
+    assert.equal(session.noticeAddresses([V4, ...more], at(1)).length, ADDRESS_COUNT_MAX - 1);
+    assert.deepEqual(session.noticeAddresses([V4, ...more], at(2)), []);
+    const seen = more.filter((address) => !address.equals(ip("2001:db8::3")));
+    assert.deepEqual(session.noticeAddresses([V4, ...seen], at(3)).map(word), [
+      "revoke 2001:db8::3",
+      "permit 2001:db8::16 997s",
+    ]);
+  });
+
+  test("permitRefused() leaves an address alone for the rest of the session", () => {
+    const session = permitted();
+    session.noticeAddresses([V6], at(1));
+    assert.deepEqual(session.permitRefused(V6, at(2)), []);
+    assert.equal(session.has(V6), false);
+    assert.deepEqual(session.noticeAddresses([V6], at(3)), []);
+    session.logout(at(4));
+    session.login(V4, LIMITS, at(5));
+    session.permitAnswered(V4, at(6));
+    assert.equal(session.noticeAddresses([V6], at(7)).length, 1);
+  });
+
+  test("permitRefused() ends a login, and takes away what a narrower policy does not allow any more", () => {
+    const fresh = new Session(MAC);
+    fresh.login(V4, LIMITS, at(0));
+    assert.deepEqual(fresh.permitRefused(V4, at(1)).map(word), ["revoke"]);
+    assert.equal(fresh.state, "unknown");
+    const session = permitted();
+    session.permitRefused(V4, at(1));
+    assert.deepEqual(session.count([], at(5), at(5)), []);
+  });
+
   test("count() at the end of the time closes, and does not permit anew what the firewall has let run out", () => {
     const session = permitted();
     assert.deepEqual(session.addAddress(V6, at(1000)), []);

@@ -14,8 +14,14 @@ import {
   TRANSITIONS,
 } from "./session-state.ts";
 
-/** Addresses one client may use at once; the one that has been there longest makes room for one more. */
+/**
+ * Addresses one client may use at once. The one that has been there longest makes room for one that the client comes
+ * with; for one that is only noticed, none but an address which the client has given up.
+ */
 export const ADDRESS_COUNT_MAX = 16;
+
+/** Addresses of one client that the firewall has refused and that are not tried again; then none is tried any more. */
+export const REFUSED_COUNT_MAX = 16;
 
 /**
  * Packets in one direction between two readings of the counters that do not make a client active: a sleeping phone
@@ -50,7 +56,10 @@ export interface CounterReading {
 
 /** What the caller must do. */
 export type SessionAction =
-  /** Let this address pass; `timeout` is undefined when there is no end. Answer with `permitAnswered`/`permitFailed`. */
+  /**
+   * Let this address pass; `timeout` is undefined when there is no end. Answer with `permitAnswered`, `permitRefused`
+   * or `permitFailed`.
+   */
   | { readonly do: "permit"; readonly address: IpAddress; readonly timeout: Duration | undefined }
   /** Let nothing (or only not this address) of the client pass. Answer with `revokeAnswered` when it is done. */
   | { readonly do: "revoke"; readonly address?: IpAddress }
@@ -88,6 +97,7 @@ export class Session {
   #limits: SessionLimits = { idle: milliseconds(0), session: milliseconds(0), quotaBytes: 0 };
   /** By text, the oldest first. */
   readonly #addresses = new Map<string, AddressEntry>();
+  readonly #refused = new Set<string>();
   #openedAt: Instant = 0 as Instant;
   #closedAt: Instant | undefined;
   #lastActiveAt: Instant = 0 as Instant;
@@ -202,6 +212,7 @@ export class Session {
     this.#revokeAt = undefined; // the permit that follows overtakes it
     this.#asked = undefined;
     this.#addresses.clear();
+    this.#refused.clear();
     this.#addresses.set(address.toString(), newEntry(address));
     return this.#step("login", now);
   }
@@ -210,15 +221,32 @@ export class Session {
   addAddress(address: IpAddress, now: Instant): readonly SessionAction[] {
     if (!isOpening(this.#state) || this.has(address) || this.#isOver(now)) return [];
     const actions: SessionAction[] = [];
-    if (this.#addresses.size >= ADDRESS_COUNT_MAX) {
-      const [oldest] = this.#addresses.values();
-      if (oldest) {
-        this.#addresses.delete(oldest.reading.address.toString());
-        actions.push({ do: "revoke", address: oldest.reading.address });
-      }
-    }
+    if (this.#addresses.size >= ADDRESS_COUNT_MAX) actions.push(...this.#makeRoom(() => true));
     this.#addresses.set(address.toString(), newEntry(address));
     return [...actions, this.#permit(address, now)];
+  }
+
+  /**
+   * The addresses that the client is seen with, all of them: those that are new are let in as well. Link-local ones
+   * never leave the link (RFC 4291 §2.5.6) and are left out, and so are those that the firewall has refused.
+   */
+  noticeAddresses(seen: readonly IpAddress[], now: Instant): readonly SessionAction[] {
+    if (this.#state !== "permitted" || this.#isOver(now)) return [];
+    const fresh = seen.filter((address) => !this.has(address) && !isLinkLocal(address));
+    if (fresh.length === 0) return [];
+    const texts = new Set(seen.map((address) => address.toString()));
+    const actions: SessionAction[] = [];
+    for (const address of fresh) {
+      if (this.#refused.has(address.toString()) || this.#refused.size >= REFUSED_COUNT_MAX) continue;
+      if (this.#addresses.size >= ADDRESS_COUNT_MAX) {
+        const room = this.#makeRoom((used) => !texts.has(used));
+        if (room.length === 0) break;
+        actions.push(...room);
+      }
+      this.#addresses.set(address.toString(), newEntry(address));
+      actions.push(this.#permit(address, now));
+    }
+    return actions;
   }
 
   /** The address belongs to another client now; the firewall has been told already. */
@@ -235,7 +263,14 @@ export class Session {
     return [{ do: "save" }];
   }
 
-  /** The firewall refused, or did not answer. */
+  /** The firewall's policy does not allow the address, now or later; a login with it has failed. */
+  permitRefused(address: IpAddress, now: Instant): readonly SessionAction[] {
+    if (this.#state !== "permitted") return this.permitFailed(address, now);
+    if (this.#addresses.delete(address.toString())) this.#refused.add(address.toString());
+    return [];
+  }
+
+  /** The firewall did not do it, or did not answer. */
   permitFailed(address: IpAddress, now: Instant): readonly SessionAction[] {
     const entry = this.#addresses.get(address.toString());
     if (!entry || entry.permittedAt !== undefined) return [];
@@ -323,6 +358,16 @@ export class Session {
     return times.length === 0 ? undefined : (Math.min(...times) as Instant);
   }
 
+  /** Gives up the oldest of the addresses that may be given up. */
+  #makeRoom(mayGo: (address: string) => boolean): SessionAction[] {
+    for (const [text, { reading }] of this.#addresses) {
+      if (!mayGo(text)) continue;
+      this.#addresses.delete(text);
+      return [{ do: "revoke", address: reading.address }];
+    }
+    return [];
+  }
+
   /** Closes what is over: idle only by a reading that is not older than the moment idleness was complete. */
   #judge(now: Instant): readonly SessionAction[] {
     if (this.#isWaiting(now)) return [];
@@ -395,6 +440,11 @@ export class Session {
     const timeout = this.endsAt === undefined ? undefined : between(now, this.endsAt);
     return { do: "permit", address, timeout };
   }
+}
+
+/** fe80::/10 (RFC 4291 §2.5.6) and 169.254.0.0/16 (RFC 3927 §2.7). */
+function isLinkLocal({ family, bytes: [first = 0, second = 0] }: IpAddress): boolean {
+  return family === 6 ? first === 0xfe && (second & 0xc0) === 0x80 : first === 169 && second === 254;
 }
 
 function newEntry(address: IpAddress): AddressEntry {

@@ -16,7 +16,8 @@ function counted(answer: (address: IpAddress) => Promise<MacAddress | undefined>
     count++;
     return answer(address);
   };
-  return { finder: new ClientFinder({ find, close: () => undefined }), asked: () => count };
+  const addressesOf = (): Promise<never> => Promise.reject(new Error("gone"));
+  return { finder: new ClientFinder({ find, addressesOf, close: () => undefined }), asked: () => count };
 }
 
 describe("ClientFinder", () => {
@@ -40,6 +41,11 @@ describe("ClientFinder", () => {
     const { finder } = counted(() => Promise.reject(new Error("gone")));
     assert.equal(await finder.find(ip("10.0.0.1"), 0 as Instant), undefined);
     assert.equal(finder.unknownCount, 1);
+  });
+
+  test("addressesOf() takes a table that cannot be read for an empty one", async () => {
+    const { finder } = counted(async () => MAC);
+    assert.deepEqual(await finder.addressesOf([MAC]), []);
   });
 
   test(`find() forgets everything rather than remember more than ${FINDING_COUNT_MAX} answers`, async () => {

@@ -1,6 +1,6 @@
 /**
- * Which MAC address stands behind a client's IP address, from the neighbour table, remembered for a moment so that
- * a burst of requests asks once.
+ * Which MAC address stands behind a client's IP address, and which others it has, from the neighbour
+ * table; the former is remembered for a moment so that a burst of requests asks once.
  * @module
  */
 import type { IpAddress } from "#base/ip-address.ts";
@@ -41,5 +41,10 @@ export class ClientFinder {
     if (this.#found.size >= FINDING_COUNT_MAX) this.#found.clear();
     this.#found.set(address.toString(), { mac: found, until: after(now, FINDING_LIFETIME) });
     return found;
+  }
+
+  /** The addresses of each of these clients, in the order asked; none when the table cannot be read. */
+  async addressesOf(clients: readonly MacAddress[]): Promise<readonly (readonly IpAddress[])[]> {
+    return this.#neighbours.addressesOf(clients).catch(() => []);
   }
 }

@@ -1,17 +1,24 @@
 /**
  * The firewall as the portal uses it: three calls into another process, which may be away. Nothing here throws; a
- * call that did not succeed is `false` or `undefined`, and counted.
+ * call that did not succeed is a word, `false` or `undefined`, and counted.
  * @module
  */
 import type { IpAddress } from "#base/ip-address.ts";
 import { MacAddress } from "#base/mac-address.ts";
 import type { Duration } from "#base/time.ts";
 import type { Value } from "#base/value.ts";
+import "#contract/firewall.ts";
 import type { Bus } from "#mailbox/bus.ts";
 import type { CounterReading } from "#protocol/portal/session.ts";
 
 /** The mark of permits that are the portal's; those with another one are somebody else's, and left alone. */
 export const PORTAL_MARK = 1;
+
+/** Counters asked for at once: what comfortably fits into a frame between processes. */
+export const COUNTER_ROWS_MAX = 4096;
+
+/** What the firewall said to a permit; `refused` is its policy's word, and stands. */
+export type PermitOutcome = "open" | "refused" | "failed";
 
 /** What the firewall lets pass on the portal's behalf, by the client's MAC address as text. */
 export type DoorState = ReadonlyMap<
@@ -23,6 +30,7 @@ export class FirewallDoor {
   readonly #bus: Bus;
   readonly #timeout: Duration;
   #failureCount = 0;
+  #refusedCount = 0;
 
   constructor(bus: Bus, timeout: Duration) {
     this.#bus = bus;
@@ -34,18 +42,28 @@ export class FirewallDoor {
     return this.#failureCount;
   }
 
-  /** Whether the firewall has answered that the address may pass. */
-  async permit(mac: MacAddress, address: IpAddress, timeout: Duration | undefined): Promise<boolean> {
+  /** Permits that the firewall's policy refused. */
+  get refusedCount(): number {
+    return this.#refusedCount;
+  }
+
+  /** Asks the firewall to let an address pass. */
+  async permit(mac: MacAddress, address: IpAddress, timeout: Duration | undefined): Promise<PermitOutcome> {
     const body = {
       mac,
       address,
       mark: PORTAL_MARK,
       ...(timeout === undefined ? {} : { timeout: Math.ceil(timeout) }),
     };
-    const answer = await this.#try(() =>
-      this.#bus.call("firewall:/firewall/permit", body, { timeout: this.#timeout }),
-    );
-    return answer !== undefined;
+    try {
+      await this.#bus.call("firewall:/firewall/permit", body, { timeout: this.#timeout });
+      return "open";
+    } catch (error) {
+      const isRefused = (error as { code?: string }).code === "refused-by-policy";
+      if (isRefused) this.#refusedCount++;
+      else this.#failureCount++;
+      return isRefused ? "refused" : "failed";
+    }
   }
 
   /** Whether the firewall has answered that the address, or every address of the client, is shut out. */
@@ -57,12 +75,20 @@ export class FirewallDoor {
     return answer !== undefined;
   }
 
-  /** All counters; `undefined` when they cannot be had. */
+  /** All counters, page by page; `undefined` when they cannot be had. */
   async read(): Promise<DoorState | undefined> {
-    const answer = await this.#try(() =>
-      this.#bus.call("firewall:/firewall/counters", {}, { timeout: this.#timeout }),
-    );
-    return answer === undefined ? undefined : readState(answer.toObject());
+    const state = new Map<string, { mac: MacAddress; readings: CounterReading[] }>();
+    let after: IpAddress | undefined;
+    for (;;) {
+      const body = { limit: COUNTER_ROWS_MAX, ...(after === undefined ? {} : { after }) };
+      const answer = await this.#try(() =>
+        this.#bus.call("firewall:/firewall/counters", body, { timeout: this.#timeout }),
+      );
+      if (answer === undefined) return undefined;
+      addRows(state, answer.toObject());
+      after = answer.get("more") === true ? answer.get("address")?.at(-1) : undefined;
+      if (after === undefined) return state;
+    }
   }
 
   async #try<T>(call: () => Promise<T>): Promise<T | undefined> {
@@ -75,9 +101,11 @@ export class FirewallDoor {
   }
 }
 
-/** The parallel lists of `/firewall/counters`, by client. */
-function readState(answer: { readonly [tag: string]: Value }): DoorState {
-  const state = new Map<string, { mac: MacAddress; readings: CounterReading[] }>();
+/** Puts the parallel lists of `/firewall/counters` in order by client. */
+function addRows(
+  state: Map<string, { mac: MacAddress; readings: CounterReading[] }>,
+  answer: { readonly [tag: string]: Value },
+): void {
   const column = (tag: string): readonly unknown[] => {
     const list = answer[tag];
     return Array.isArray(list) ? list : [];
@@ -99,5 +127,4 @@ function readState(answer: { readonly [tag: string]: Value }): DoorState {
       downPackets: Number(downPackets[index] ?? 0),
     });
   }
-  return state;
 }

@@ -168,7 +168,7 @@ describe("abuse and trouble", () => {
   test("a full disk does not keep anybody out, and is counted", async () => {
     const world = await started();
     world.disk.fault = "full";
-    assert.equal((await world.login(ALICE.address)).status, 303);
+    assert.equal((await world.login(BOB.address)).status, 303);
     assert.equal((await world.call("/portald/statistics"))["store-failures"], 1);
   });
 });

@@ -121,9 +121,11 @@ describe("the login", () => {
     assert.equal((await world.call("/portald/statistics")).logins, 1);
   });
 
-  test("adds the client's IPv6 address when it is seen, under the same session", async () => {
+  test("adds the client's IPv6 address when a request comes from it, under the same session", async () => {
     const world = await started();
+    world.neighbours.remove(ALICE.address6);
     await world.login(ALICE.address);
+    world.neighbours.add(ALICE.address6, ALICE.mac);
     const reply = await world.ask(ALICE.address6, "/news", { host: "web.example" });
     assert.equal(reply.status, 307);
     assert.equal(reply.headers.get("location"), "http://web.example/news");

@@ -68,6 +68,7 @@ export class PortaldService {
       bus: parts.bus,
       book: this.#book,
       door: this.#door,
+      finder: this.#finder,
       pollInterval: parts.options.pollInterval,
     });
   }
@@ -199,6 +200,7 @@ export class PortaldService {
       refusals: web?.refusals ?? 0,
       "token-failures": web?.tokenFailures ?? 0,
       "unknown-clients": this.#finder.unknownCount,
+      "refused-addresses": this.#door.refusedCount,
       "firewall-failures": this.#door.failureCount,
       "store-failures": this.#book.storeFailureCount,
       "http-malformed": http("malformed"),

@@ -10,7 +10,9 @@ import { between, type Duration, type Instant, milliseconds, minutes, Timestamp 
 import type { Bus } from "#mailbox/bus.ts";
 import type { Session, SessionAction, SessionLimits } from "#protocol/portal/session.ts";
 import { isOpening } from "#protocol/portal/session-state.ts";
-import type { FirewallDoor } from "./firewall-door.ts";
+import { AddressWatch } from "./address-watch.ts";
+import type { ClientFinder } from "./client-finder.ts";
+import type { FirewallDoor, PermitOutcome } from "./firewall-door.ts";
 import type { SessionBook } from "./session-book.ts";
 
 /** How often the counters of open sessions are kept, so that a crash loses no more of them than this. */
@@ -20,6 +22,7 @@ export interface SessionKeeperOptions {
   readonly bus: Bus;
   readonly book: SessionBook;
   readonly door: FirewallDoor;
+  readonly finder: ClientFinder;
   readonly pollInterval: Duration;
 }
 
@@ -29,6 +32,7 @@ export class SessionKeeper {
   readonly #book: SessionBook;
   readonly #door: FirewallDoor;
   readonly #pollInterval: Duration;
+  readonly #watch: AddressWatch;
   readonly #timers = new Map<Session, { readonly timer: Timer; readonly at: Instant }>();
   #pollTimer: Timer | undefined;
   #polling: Promise<void> | undefined;
@@ -44,6 +48,12 @@ export class SessionKeeper {
     this.#door = options.door;
     this.#pollInterval = options.pollInterval;
     this.#savedAt = this.#clock.now();
+    this.#watch = new AddressWatch({
+      clock: this.#clock,
+      finder: options.finder,
+      book: this.#book,
+      notice: (session, seen) => this.#perform(session, session.noticeAddresses(seen, this.#clock.now())),
+    });
   }
 
   /** Sessions opened since the start. */
@@ -62,6 +72,7 @@ export class SessionKeeper {
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#pollTimer?.cancel();
+    this.#watch.stop();
     for (const { timer } of this.#timers.values()) timer.cancel();
     this.#timers.clear();
     await this.#polling;
@@ -115,6 +126,7 @@ export class SessionKeeper {
       this.#savedAt = now;
       work.push(this.#book.save([...this.#book.all].filter((session) => session.state === "permitted")));
     }
+    work.push(this.#watch.look(this.#book.all));
     await Promise.all(work);
   }
 
@@ -149,12 +161,8 @@ export class SessionKeeper {
   async #do(session: Session, action: SessionAction): Promise<void> {
     switch (action.do) {
       case "permit": {
-        const isOpen = await this.#door.permit(session.mac, action.address, action.timeout);
-        const now = this.#clock.now();
-        const next = isOpen
-          ? session.permitAnswered(action.address, now)
-          : session.permitFailed(action.address, now);
-        return this.#perform(session, next);
+        const outcome = await this.#door.permit(session.mac, action.address, action.timeout);
+        return this.#perform(session, afterPermit(session, action.address, outcome, this.#clock.now()));
       }
       case "revoke": {
         const isShut = await this.#door.revoke(session.mac, action.address);
@@ -168,14 +176,15 @@ export class SessionKeeper {
       case "ask":
         return this.#ask(session, action.why);
       case "tell":
-        if (action.what === "opened") this.#tellOpened(session);
+        if (action.what === "opened") this.#opened(session);
         else this.#bus.post("/portald/closed", { ...usageOf(session), reason: session.state });
         return;
     }
   }
 
-  #tellOpened(session: Session): void {
+  #opened(session: Session): void {
     this.#loginCount++;
+    this.#watch.lookSoon(session);
     this.#bus.post("/portald/opened", { mac: session.mac, user: session.user, address: session.addresses });
   }
 
@@ -223,6 +232,23 @@ export class SessionKeeper {
     this.#pollTimer = this.#clock.after(this.#pollInterval, () => {
       void this.poll().finally(() => this.#schedulePoll());
     });
+  }
+}
+
+/** What comes of the firewall's word. */
+function afterPermit(
+  session: Session,
+  address: IpAddress,
+  outcome: PermitOutcome,
+  now: Instant,
+): readonly SessionAction[] {
+  switch (outcome) {
+    case "open":
+      return session.permitAnswered(address, now);
+    case "refused":
+      return session.permitRefused(address, now);
+    case "failed":
+      return session.permitFailed(address, now);
   }
 }
 
