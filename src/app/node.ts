@@ -10,7 +10,7 @@ import { joinBus } from "#link/join.ts";
 import type { LinkReport, Links } from "#link/links.ts";
 import type { RightsRule } from "#link/rights.ts";
 import { LinuxAmbient } from "#linux/ambient.ts";
-import { LinuxClock } from "#linux/clock.ts";
+import { LinuxClock, SteadyClock } from "#linux/clock.ts";
 import { LinuxDirectoryWatcher } from "#linux/directory-watcher.ts";
 import { LinuxRandom } from "#linux/random.ts";
 import { LinuxStreamTransport } from "#linux/stream.ts";
@@ -33,7 +33,7 @@ export class Node extends Bus {
   #links: Links | undefined;
 
   constructor(name: string) {
-    super({ name, clock: new LinuxClock(), ambient: new LinuxAmbient<Cause>() });
+    super({ name, clock: new LinuxClock(), steady: new SteadyClock(), ambient: new LinuxAmbient<Cause>() });
   }
 
   /** Goes among the others. @throws as {@link node}. */

@@ -61,7 +61,7 @@ function list(bus: Bus, query: { [tag: string]: Value }): { [tag: string]: Value
 
 function listeners(mailbox: Mailbox, bus: Bus): { [tag: string]: Value } {
   const entries = [...mailbox.listeners.order, ...mailbox.observers];
-  const now = bus.clock.now();
+  const now = bus.steady.now();
   const suspended = (until: number | undefined): boolean => until !== undefined && now < until;
   return {
     identity: entries.map((entry) => formatIdentity(entry.identity)),
@@ -113,7 +113,7 @@ function trace(bus: Bus, mailbox: Mailbox, duration: ReturnType<typeof minutes>)
     bus.post("/sys/trace", traceFields(record, mailbox.options.secret ?? []));
   mailbox.tracers = [tracer];
   mailbox.settle();
-  bus.clock.after(duration, () => {
+  bus.steady.after(duration, () => {
     mailbox.tracers = mailbox.tracers.filter((other) => other !== tracer);
     mailbox.settle();
   });

@@ -53,7 +53,7 @@ export class Asking implements Post {
     this.#host = host;
     this.#bus = bus;
     this.#outbox = outbox;
-    this.#pending = new Pending(bus.clock);
+    this.#pending = new Pending(bus.steady);
     this.#names = new SentNames((id, path) => {
       outbox.send({ kind: KIND.name, flags: 0, mailbox: id, seq: 0, ref: 0, body: ["path", path] });
     });

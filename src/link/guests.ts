@@ -132,7 +132,7 @@ export class Guests {
     const { bus } = this.#host;
     const own = this.#guests.get(ref)?.entry.timeout ?? bus.budget;
     if (!(context instanceof Cause) || context.deadline === undefined) return own;
-    return Math.max(0, Math.min(own, (context.deadline as Instant) - bus.clock.now())) as Duration;
+    return Math.max(0, Math.min(own, (context.deadline as Instant) - bus.steady.now())) as Duration;
   }
 
   /** Said only when it is not this process itself. */

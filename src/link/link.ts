@@ -103,7 +103,7 @@ export class Link {
     this.outbox = new Outbox(stream, "peer", () => this.close("it reads none of its answers"));
     this.asking = new Asking(this, host.bus, this.outbox);
     this.#serving = new Serving(this);
-    this.#liveness = new Liveness(host.bus.clock, {
+    this.#liveness = new Liveness(host.bus.steady, {
       ping: () => this.#control(KIND.ping, NONE),
       dead: (why) => this.close(why),
     });
@@ -360,7 +360,7 @@ export class Link {
     if (this.#state === "closed") return;
     this.outbox.flush();
     this.#stream.end();
-    this.#closing = this.host.bus.clock.after(DRAIN, () => this.#stream.close());
+    this.#closing = this.host.bus.steady.after(DRAIN, () => this.#stream.close());
     this.#end(why);
   }
 

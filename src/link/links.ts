@@ -216,7 +216,7 @@ export class Links implements Router, LinkHost, PeerHost {
   }
 
   #forgetLater(link: Link): void {
-    const timer = this.bus.clock.after(AWAY_KEPT, () => {
+    const timer = this.bus.steady.after(AWAY_KEPT, () => {
       this.#away.delete(timer);
       link.guests.detachAway();
     });

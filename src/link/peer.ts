@@ -157,7 +157,7 @@ export class Peer {
   /** @throws TimedOutError when the process is there, but does not greet in time. */
   #connectWithin(timeout: Duration, path: string): Promise<Link> {
     return new Promise((resolve, reject) => {
-      const timer = this.#host.bus.clock.after(timeout, () =>
+      const timer = this.#host.bus.steady.after(timeout, () =>
         reject(new TimedOutError(`Cannot reach ${this.name}:${path}: no greeting within ${timeout} ms`)),
       );
       this.#connect()
@@ -241,7 +241,7 @@ export class Peer {
     const wanted = [...this.#orders].some((order) => !order.isPosted);
     if (!wanted || this.#closed || this.#retry) return;
     const pause = Math.min(RETRY_MAX, RETRY_FIRST * 2 ** Math.min(this.failures, 10)) as Duration;
-    this.#retry = this.#host.bus.clock.after(pause, () => {
+    this.#retry = this.#host.bus.steady.after(pause, () => {
       this.#retry = undefined;
       this.#tryOrders();
     });

@@ -108,7 +108,7 @@ export class Serving {
   async drained(timeout: Duration, also: () => boolean): Promise<void> {
     if (this.#busy === 0 && also()) return;
     await new Promise<void>((resolve) => {
-      const timer = this.#link.host.bus.clock.after(timeout, resolve);
+      const timer = this.#link.host.bus.steady.after(timeout, resolve);
       this.#onQuiet = () => {
         if (!also()) return;
         timer.cancel();

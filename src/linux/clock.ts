@@ -13,6 +13,7 @@ export interface LinuxClockOptions {
   readonly keepsProcessAlive?: boolean;
 }
 
+/** Wall-clock time: what leases and logs speak of; the operator and NTP may set it. */
 export class LinuxClock implements Clock {
   readonly #keepsProcessAlive: boolean;
 
@@ -35,5 +36,13 @@ export class LinuxClock implements Clock {
     };
     sleep();
     return { cancel: () => clearTimeout(handle) };
+  }
+}
+
+/** A clock that is never set: deadlines and patience must not change when somebody corrects the machine's time. */
+export class SteadyClock extends LinuxClock {
+  /** Milliseconds with a fraction, beginning near wall-clock time when the process started. */
+  override now(): Instant {
+    return instant(performance.timeOrigin + performance.now());
   }
 }

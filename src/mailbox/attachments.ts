@@ -22,7 +22,7 @@ export interface AttachmentRequest {
 /** The part of a bus that attachments need. */
 interface Host {
   readonly name: string;
-  readonly clock: Clock;
+  readonly steady: Clock;
   readonly table: MailboxTable;
   readonly router: Router | undefined;
 }
@@ -91,7 +91,7 @@ export class Attachments {
         end();
         resolve(message);
       };
-      const timer = this.#host.clock.after(timeout, () => {
+      const timer = this.#host.steady.after(timeout, () => {
         end();
         reject(new TimedOutError(`Cannot wait at ${at}: no message that matches within ${timeout} ms`));
       });

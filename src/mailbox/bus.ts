@@ -48,7 +48,10 @@ export interface Offer {
 export interface BusOptions {
   /** The process's name on the bus. */
   readonly name: string;
+  /** Wall-clock time. */
   readonly clock: Clock;
+  /** A clock that nobody sets, for deadlines and durations; `clock` when absent. */
+  readonly steady?: Clock;
   /** Keeps the cause of a message across awaits; without one, only until the first. */
   readonly ambient?: Ambient<Cause>;
   readonly budget?: Duration;
@@ -73,6 +76,7 @@ export interface BusCounters {
 export class Bus {
   readonly name: string;
   readonly clock: Clock;
+  readonly steady: Clock;
   readonly budget: Duration;
   readonly #counters = { postsFailed: 0, contractErrors: 0 };
   readonly table: MailboxTable;
@@ -86,12 +90,13 @@ export class Bus {
   constructor(options: BusOptions) {
     this.name = options.name;
     this.clock = options.clock;
+    this.steady = options.steady ?? options.clock;
     this.budget = options.budget ?? BUDGET;
     this.table = new MailboxTable(options.name, (event) => this.#announce(event));
     this.#attachments = new Attachments(this);
     this.#dispatcher = new Dispatcher({
       name: options.name,
-      clock: options.clock,
+      clock: this.steady,
       ambient: options.ambient ?? new StackAmbient(),
       budget: this.budget,
       announce: (event) => this.#announce(event),
@@ -155,7 +160,7 @@ export class Bus {
     }
     const cause = this.#dispatcher.causeOf(mailbox, parent);
     cause.deadline = after(
-      this.clock.now(),
+      this.steady.now(),
       Math.min(timeout, this.#dispatcher.timeLeft(parent)) as Duration,
     );
     return (await this.#answer(mailbox, message, cause, timeout)) as Message<Answers<Address>>;
@@ -298,7 +303,7 @@ export class Bus {
     const cause = new Cause(path, origin.process, undefined, origin.record);
     refuseTooManyHops(cause);
     const timeout = origin.record.budget ?? this.budget;
-    cause.deadline = after(this.clock.now(), timeout);
+    cause.deadline = after(this.steady.now(), timeout);
     if (wants === "answer") return this.#answer(mailbox, message, cause, timeout);
     const outcome = await this.#dispatcher.runSlow(mailbox, message, cause);
     this.#settleSend(outcome, mailbox);
@@ -311,7 +316,7 @@ export class Bus {
    */
   serveOffer(asked: Asked, path: string, message: Message, origin: RemoteOrigin): VerdictOrLater {
     const cause = new Cause(path, origin.process, undefined, origin.record);
-    cause.deadline = after(this.clock.now(), origin.record.budget ?? this.budget);
+    cause.deadline = after(this.steady.now(), origin.record.budget ?? this.budget);
     const verdict = this.#dispatcher.askFor(asked, message, cause);
     if (!isThenable(verdict)) {
       cause.active = false;

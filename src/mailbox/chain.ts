@@ -67,7 +67,7 @@ export class Chain {
   run(): Outcome | Promise<Outcome> {
     while (this.#index < this.#entries.length) {
       const entry = this.#entries[this.#index++] as Entry;
-      const started = this.#host.clock.now();
+      const started = this.#steps ? this.#host.clock.now() : 0;
       const verdict = this.#ask(entry);
       if (isThenable(verdict)) return this.#park(entry, verdict, started);
       const outcome = this.#apply(entry, verdict, started);
@@ -80,7 +80,7 @@ export class Chain {
   resume(verdict: VerdictOrLater): Outcome | Promise<Outcome> {
     const entry = this.#entries[this.#index++] as Entry;
     this.#asked++;
-    const started = this.#host.clock.now();
+    const started = this.#steps ? this.#host.clock.now() : 0;
     if (isThenable(verdict)) return this.#park(entry, verdict, started);
     return this.#apply(entry, verdict, started) ?? this.run();
   }
@@ -94,9 +94,8 @@ export class Chain {
   #ask(entry: Entry): VerdictOrLater {
     if (entry.removed || (entry.options.filter && !matches(this.#message, entry.options.filter)))
       return undefined;
-    const now = this.#host.clock.now();
-    const late = entry.remote && this.#cause.deadline !== undefined && now >= this.#cause.deadline;
-    const suspended = entry.suspendedUntil !== undefined && now < entry.suspendedUntil;
+    const late = entry.remote && this.#isPast(this.#cause.deadline);
+    const suspended = entry.suspendedUntil !== undefined && !this.#isPast(entry.suspendedUntil);
     if (entry.away || suspended || late) {
       const why = entry.away ? "is away" : suspended ? "is suspended" : "has no time left";
       if (late) this.#timedOut = true;
@@ -115,6 +114,10 @@ export class Chain {
     } catch (error) {
       return this.#failed(entry, error);
     }
+  }
+
+  #isPast(at: number | undefined): boolean {
+    return at !== undefined && this.#host.clock.now() >= at;
   }
 
   #park(entry: Entry, promise: PromiseLike<unknown>, started: number): Promise<Outcome> {
@@ -141,13 +144,9 @@ export class Chain {
       const timer = clock.after(left as Duration, () => {
         this.#timedOut = true;
         entry.timeouts++;
-        this.#countFailure(entry, `gave no verdict within ${left} ms`);
-        close(
-          byRule(
-            entry.onTimeout,
-            `listener ${formatIdentity(entry.identity)} gave no verdict within ${left} ms`,
-          ),
-        );
+        const text = `gave no verdict within ${Math.round(left)} ms`;
+        this.#countFailure(entry, text);
+        close(byRule(entry.onTimeout, `listener ${formatIdentity(entry.identity)} ${text}`));
       });
       const step = {
         cause: this.#cause,

@@ -7,7 +7,7 @@ import { describe, it } from "node:test";
 import type { Clock } from "#base/clock.ts";
 import { LimitExceededError } from "#base/errors.ts";
 import { between, type Duration, hours, instant, milliseconds, seconds } from "#base/time.ts";
-import { LinuxClock } from "#linux/clock.ts";
+import { LinuxClock, SteadyClock } from "#linux/clock.ts";
 import { INSTANT_RUN_COUNT_MAX, SimClock, TIMER_COUNT_MAX } from "#sim/clock.ts";
 
 interface Subject {
@@ -19,6 +19,10 @@ interface Subject {
 const subjects: Record<string, () => Subject> = {
   LinuxClock: () => ({
     clock: new LinuxClock(),
+    pass: (duration) => new Promise((resolve) => setTimeout(resolve, duration + 5)),
+  }),
+  SteadyClock: () => ({
+    clock: new SteadyClock(),
     pass: (duration) => new Promise((resolve) => setTimeout(resolve, duration + 5)),
   }),
   SimClock: () => {
@@ -182,5 +186,15 @@ describe("SimClock", () => {
     for (let count = 0; count < TIMER_COUNT_MAX; count++)
       clock.after(milliseconds(TIMER_COUNT_MAX - count), () => {});
     assert.throws(() => clock.after(seconds(1), () => {}), LimitExceededError);
+  });
+});
+
+describe("SteadyClock", () => {
+  it("now() stands near the wall clock and tells parts of a millisecond", () => {
+    const clock = new SteadyClock();
+    assert.ok(Math.abs(between(new LinuxClock().now(), clock.now())) < 60_000);
+    const readings = Array.from({ length: 200 }, () => clock.now());
+    assert.ok(readings.some((reading) => !Number.isInteger(reading)));
+    assert.ok(readings.every((reading, index) => index === 0 || reading >= (readings[index - 1] ?? 0)));
   });
 });

@@ -71,9 +71,9 @@ export async function runGateway(options: GatewayOptions): Promise<boolean> {
   makeRunDirectory(run, configuration);
   // Everything this process and its children look up goes to the same place.
   process.env.METANET_RUN = run;
-  const before = await lookAtMachine(configuration);
+  const before = await lookAtMachine(configuration, run);
   const handle = options.single
-    ? await startSingle({ ...options, configuration, run })
+    ? startSingle({ ...options, configuration, run })
     : startApart(options, { configuration, text, run });
   const stop = (): void => handle.stop();
   const reload = (): void => handle.reload();
@@ -83,7 +83,7 @@ export async function runGateway(options: GatewayOptions): Promise<boolean> {
   try {
     const failed = await handle.ended;
     // What an earlier run left is still in use by whoever may pass; a failed start must not throw them out.
-    if (configuration.firewall && (failed === undefined || !before.table)) await leaveMachine(before);
+    if (configuration.firewall && (failed === undefined || !before.table)) await leaveMachine(before, run);
     if (failed === undefined) return true;
     options.note("error", `${failed} cannot run as configured: everything is stopped again`);
     return false;

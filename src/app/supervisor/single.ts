@@ -22,28 +22,34 @@ export interface SingleOptions {
 }
 
 /**
- * Starts every service in its order.
- * @throws ConfigurationError or UnavailableError when one cannot start; those before it are stopped again.
+ * Starts every service in its order; when one cannot start, those before it are stopped again and `ended` names it.
+ * @throws ConfigurationError when somebody else runs there.
  */
-export async function startSingle(options: SingleOptions): Promise<{
+export function startSingle(options: SingleOptions): {
   stop(): void;
   reload(): void;
   readonly ended: Promise<string | undefined>;
-}> {
-  const { configuration, run } = options;
-  const names = servicesOf(configuration);
-  const ended = Promise.withResolvers<string | undefined>();
-  const running: { name: string; service: RunningService }[] = [];
-  const stopAll = async (failed?: string): Promise<void> => {
-    for (const { name, service } of running.splice(0).reverse()) {
-      await service.stop();
-      options.note("info", `${name} has ended`);
-    }
-    removeState(run);
-    ended.resolve(failed);
+} {
+  const { run } = options;
+  claim(run, stateOf(options, servicesOf(options.configuration)));
+  const { promise: stopped, resolve: stop } = Promise.withResolvers<void>();
+  return {
+    stop,
+    reload: () => options.note("warn", "Cannot reload in one process: stop the gateway and start it again"),
+    ended: runUntil(stopped, options).finally(() => removeState(run)),
   };
-  claim(run, stateOf(options, names));
-  for (const name of names) {
+}
+
+/** The name of the service that could not start, if there is one. */
+async function runUntil(stopped: Promise<void>, options: SingleOptions): Promise<string | undefined> {
+  const { configuration, run } = options;
+  const running: { name: string; service: RunningService }[] = [];
+  let isStopped = false;
+  void stopped.then(() => {
+    isStopped = true;
+  });
+  let failed: string | undefined;
+  for (const name of servicesOf(configuration)) {
     const logger = serviceLogger(name, configuration.log, {
       write: (line) => options.log(name, line.trimEnd()),
     });
@@ -52,16 +58,19 @@ export async function startSingle(options: SingleOptions): Promise<{
       options.note("info", `${name} is ready`);
     } catch (error) {
       options.note("error", (error as ConfigurationError).message);
-      await stopAll(name);
-      break;
+      failed = name;
     }
+    if (isStopped || failed !== undefined) break;
   }
-  if (running.length > 0) options.onUp({ configuration, run });
-  return {
-    stop: () => void stopAll(),
-    reload: () => options.note("warn", "Cannot reload in one process: stop the gateway and start it again"),
-    ended: ended.promise,
-  };
+  if (!isStopped && failed === undefined) {
+    options.onUp({ configuration, run });
+    await stopped;
+  }
+  for (const { name, service } of running.reverse()) {
+    await service.stop();
+    options.note("info", `${name} has ended`);
+  }
+  return failed;
 }
 
 function stateOf(options: SingleOptions, names: readonly string[]): Parameters<typeof claim>[1] {
