@@ -187,7 +187,10 @@ for (const world of worlds) {
 
   test(`${world.name}: connect() where nobody listens is a NobodyThereError`, async () => {
     const listener = await world.transport.listen(world.address(), () => undefined);
-    await assert.rejects(world.transport.listen(listener.address, () => undefined), AddressInUseError);
+    await assert.rejects(
+      world.transport.listen(listener.address, () => undefined),
+      AddressInUseError,
+    );
     await listener.close();
     await listener.close();
     await assert.rejects(world.transport.connect(listener.address), NobodyThereError);
@@ -269,7 +272,10 @@ test("linux unix: a living process's socket is not taken, and the error names th
 test("linux unix: a file that is no socket is never removed", async () => {
   const path = nextPath();
   writeFileSync(path, "precious");
-  await assert.rejects(linux.listen({ kind: "unix", path }, () => undefined), /no socket/);
+  await assert.rejects(
+    linux.listen({ kind: "unix", path }, () => undefined),
+    /no socket/,
+  );
   assert.equal(statSync(path).size, 8);
 });
 
