@@ -185,7 +185,9 @@ test("a stopped listener on lookup keeps nobody from a lease", { skip }, async (
   assert.ok((await world.statistic("dhcpd", "lookup-by-pool")) >= 20);
 });
 
-test("a full disk: nothing is acknowledged that is not kept, it is said, and room heals it", { skip }, async () => {
+test("a full disk: nothing is acknowledged that is not kept, it is said, and room heals it", {
+  skip,
+}, async () => {
   const fill = join(world.place.state, "fill");
   await world.gateway.run("dd", ["if=/dev/zero", `of=${fill}`, "bs=4096"], { accept: "any" });
   const dropped = await world.statistic("dhcpd", "dropped-store");
@@ -211,7 +213,11 @@ test("a full disk: nothing is acknowledged that is not kept, it is said, and roo
     clients.start();
     await Promise.race([
       clients.whenAcknowledged(CROWD),
-      eventually(8000, () => false, () => `${clients.acknowledged.size} of ${CROWD} leases`),
+      eventually(
+        8000,
+        () => false,
+        () => `${clients.acknowledged.size} of ${CROWD} leases`,
+      ),
     ]);
   } finally {
     clients.close();
