@@ -31,6 +31,7 @@ export interface NodeOptions {
 /** A process on the bus. */
 export class Node extends Bus {
   #links: Links | undefined;
+  #endSys: (() => void) | undefined;
 
   constructor(name: string) {
     super({ name, clock: new LinuxClock(), steady: new SteadyClock(), ambient: new LinuxAmbient<Cause>() });
@@ -40,7 +41,7 @@ export class Node extends Bus {
   async join(options: NodeOptions): Promise<void> {
     const directory = options.directory ?? runDirectory();
     makeDirectory(directory);
-    offerSys(this, options.contracts);
+    this.#endSys = offerSys(this, options.contracts);
     for (const contract of options.contracts ?? []) this.offer(contract);
     const rules = options.rights ?? [];
     this.#links = await joinBus(this, {
@@ -61,6 +62,7 @@ export class Node extends Bus {
 
   /** Says goodbye: what is under way gets a second to end, and this process's listeners are taken out everywhere. */
   async close(): Promise<void> {
+    this.#endSys?.();
     await this.#links?.close();
   }
 }

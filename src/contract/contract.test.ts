@@ -117,9 +117,22 @@ describe("offerSys()", () => {
     await clock.advance(minutes(1));
     send();
     await clock.settle();
+    assert.equal(clock.timerCount, 0);
     assert.equal(seen.length, 1);
     assert.deepEqual(seen[0]?.verdicts, ["reject: not today"]);
     assert.equal(seen[0]?.outcome, "reject: not today");
     assert.deepEqual(seen[0]?.values, ["1", "02:00:00:00:00:01", "(secret)"]);
+  });
+
+  it("its end forgets the traces that run, so that a process can end", async () => {
+    const clock = new SimClock();
+    const bus = new Bus({ name: "demo", clock });
+    const end = offerSys(bus, [demo]);
+    bus.offer(demo);
+    await bus.call("/sys/trace/start", { path: "/demo/lookup" });
+    await bus.call("/sys/trace/start", { path: "/demo/lookup" });
+    assert.equal(clock.timerCount, 1);
+    end();
+    assert.equal(clock.timerCount, 0);
   });
 });

@@ -2,7 +2,8 @@
  * Answers the /sys mailboxes from a bus's own state.
  * @module
  */
-import { hours, minutes } from "#base/time.ts";
+import type { Timer } from "#base/clock.ts";
+import { type Duration, hours, minutes } from "#base/time.ts";
 import type { Value } from "#base/value.ts";
 import type { Bus } from "#mailbox/bus.ts";
 import { NoSuchMailboxError } from "#mailbox/errors.ts";
@@ -16,8 +17,12 @@ import { sys } from "./sys.ts";
 /** Rows of one page of `/sys/list` when nobody said. */
 const PAGE_ROWS = 1000;
 
-/** Makes the /sys mailboxes of a bus; `contracts` are what the process offers, for `/sys/describe`. */
-export function offerSys(bus: Bus, contracts: readonly Contract[] = []): void {
+/**
+ * Makes the /sys mailboxes of a bus; `contracts` are what the process offers, for `/sys/describe`. Gives the end of
+ * it: traces that run then hold no timer any more.
+ */
+export function offerSys(bus: Bus, contracts: readonly Contract[] = []): () => void {
+  const traces = new Map<Mailbox, Timer>();
   for (const [path, options] of Object.entries(sys.mailboxes))
     bus.open(path, { ...options, observeOnly: true });
   bus.table.provide("/sys/list", (message) => answer(list(bus, message.toObject())));
@@ -29,12 +34,15 @@ export function offerSys(bus: Bus, contracts: readonly Contract[] = []): void {
   bus.table.provide("/sys/trace/start", (message) => {
     const wanted = message.get("duration");
     const duration = Math.min(typeof wanted === "number" ? wanted : minutes(1), hours(1));
-    trace(bus, require(bus, message.get("path")), duration as ReturnType<typeof minutes>);
+    trace(bus, traces, require(bus, message.get("path")), duration as Duration);
     return answer();
   });
   bus.watch((event) => {
     if (!event.mailbox.startsWith("/sys/")) bus.post("/sys/event", { ...event });
   });
+  return () => {
+    for (const timer of traces.values()) timer.cancel();
+  };
 }
 
 function require(bus: Bus, path: Value | undefined): Mailbox {
@@ -107,16 +115,19 @@ function describe(
   };
 }
 
-/** Traces a mailbox until the time is over; tracing it again only makes it longer. */
-function trace(bus: Bus, mailbox: Mailbox, duration: ReturnType<typeof minutes>): void {
+/** Traces a mailbox until the time is over; tracing it again begins the time anew. */
+function trace(bus: Bus, traces: Map<Mailbox, Timer>, mailbox: Mailbox, duration: Duration): void {
+  traces.get(mailbox)?.cancel();
   const tracer = (record: TraceRecord): void =>
     bus.post("/sys/trace", traceFields(record, mailbox.options.secret ?? []));
   mailbox.tracers = [tracer];
   mailbox.settle();
-  bus.steady.after(duration, () => {
-    mailbox.tracers = mailbox.tracers.filter((other) => other !== tracer);
+  const end = (): void => {
+    traces.delete(mailbox);
+    mailbox.tracers = [];
     mailbox.settle();
-  });
+  };
+  traces.set(mailbox, bus.steady.after(duration, end));
 }
 
 function traceFields(record: TraceRecord, secret: readonly string[]) {

@@ -333,20 +333,20 @@ export class Bus {
     const outcome = await this.#dispatcher.runSlow(mailbox, message, cause);
     if (outcome.verdict === "answer") return outcome.answer ?? Message.fromTuples([]);
     if (outcome.verdict === "stop") return Message.fromTuples([]);
-    if (outcome.verdict === "reject") throw rejection(outcome, mailbox.path);
+    if (outcome.verdict === "reject") throw rejection(outcome, `${this.name}:${mailbox.path}`);
     if (outcome.timedOut) {
-      throw new TimedOutError(`Cannot call ${mailbox.path}: no answer within ${timeout} ms`);
+      throw new TimedOutError(`Cannot call ${this.name}:${mailbox.path}: no answer within ${timeout} ms`);
     }
     throw new NobodyListeningError(
-      `Cannot call ${mailbox.path}: ${outcome.asked === 0 ? "nobody listens" : "every listener passed it on"}`,
+      `Cannot call ${this.name}:${mailbox.path}: ${outcome.asked === 0 ? "nobody listens" : "every listener passed it on"}`,
     );
   }
 
   #settleSend(outcome: Outcome, mailbox: Mailbox): undefined {
-    if (outcome.verdict === "reject") throw rejection(outcome, mailbox.path);
+    if (outcome.verdict === "reject") throw rejection(outcome, `${this.name}:${mailbox.path}`);
     const { kind } = mailbox.options;
     if (outcome.asked === 0 && kind !== "event" && kind !== "decision" && mailbox.observers.length === 0) {
-      throw new NobodyListeningError(`Cannot send to ${mailbox.path}: nobody listens`);
+      throw new NobodyListeningError(`Cannot send to ${this.name}:${mailbox.path}: nobody listens`);
     }
     return undefined;
   }

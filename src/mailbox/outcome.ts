@@ -26,7 +26,7 @@ export interface Outcome<Shape extends object = Loose> {
 }
 
 /** The error a sender gets for a rejected message. */
-export function rejection(outcome: Outcome, mailbox: string): MetanetError {
+export function rejection(outcome: Outcome, address: string): MetanetError {
   const reason = outcome.reason ?? "no reason given";
-  return outcome.error ?? new RejectedError(`Cannot deliver to ${mailbox}: ${reason}`, reason);
+  return outcome.error ?? new RejectedError(`Cannot deliver to ${address}: ${reason}`, reason);
 }
