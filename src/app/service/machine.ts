@@ -1,41 +1,71 @@
 /**
- * The state of the machine around a run of the gateway: what was there before `up` is there again after `down`.
+ * The state of the machine around a run of the gateway: what was there before `up` is there again after `down`,
+ * however many crashes lie between.
  * @module
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { ClaimedError } from "#io/rule-set.ts";
+import { runNft } from "#linux/nft-program.ts";
 import { NftablesRuleSet } from "#linux/nftables.ts";
 import type { Configuration } from "../config/schema.ts";
+import { readOwnFile, replaceOwnFile } from "../own-file.ts";
 import { forwardingOf, TABLE_NAME } from "./firewall.ts";
 
 export interface MachineState {
   /** Our table was there: an earlier run crashed, or was killed, and whoever may pass still passes. */
   readonly table: boolean;
-  /** Forwarding switches that were off. */
+  /** Forwarding switches that were off before us. */
   readonly off: readonly string[];
 }
 
-/** Looks, and changes nothing. */
-export async function lookAtMachine(configuration: Configuration): Promise<MachineState> {
+/**
+ * Looks, and keeps what it saw in the run directory: a run that crashed leaves the kernel forwarding, and the next
+ * one must know that it was us.
+ * @throws NftMissingError, before anything is started that would fail for it again and again.
+ */
+export async function lookAtMachine(configuration: Configuration, run: string): Promise<MachineState> {
   if (!configuration.firewall) return { table: true, off: [] };
+  await runNft("nft", "");
   const rules = new NftablesRuleSet();
   try {
     const table = (await rules.tables()).includes(TABLE_NAME);
-    return { table, off: forwardingOf(configuration).filter((setting) => read(setting) === "0") };
+    const off = forwardingOf(configuration).filter((setting) => read(setting) === "0");
+    // Without our table there is nothing of ours: the machine has been started anew since.
+    const state = { table, off: table ? [...new Set([...off, ...recall(run)])] : off };
+    replaceOwnFile(fileIn(run), `${JSON.stringify(state.off)}\n`);
+    return state;
   } finally {
     rules.close();
   }
 }
 
-/** Stops forwarding where it was off before, then removes our table and nothing else. */
-export async function leaveMachine(state: MachineState): Promise<void> {
-  // In this order: without rules a machine that forwards lets everybody pass.
-  for (const setting of state.off) writeFileSync(setting, "0");
+/**
+ * Stops forwarding where it was off before, then removes our table and nothing else. While the broker of another
+ * gateway runs the table is that one's, and nothing is done.
+ */
+export async function leaveMachine(state: MachineState, run: string): Promise<void> {
   const rules = new NftablesRuleSet();
   try {
+    await rules.claim(`${TABLE_NAME}-broker`);
+    // In this order: without rules a machine that forwards lets everybody pass.
+    for (const setting of state.off) writeFileSync(setting, "0");
     await rules.remove(TABLE_NAME);
+    rmSync(fileIn(run), { force: true });
+  } catch (error) {
+    if (!(error instanceof ClaimedError)) throw error;
   } finally {
     rules.close();
   }
+}
+
+function fileIn(run: string): string {
+  return join(run, "machine.json");
+}
+
+function recall(run: string): string[] {
+  const text = readOwnFile(fileIn(run));
+  return text === undefined ? [] : (JSON.parse(text) as string[]);
 }
 
 function read(setting: string): string | undefined {

@@ -3,9 +3,10 @@
  * file is the lock as well: while its process lives, nobody else may start services there.
  * @module
  */
-import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { linkSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { ConfigurationError, UnavailableError } from "#base/errors.ts";
+import { createOwnFile, readOwnFile, replaceOwnFile } from "../own-file.ts";
 import type { ServiceState } from "./supervision.ts";
 
 /** What the file holds; times are milliseconds since 1970. */
@@ -31,14 +32,13 @@ export function stateFile(directory: string): string {
 
 /** What supervises a run directory; `undefined` when nothing does, a file left by a dead process included. */
 export function readState(directory: string): SupervisorState | undefined {
-  let text: string;
+  let text: string | undefined;
   try {
-    text = readFileSync(stateFile(directory), "utf8");
+    text = readOwnFile(stateFile(directory));
   } catch (cause) {
-    const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
-    if (code === "ENOENT" || code === "ENOTDIR") return undefined;
     throw new UnavailableError(`Cannot read ${stateFile(directory)}: ${String(cause)}`, { cause });
   }
+  if (text === undefined) return undefined;
   const state = JSON.parse(text) as SupervisorState;
   return startTicksOf(state.pid) === state.startTicks ? state : undefined;
 }
@@ -50,7 +50,8 @@ export function readState(directory: string): SupervisorState | undefined {
 export function claim(directory: string, state: SupervisorState): void {
   const file = stateFile(directory);
   const own = `${file}.${process.pid}`;
-  writeFileSync(own, render(state), { mode: 0o644 });
+  rmSync(own, { force: true });
+  createOwnFile(own, render(state));
   try {
     // link() fails where the name exists, so of two that start at once one wins.
     for (let attempt = 0; ; attempt++) {
@@ -77,9 +78,7 @@ export function claim(directory: string, state: SupervisorState): void {
 
 /** Replaces the file in one step: a reader sees the old one or the new one. */
 export function writeState(directory: string, state: SupervisorState): void {
-  const next = `${stateFile(directory)}.next`;
-  writeFileSync(next, render(state), { mode: 0o644 });
-  renameSync(next, stateFile(directory));
+  replaceOwnFile(stateFile(directory), render(state));
 }
 
 export function removeState(directory: string): void {
