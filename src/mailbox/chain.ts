@@ -149,7 +149,6 @@ export class Chain {
         close(byRule(entry.onTimeout, `listener ${formatIdentity(entry.identity)} ${text}`));
       });
       const step = {
-        cause: this.#cause,
         giveUp: (): void =>
           close(byRule(entry.onTimeout, `listener ${formatIdentity(entry.identity)} went away`)),
       };

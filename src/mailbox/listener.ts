@@ -3,7 +3,6 @@
  * @module
  */
 import { type Duration, milliseconds, seconds } from "#base/time.ts";
-import type { Cause } from "./cause.ts";
 import type { Fields, Loose, Message } from "./message.ts";
 import type { VerdictOrLater } from "./verdict.ts";
 
@@ -105,5 +104,5 @@ export interface Entry extends Asked {
   /** Verdicts that came after their time-out, and were ignored. */
   late: number;
   /** Messages that wait for this listener now; ended early when it is detached or goes away. */
-  readonly parked: Set<{ readonly cause: Cause; giveUp(): void }>;
+  readonly parked: Set<{ giveUp(): void }>;
 }
