@@ -78,6 +78,7 @@ function listeners(mailbox: Mailbox, bus: Bus): { [tag: string]: Value } {
       entry.away ? "away" : suspended(entry.suspendedUntil) ? "suspended" : "attached",
     ),
     band: entries.map((entry) => entry.band),
+    rule: entries.map((entry) => entry.rule ?? ""),
     timeout: entries.map((entry) => entry.timeout ?? 0),
     calls: entries.map((entry) => entry.calls),
     errors: entries.map((entry) => entry.errors),

@@ -33,6 +33,7 @@ export const sys = contract("sys", "What every process tells about itself", {
       role: t.list("text", "listener or observer"),
       state: t.list("text", "attached, away or suspended"),
       band: t.list("int", "lower comes first"),
+      rule: t.list("text", "the operator's rule that chose the band; empty when the listener did"),
       timeout: t.list("duration", "milliseconds; 0 when only the budget limits it"),
       calls: t.list("uint", "messages offered"),
       errors: t.list("uint", "exceptions and verdicts that are none"),
@@ -73,10 +74,10 @@ export const sys = contract("sys", "What every process tells about itself", {
     kind: "event",
     sent: "every process",
     tags: {
-      event: t.text("created, removed, attached, detached, away, back, suspended or listener-error"),
+      event: t.text("created, removed, attached, detached, away, back, suspended, refused or listener-error"),
       mailbox: t.text("its path"),
       listener: t.text("process/label").optional(),
-      text: t.text("what went wrong").optional(),
+      text: t.text("what went wrong, or who refused").optional(),
     },
   },
   "/sys/trace": {

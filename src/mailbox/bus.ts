@@ -29,6 +29,7 @@ import {
 import type { Mailbox, MailboxOptions } from "./mailbox.ts";
 import { type BusEvent, MailboxTable } from "./mailbox-table.ts";
 import { type Body, type Fields, Message } from "./message.ts";
+import type { OrderPolicy } from "./order-policy.ts";
 import { type Outcome, rejection } from "./outcome.ts";
 import type { Answers, Takes } from "./registry.ts";
 import type { Attachment, Router } from "./router.ts";
@@ -55,6 +56,8 @@ export interface BusOptions {
   /** Keeps the cause of a message across awaits; without one, only until the first. */
   readonly ambient?: Ambient<Cause>;
   readonly budget?: Duration;
+  /** Where the operator wants listeners of other processes; where they want themselves when absent. */
+  readonly order?: OrderPolicy;
 }
 
 /** Where a message that came over a link comes from. */
@@ -92,7 +95,7 @@ export class Bus {
     this.clock = options.clock;
     this.steady = options.steady ?? options.clock;
     this.budget = options.budget ?? BUDGET;
-    this.table = new MailboxTable(options.name, (event) => this.#announce(event));
+    this.table = new MailboxTable(options.name, (event) => this.#announce(event), options.order);
     this.#attachments = new Attachments(this);
     this.#dispatcher = new Dispatcher({
       name: options.name,

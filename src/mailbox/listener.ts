@@ -83,6 +83,8 @@ export interface Entry extends Asked {
   readonly options: ListenerOptions;
   readonly place: Place;
   readonly band: number;
+  /** The operator's rule that chose the band; `undefined` when the listener did. */
+  readonly rule: string | undefined;
   readonly timeout: Duration | undefined;
   readonly onTimeout: OnFailure;
   readonly onError: OnFailure;

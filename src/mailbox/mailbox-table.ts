@@ -18,6 +18,7 @@ import {
 import { LISTENERS_MAX } from "./listener-list.ts";
 import { Mailbox, type MailboxOptions } from "./mailbox.ts";
 import { sameValue } from "./message.ts";
+import { formatRule, OrderPolicy, type OrderRule } from "./order-policy.ts";
 
 /** Mailboxes of one process, at the most; a portal's requests come and go within it. */
 export const MAILBOXES_MAX = 65_536;
@@ -35,6 +36,7 @@ export interface BusEvent {
     | "away"
     | "back"
     | "suspended"
+    | "refused"
     | "listener-error";
   readonly mailbox: string;
   readonly listener: string | undefined;
@@ -60,10 +62,12 @@ export class MailboxTable {
   readonly #unborn: Map<string, Mailbox> = new Map();
   readonly #owner: string;
   readonly #announce: (event: BusEvent) => void;
+  readonly #policy: OrderPolicy;
 
-  constructor(owner: string, announce: (event: BusEvent) => void) {
+  constructor(owner: string, announce: (event: BusEvent) => void, policy: OrderPolicy = new OrderPolicy()) {
     this.#owner = owner;
     this.#announce = announce;
+    this.#policy = policy;
   }
 
   /**
@@ -103,10 +107,14 @@ export class MailboxTable {
 
   /**
    * Puts a listener or observer in its place; the same identity again replaces the old one. A mailbox that is not
-   * there is made for this process's own listeners, and waited for by others'.
+   * there is made for this process's own listeners, and waited for by others'. Others' listeners stand where the
+   * operator has put them.
+   * @throws DeniedError when the operator, or the mailbox, allows no such listener.
    */
-  attach(path: string, order: AttachOrder): Entry {
+  attach(path: string, wanted: AttachOrder): Entry {
     requirePath(path);
+    const rule = wanted.remote && !wanted.observes ? this.#policy.ruleFor(path, wanted.identity) : undefined;
+    const order = rule ? this.#orderBy(rule, wanted) : wanted;
     const mailbox = this.mailboxes.get(path) ?? (order.remote ? this.#unbornAt(path) : this.open(path));
     if (
       !order.observes &&
@@ -118,7 +126,7 @@ export class MailboxTable {
     const old = order.observes
       ? mailbox.observers.find((entry) => formatIdentity(entry.identity) === formatIdentity(order.identity))
       : mailbox.listeners.find(order.identity);
-    const entry = this.#entryOf(mailbox, order);
+    const entry = this.#entryOf(mailbox, order, rule && formatRule(rule));
     if (old) this.#retire(old);
     this.#put(mailbox, entry, order.observes);
     this.#announce({
@@ -205,6 +213,19 @@ export class MailboxTable {
     for (const [path, entry] of this.#entriesOf(process)) this.detach(path, entry);
   }
 
+  /** The order as the operator wants it: `before` and `after` would lead out of the band. */
+  #orderBy(rule: OrderRule, order: AttachOrder): AttachOrder {
+    const { identity, place, options } = order;
+    if (rule.band !== "never") {
+      const kept = typeof place === "string" ? place : "append";
+      return { ...order, place: kept, options: { ...options, band: rule.band } };
+    }
+    const listener = formatIdentity(identity);
+    const text = `Cannot listen to ${this.#owner}:${rule.path} as ${listener}: ${formatRule(rule)}`;
+    this.#announce({ event: "refused", mailbox: rule.path, listener, text });
+    throw new DeniedError(text);
+  }
+
   #entriesOf(process: string): [path: string, entry: Entry][] {
     const found: [string, Entry][] = [];
     for (const [path, mailbox] of [...this.mailboxes, ...this.#unborn]) {
@@ -228,7 +249,7 @@ export class MailboxTable {
     return mailbox;
   }
 
-  #entryOf(mailbox: Mailbox, order: AttachOrder): Entry {
+  #entryOf(mailbox: Mailbox, order: AttachOrder, rule?: string): Entry {
     const { options, remote } = order;
     const guard = mailbox.options.guarded ? "reject" : "continue";
     const band = options.band ?? 0;
@@ -238,6 +259,7 @@ export class MailboxTable {
       options,
       place: order.place,
       band,
+      rule,
       timeout: options.timeout ?? (remote ? LISTENER_TIMEOUT : undefined),
       onTimeout: options.onTimeout ?? guard,
       onError: options.onError ?? (band === PROVIDER && !remote ? "reject" : guard),
