@@ -41,7 +41,7 @@ export class Node extends Bus {
   async join(options: NodeOptions): Promise<void> {
     const directory = options.directory ?? runDirectory();
     makeDirectory(directory);
-    this.#endSys = offerSys(this, options.contracts);
+    this.#endSys = offerSys(this, options.contracts, () => this.#links);
     for (const contract of options.contracts ?? []) this.offer(contract);
     const rules = options.rights ?? [];
     this.#links = await joinBus(this, {

@@ -7,27 +7,69 @@ import { type Duration, hours, minutes } from "#base/time.ts";
 import type { Value } from "#base/value.ts";
 import type { Bus } from "#mailbox/bus.ts";
 import { NoSuchMailboxError } from "#mailbox/errors.ts";
-import { formatIdentity } from "#mailbox/listener.ts";
+import { type Entry, formatIdentity } from "#mailbox/listener.ts";
 import type { Mailbox, TraceRecord } from "#mailbox/mailbox.ts";
 import { answer } from "#mailbox/verdict.ts";
 import type { Contract } from "./contract.ts";
 import { describeTag } from "./describe.ts";
 import { sys } from "./sys.ts";
 
+/** What a process knows of its links; `link/links.ts` has it. */
+export interface LinkSource {
+  describe(): readonly LinkRow[];
+  totals(): LinkSums;
+}
+
+/** One link. */
+interface LinkRow {
+  readonly peer: string;
+  readonly uid: number | undefined;
+  readonly pid: number | undefined;
+  readonly initiated: boolean;
+  readonly guests: number;
+  readonly pending: number;
+  readonly waitingBytes: number;
+  readonly framesSent: number;
+  readonly framesReceived: number;
+  readonly copiesDropped: number;
+  readonly overflows: number;
+  readonly malformed: number;
+  readonly late: number;
+  readonly denied: number;
+}
+
+/** What went wrong on all links there have been. */
+interface LinkSums {
+  readonly links: number;
+  readonly violations: number;
+  readonly malformed: number;
+  readonly denied: number;
+  readonly copiesDropped: number;
+  readonly overflows: number;
+  readonly late: number;
+  readonly refused: number;
+  readonly postsLost: number;
+}
+
 /** Rows of one page of `/sys/list` when nobody said. */
 const PAGE_ROWS = 1000;
 
 /**
  * Makes the /sys mailboxes of a bus; `contracts` are what the process offers, for `/sys/describe`. Gives the end of
- * it: traces that run then hold no timer any more.
+ * it: traces that run then hold no timer any more. A process without `links` tells of none.
  */
-export function offerSys(bus: Bus, contracts: readonly Contract[] = []): () => void {
+export function offerSys(
+  bus: Bus,
+  contracts: readonly Contract[] = [],
+  links?: () => LinkSource | undefined,
+): () => void {
   const traces = new Map<Mailbox, Timer>();
   for (const [path, options] of Object.entries(sys.mailboxes))
     bus.open(path, { ...options, observeOnly: true });
   bus.table.provide("/sys/list", (message) => answer(list(bus, message.toObject())));
   bus.table.provide("/sys/listeners", (message) => answer(listeners(require(bus, message.get("path")), bus)));
-  bus.table.provide("/sys/statistics", (message) => answer(statistics(bus, message.get("path"))));
+  bus.table.provide("/sys/statistics", (message) => answer(statistics(bus, message.get("path"), links?.())));
+  bus.table.provide("/sys/links", () => answer(linkColumns(links?.()?.describe() ?? [])));
   bus.table.provide("/sys/describe", (message) =>
     answer(describe(bus, [...contracts, sys], message.get("path"))),
   );
@@ -57,12 +99,17 @@ function list(bus: Bus, query: { [tag: string]: Value }): { [tag: string]: Value
     .filter((mailbox) => mailbox.path.startsWith(String(prefix)) && mailbox.path > String(after))
     .sort((left, right) => (left.path < right.path ? -1 : 1));
   const page = all.slice(0, Number(limit));
+  const now = bus.steady.now();
+  const inState = (state: string): number[] =>
+    page.map(({ listeners }) => listeners.order.filter((entry) => stateOf(entry, now) === state).length);
   return {
     path: page.map((mailbox) => mailbox.path),
     kind: page.map((mailbox) => mailbox.options.kind ?? "-"),
     listeners: page.map((mailbox) => mailbox.listeners.order.length),
     observers: page.map((mailbox) => mailbox.observers.length),
     messages: page.map((mailbox) => mailbox.statistics.messages),
+    away: inState("away"),
+    suspended: inState("suspended"),
     more: page.length < all.length,
   };
 }
@@ -70,13 +117,10 @@ function list(bus: Bus, query: { [tag: string]: Value }): { [tag: string]: Value
 function listeners(mailbox: Mailbox, bus: Bus): { [tag: string]: Value } {
   const entries = [...mailbox.listeners.order, ...mailbox.observers];
   const now = bus.steady.now();
-  const suspended = (until: number | undefined): boolean => until !== undefined && now < until;
   return {
     identity: entries.map((entry) => formatIdentity(entry.identity)),
     role: entries.map((_, index) => (index < mailbox.listeners.order.length ? "listener" : "observer")),
-    state: entries.map((entry) =>
-      entry.away ? "away" : suspended(entry.suspendedUntil) ? "suspended" : "attached",
-    ),
+    state: entries.map((entry) => stateOf(entry, now)),
     band: entries.map((entry) => entry.band),
     rule: entries.map((entry) => entry.rule ?? ""),
     timeout: entries.map((entry) => entry.timeout ?? 0),
@@ -87,7 +131,16 @@ function listeners(mailbox: Mailbox, bus: Bus): { [tag: string]: Value } {
   };
 }
 
-function statistics(bus: Bus, path: Value | undefined): { [tag: string]: Value } {
+function stateOf(entry: Entry, now: number): "attached" | "away" | "suspended" {
+  if (entry.away) return "away";
+  return entry.suspendedUntil !== undefined && now < entry.suspendedUntil ? "suspended" : "attached";
+}
+
+function statistics(
+  bus: Bus,
+  path: Value | undefined,
+  links: LinkSource | undefined,
+): { [tag: string]: Value } {
   if (path !== undefined) return { ...require(bus, path).statistics };
   const sum = { messages: 0, stopped: 0, rejected: 0, answered: 0, parked: 0 };
   for (const { statistics } of bus.table.mailboxes.values()) {
@@ -98,6 +151,30 @@ function statistics(bus: Bus, path: Value | undefined): { [tag: string]: Value }
     "posts-failed": bus.counters.postsFailed,
     "observer-errors": bus.counters.observerErrors,
     "contract-errors": bus.counters.contractErrors,
+    ...(links ? linkSums(links.totals()) : {}),
+  };
+}
+
+function linkSums({ copiesDropped, postsLost, ...sums }: LinkSums): { [tag: string]: Value } {
+  return { ...sums, "copies-dropped": copiesDropped, "posts-lost": postsLost };
+}
+
+function linkColumns(rows: readonly LinkRow[]): { [tag: string]: Value } {
+  return {
+    peer: rows.map((row) => row.peer),
+    uid: rows.map((row) => row.uid ?? -1),
+    pid: rows.map((row) => row.pid ?? -1),
+    initiated: rows.map((row) => row.initiated),
+    guests: rows.map((row) => row.guests),
+    pending: rows.map((row) => row.pending),
+    "waiting-bytes": rows.map((row) => row.waitingBytes),
+    "frames-sent": rows.map((row) => row.framesSent),
+    "frames-received": rows.map((row) => row.framesReceived),
+    "copies-dropped": rows.map((row) => row.copiesDropped),
+    overflows: rows.map((row) => row.overflows),
+    malformed: rows.map((row) => row.malformed),
+    late: rows.map((row) => row.late),
+    denied: rows.map((row) => row.denied),
   };
 }
 

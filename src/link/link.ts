@@ -62,6 +62,8 @@ export interface LinkCounters {
   violations: number;
   /** Answers and verdicts that came after their deadline. */
   late: number;
+  /** Requests that the peer had no right to. */
+  denied: number;
 }
 
 type State = "greeting" | "ready" | "leaving" | "closed";
@@ -78,6 +80,7 @@ export class Link {
     malformed: 0,
     violations: 0,
     late: 0,
+    denied: 0,
   };
   /** Fulfilled when the link can be used; rejected with the reason when it comes to nothing. */
   readonly ready: Promise<Link>;

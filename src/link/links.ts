@@ -59,7 +59,29 @@ export interface LinkReport {
   readonly overflows: number;
   readonly malformed: number;
   readonly late: number;
+  /** Requests that the peer had no right to. */
+  readonly denied: number;
 }
+
+/** What went wrong on all links since the process began, those that have ended included. */
+export interface LinkTotals {
+  /** Links now. */
+  readonly links: number;
+  /** Connections that ended because they did not keep the rules. */
+  readonly violations: number;
+  /** Connections refused for want of room. */
+  readonly refused: number;
+  readonly malformed: number;
+  readonly overflows: number;
+  readonly copiesDropped: number;
+  readonly late: number;
+  readonly denied: number;
+  /** Posted messages lost because their process could not be reached. */
+  readonly postsLost: number;
+}
+
+/** What each link counts and {@link LinkTotals} sums up. */
+type SummedCounter = "violations" | "malformed" | "late" | "denied" | "overflows" | "copiesDropped";
 
 /** Bytes of the number that tells one start of a process from the next. */
 const INSTANCE_BYTES = 6;
@@ -68,8 +90,17 @@ export class Links implements Router, LinkHost, PeerHost {
   readonly bus: Bus;
   readonly instance: string;
   readonly rights: Rights;
-  /** Connections that ended because they did not keep the rules, and those refused for want of room. */
-  readonly counters: { violations: number; refused: number } = { violations: 0, refused: 0 };
+  /** What has been counted on links that have ended, and outside of them. */
+  readonly #ended: Record<SummedCounter, number> & { refused: number; postsLost: number } = {
+    violations: 0,
+    malformed: 0,
+    late: 0,
+    denied: 0,
+    overflows: 0,
+    copiesDropped: 0,
+    refused: 0,
+    postsLost: 0,
+  };
   readonly #options: LinksOptions;
   readonly #peers: Map<string, Peer> = new Map();
   readonly #links: Set<Link> = new Set();
@@ -110,7 +141,15 @@ export class Links implements Router, LinkHost, PeerHost {
       overflows: link.outbox.counters.overflows,
       malformed: link.counters.malformed,
       late: link.counters.late,
+      denied: link.counters.denied,
     }));
+  }
+
+  /** The sums over all links there have been. */
+  totals(): LinkTotals {
+    const sum: LinkTotals & Record<SummedCounter, number> = { links: this.#links.size, ...this.#ended };
+    for (const link of this.#links) addCounters(sum, link);
+    return sum;
   }
 
   /** Says goodbye to everybody; what is under way gets a second to end. */
@@ -144,6 +183,11 @@ export class Links implements Router, LinkHost, PeerHost {
 
   observe(to: MailboxAddress, { label, observe, options }: RemoteObserver): Promise<Attachment> {
     return this.#order(to, { label, observes: true, place: "append", options }, observe);
+  }
+
+  /** {@link PeerHost}. */
+  postLost(): void {
+    this.#ended.postsLost++;
   }
 
   /** {@link PeerHost}. */
@@ -183,8 +227,7 @@ export class Links implements Router, LinkHost, PeerHost {
 
   /** {@link LinkHost}: messages parked at the peer's listeners go on; the slots are kept for its return. */
   closed(link: Link): void {
-    this.#links.delete(link);
-    this.counters.violations += link.counters.violations;
+    this.#retire(link);
     const peer = this.#peer(link.name);
     peer.remove(link);
     link.guests.detachObservers();
@@ -200,7 +243,7 @@ export class Links implements Router, LinkHost, PeerHost {
       this.#add(stream, false);
       return;
     }
-    this.counters.refused++;
+    this.#ended.refused++;
     stream.close();
   }
 
@@ -209,10 +252,13 @@ export class Links implements Router, LinkHost, PeerHost {
     this.#links.add(link);
     // One that was never greeted is told to nobody when it ends.
     link.ready.catch(() => {
-      if (!this.#links.delete(link)) return;
-      this.counters.violations += link.counters.violations;
+      this.#retire(link);
     });
     return link;
+  }
+
+  #retire(link: Link): void {
+    if (this.#links.delete(link)) addCounters(this.#ended, link);
   }
 
   #forgetLater(link: Link): void {
@@ -275,4 +321,13 @@ export class Links implements Router, LinkHost, PeerHost {
   #forgetIdle(): void {
     for (const [name, peer] of this.#peers) if (peer.isForgettable) this.#peers.delete(name);
   }
+}
+
+function addCounters(sum: Record<SummedCounter, number>, { counters, outbox }: Link): void {
+  sum.violations += counters.violations;
+  sum.malformed += counters.malformed;
+  sum.late += counters.late;
+  sum.denied += counters.denied;
+  sum.overflows += outbox.counters.overflows;
+  sum.copiesDropped += outbox.counters.dropped;
 }

@@ -19,14 +19,14 @@ export interface PeerHost {
   readonly bus: Bus;
   /** A new link to the process of this name, ready for use. */
   connect(name: string): Promise<Link>;
+  /** A posted message was lost because the process could not be reached. */
+  postLost(): void;
 }
 
 export class Peer {
   readonly name: string;
   /** Connections tried in vain since the last that worked. */
   failures = 0;
-  /** Posted messages that were lost since the process could not be reached. */
-  postsLost = 0;
   readonly #host: PeerHost;
   readonly #links: Set<Link> = new Set();
   readonly #orders: Set<Order> = new Set();
@@ -103,7 +103,7 @@ export class Peer {
     this.#earlyPosts++;
     this.#connect()
       .then((ready) => (this.link ?? ready).asking.post(path, message, cause))
-      .catch(() => this.postsLost++)
+      .catch(() => this.#host.postLost())
       .finally(() => this.#earlyPosts--);
   }
 

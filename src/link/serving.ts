@@ -182,6 +182,7 @@ export class Serving {
       this.#allowed.set(key, allowed);
     }
     if (allowed) return;
+    this.#link.counters.denied++;
     const who = this.#link.peer ? `user ${this.#link.peer.uid}` : "a user that is not known";
     throw new DeniedError(
       `Cannot ${right} ${this.#link.host.bus.name}:${path}: ${who} has no right to; grant it in the rights table`,

@@ -222,7 +222,7 @@ for (const [what, bytes, text] of GARBAGE) {
     socket.write(bytes);
     await once(socket, "close");
     assert.match(received, text);
-    assert.equal(links.counters.violations, 1);
+    assert.equal(links.totals().violations, 1);
     await other.bus.call("owner:/x", {});
     assert.equal(links.describe().length, 1);
   });
