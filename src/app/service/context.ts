@@ -22,6 +22,9 @@ export interface ServiceContext {
   readonly logger: Logger;
 }
 
+/** Says how to take back what a composition root has just opened or started; the last is taken back first. */
+export type AtEnd = (undo: () => void | Promise<void>) => void;
+
 export interface RunningService {
   /** Ends it in order: nothing acknowledged is lost, and what is in the kernel stays there. */
   stop(): Promise<void>;

@@ -17,19 +17,12 @@ import { DhcpdService } from "#service/dhcpd/dhcpd-service.ts";
 import type { DhcpdSection } from "../config/schema.ts";
 import { dhcpdOptions } from "../config/service-options.ts";
 import { node } from "../node.ts";
-import {
-  becomeUser,
-  giveToUser,
-  logOf,
-  type RunningService,
-  type ServiceContext,
-  stateFolder,
-} from "./context.ts";
+import { type AtEnd, becomeUser, giveToUser, logOf, type ServiceContext, stateFolder } from "./context.ts";
 import { handoverPath } from "./firewall.ts";
 
 const DHCP_SERVER_PORT = 67;
 
-export async function startDhcpd(context: ServiceContext): Promise<RunningService> {
+export async function startDhcpd(context: ServiceContext, atEnd: AtEnd): Promise<void> {
   const section = context.configuration.dhcpd;
   if (!section) throw new ConfigurationError("Cannot start dhcpd: the configuration has no section for it");
   const folder = stateFolder(context);
@@ -38,7 +31,9 @@ export async function startDhcpd(context: ServiceContext): Promise<RunningServic
     context.single || !context.configuration.firewall ? openDescriptors(section) : undefined;
   becomeUser(context);
   const bus = await node(context.name, { directory: context.run, contracts: [dhcpd] });
+  atEnd(() => bus.close());
   const store = openSqliteStore({ path: join(folder, "leases.sqlite") });
+  atEnd(() => store.close());
   giveToUser(context, folder);
   const service = new DhcpdService({
     bus,
@@ -48,14 +43,8 @@ export async function startDhcpd(context: ServiceContext): Promise<RunningServic
     config: dhcpdOptions(section),
     log: logOf(context),
   });
+  atEnd(() => service.stop());
   await service.start();
-  return {
-    stop: async () => {
-      await service.stop();
-      await bus.close();
-      await store.close();
-    },
-  };
 }
 
 function openDescriptors(section: DhcpdSection): BroadcastDescriptors {

@@ -14,7 +14,7 @@ import { FirewallService } from "#service/firewall/firewall-service.ts";
 import type { Configuration } from "../config/schema.ts";
 import { firewallOptions } from "../config/service-options.ts";
 import { node } from "../node.ts";
-import { logOf, type RunningService, type ServiceContext, type ServiceLog } from "./context.ts";
+import { type AtEnd, logOf, type ServiceContext, type ServiceLog } from "./context.ts";
 
 /** The name of our nftables table. */
 export const TABLE_NAME = "metanet";
@@ -24,7 +24,7 @@ export function handoverPath(run: string): string {
   return join(run, "firewall.sockets");
 }
 
-export async function startFirewall(context: ServiceContext): Promise<RunningService> {
+export async function startFirewall(context: ServiceContext, atEnd: AtEnd): Promise<void> {
   const { firewall: section, dhcpd, portald, user } = context.configuration;
   if (!section)
     throw new ConfigurationError("Cannot start firewall: the configuration has no section for it");
@@ -33,12 +33,15 @@ export async function startFirewall(context: ServiceContext): Promise<RunningSer
   // The portal is the user; who else may send is up to the rights of its own process.
   const rights = [{ prefix: "/firewall", may: ["send", "observe"] as const, uids: [uid] }];
   const bus = await node(context.name, { directory: context.run, contracts: [firewall], rights });
+  atEnd(() => bus.close());
   const rules = new NftablesRuleSet();
   const service = new FirewallService({ bus, rules, config: firewallOptions(section, portald), log });
+  atEnd(() => service.stop());
   await service.start();
   // Not before the rules are there: until then nothing but forwarding being off stands between the two sides.
   for (const setting of forwardingOf(context.configuration)) switchOn(setting, log);
   const handover = await LinuxSocketHandover.listen({ path: handoverPath(context.run), uid });
+  atEnd(() => handover.close());
   handover.serve({
     decide: (request) =>
       request.interface === dhcpd?.interface
@@ -48,13 +51,6 @@ export async function startFirewall(context: ServiceContext): Promise<RunningSer
     onHandover: ({ kind, interface: name }) =>
       log("info", "a socket was handed over", { kind, interface: name }),
   });
-  return {
-    stop: async () => {
-      handover.close();
-      await service.stop();
-      await bus.close();
-    },
-  };
 }
 
 /** The kernel's switches that make it pass packets on; IPv6's only where IPv6 is to pass. */

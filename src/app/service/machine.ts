@@ -5,6 +5,7 @@
  */
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { UnavailableError } from "#base/errors.ts";
 import { ClaimedError } from "#io/rule-set.ts";
 import { runNft } from "#linux/nft-program.ts";
 import { NftablesRuleSet } from "#linux/nftables.ts";
@@ -20,8 +21,7 @@ export interface MachineState {
 }
 
 /**
- * Looks, and keeps what it saw in the run directory: a run that crashed leaves the kernel forwarding, and the next
- * one must know that it was us.
+ * Looks, and changes nothing.
  * @throws NftMissingError, before anything is started that would fail for it again and again.
  */
 export async function lookAtMachine(configuration: Configuration, run: string): Promise<MachineState> {
@@ -32,11 +32,22 @@ export async function lookAtMachine(configuration: Configuration, run: string): 
     const table = (await rules.tables()).includes(TABLE_NAME);
     const off = forwardingOf(configuration).filter((setting) => read(setting) === "0");
     // Without our table there is nothing of ours: the machine has been started anew since.
-    const state = { table, off: table ? [...new Set([...off, ...recall(run)])] : off };
-    replaceOwnFile(fileIn(run), `${JSON.stringify(state.off)}\n`);
-    return state;
+    return { table, off: table ? [...new Set([...off, ...recall(run)])] : off };
   } finally {
     rules.close();
+  }
+}
+
+/**
+ * Keeps it in the run directory: a run that crashes leaves the kernel forwarding, and the next one must know that it
+ * was us.
+ * @throws UnavailableError when there is no room.
+ */
+export function keepMachine(state: MachineState, run: string): void {
+  try {
+    replaceOwnFile(fileIn(run), `${JSON.stringify(state.off)}\n`);
+  } catch (cause) {
+    throw new UnavailableError(`Cannot write ${fileIn(run)}: ${String(cause)}`, { cause });
   }
 }
 

@@ -13,25 +13,21 @@ import { openSqliteStore } from "#linux/sqlite-store.ts";
 import { PortaldService } from "#service/portald/portald-service.ts";
 import { portalOptions } from "../config/service-options.ts";
 import { node } from "../node.ts";
-import {
-  becomeUser,
-  giveToUser,
-  logOf,
-  type RunningService,
-  type ServiceContext,
-  stateFolder,
-} from "./context.ts";
+import { type AtEnd, becomeUser, giveToUser, logOf, type ServiceContext, stateFolder } from "./context.ts";
 
-export async function startPortald(context: ServiceContext): Promise<RunningService> {
+export async function startPortald(context: ServiceContext, atEnd: AtEnd): Promise<void> {
   const { portald: section, firewall } = context.configuration;
   if (!section || !firewall)
     throw new ConfigurationError("Cannot start portald: the configuration lacks its section");
   const folder = stateFolder(context);
   becomeUser(context);
   const bus = await node(context.name, { directory: context.run, contracts: [portald] });
+  atEnd(() => bus.close());
   const store = openSqliteStore({ path: join(folder, "sessions.sqlite") });
+  atEnd(() => store.close());
   giveToUser(context, folder);
   const neighbours = new LinuxNeighbours({ interface: firewall.inside });
+  atEnd(() => neighbours.close());
   const service = new PortaldService({
     bus,
     options: portalOptions(section),
@@ -42,13 +38,6 @@ export async function startPortald(context: ServiceContext): Promise<RunningServ
     hasher: new LinuxKeyedHash(),
     log: logOf(context),
   });
+  atEnd(() => service.stop());
   await service.start();
-  return {
-    stop: async () => {
-      await service.stop();
-      await bus.close();
-      neighbours.close();
-      await store.close();
-    },
-  };
 }

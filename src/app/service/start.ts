@@ -3,15 +3,26 @@
  * @module
  */
 import type { ServiceName } from "../config/service-options.ts";
-import type { RunningService, ServiceContext } from "./context.ts";
+import type { AtEnd, RunningService, ServiceContext } from "./context.ts";
 
-/** Starts a service; only its own code is loaded. */
+/** Starts a service; only its own code is loaded. What it had opened is closed again when it cannot start. */
 export async function startService(context: ServiceContext): Promise<RunningService> {
-  return await STARTERS[context.name](context);
+  const undos: (() => void | Promise<void>)[] = [];
+  const stop = async (): Promise<void> => {
+    for (const undo of undos.splice(0).reverse()) await undo();
+  };
+  try {
+    await STARTERS[context.name](context, (undo) => undos.push(undo));
+    return { stop };
+  } catch (error) {
+    // Why it could not start says more than what went wrong afterwards.
+    await stop().catch(() => undefined);
+    throw error;
+  }
 }
 
-const STARTERS: Record<ServiceName, (context: ServiceContext) => Promise<RunningService>> = {
-  firewall: async (context) => await (await import("./firewall.ts")).startFirewall(context),
-  dhcpd: async (context) => await (await import("./dhcpd.ts")).startDhcpd(context),
-  portald: async (context) => await (await import("./portald.ts")).startPortald(context),
+const STARTERS: Record<ServiceName, (context: ServiceContext, atEnd: AtEnd) => Promise<void>> = {
+  firewall: async (...parts) => (await import("./firewall.ts")).startFirewall(...parts),
+  dhcpd: async (...parts) => (await import("./dhcpd.ts")).startDhcpd(...parts),
+  portald: async (...parts) => (await import("./portald.ts")).startPortald(...parts),
 };

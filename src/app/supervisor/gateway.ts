@@ -12,7 +12,8 @@ import type { Configuration } from "../config/schema.ts";
 import { type ServiceName, servicesOf } from "../config/service-options.ts";
 import { runDirectory } from "../run-directory.ts";
 import type { ServiceInput } from "../service/child-main.ts";
-import { leaveMachine, lookAtMachine } from "../service/machine.ts";
+import { removeLeftoverSockets } from "../service/leftover-sockets.ts";
+import { keepMachine, leaveMachine, lookAtMachine } from "../service/machine.ts";
 import type { LogSink } from "./log.ts";
 import { startSingle } from "./single.ts";
 import type { ServicePlan } from "./supervision.ts";
@@ -38,7 +39,7 @@ export interface RunningGateway {
 interface Handle {
   stop(): void;
   reload(): void;
-  /** The service whose configuration could not be used, if that is why it ended. */
+  /** The service that could not be started, if that is why it ended. */
   readonly ended: Promise<string | undefined>;
 }
 
@@ -71,17 +72,25 @@ export async function runGateway(options: GatewayOptions): Promise<boolean> {
   makeRunDirectory(run, configuration);
   // Everything this process and its children look up goes to the same place.
   process.env.METANET_RUN = run;
-  const before = await lookAtMachine(configuration, run);
-  const handle = options.single
-    ? startSingle({ ...options, configuration, run })
-    : startApart(options, { configuration, text, run });
-  const stop = (): void => handle.stop();
-  const reload = (): void => handle.reload();
+  let handle: Handle | undefined;
+  let isStopped = false;
+  const stop = (): void => {
+    isStopped = true;
+    handle?.stop();
+  };
+  const reload = (): void => handle?.reload();
   process.on("SIGINT", stop);
   process.on("SIGTERM", stop);
   process.on("SIGHUP", reload);
   try {
+    const before = await lookAtMachine(configuration, run);
+    if (isStopped) return true;
+    if (configuration.firewall) keepMachine(before, run);
+    handle = options.single
+      ? startSingle({ ...options, configuration, run })
+      : startApart(options, { configuration, text, run });
     const failed = await handle.ended;
+    await removeLeftoverSockets(run, servicesOf(configuration));
     // What an earlier run left is still in use by whoever may pass; a failed start must not throw them out.
     if (configuration.firewall && (failed === undefined || !before.table)) await leaveMachine(before, run);
     if (failed === undefined) return true;

@@ -103,6 +103,17 @@ const stories: Record<string, Row[]> = {
     [3, "exit portald 0", ["terminate firewall"], 8],
     [4, "exit firewall 0", ["down dhcpd"], undefined],
   ],
+  "gives up at the start when a service fails again and again": [
+    [0, "start", ["spawn firewall"], 15],
+    [0.1, "exit firewall 1", ["spawn firewall"], 15.1],
+    [0.2, "exit firewall 1", [], 0.4],
+    [0.4, "time", ["spawn firewall"], 15.4],
+    [0.5, "exit firewall 1", [], 0.9],
+    [0.9, "time", ["spawn firewall"], 15.9],
+    [1, "exit firewall 1", [], 1.8],
+    [1.8, "time", ["spawn firewall"], 16.8],
+    [1.9, "exit firewall 1", ["down firewall"], undefined],
+  ],
   "restarts, and stops nothing, when a configuration cannot be used later": [
     ...STARTED,
     [10, `exit dhcpd ${EXIT_CONFIGURATION}`, ["spawn dhcpd"], 25],

@@ -4,7 +4,8 @@
  *
  * A service that ends is started again: at once the first time, then after a pause that doubles from
  * {@link PAUSE_MIN} to {@link PAUSE_MAX}, and is forgotten after {@link HEALTHY_AFTER} of health. A service that
- * cannot run with its configuration ends the start-up of all: no machine stays half configured.
+ * cannot run with its configuration, or fails {@link START_FAILURE_COUNT_MAX} times before all have been ready, ends
+ * the start-up of all: no machine stays half configured.
  * @module
  */
 import { after, type Duration, type Instant, milliseconds, seconds } from "#base/time.ts";
@@ -23,6 +24,12 @@ export const READY_WITHIN: Duration = seconds(15);
 
 /** How long a service may take to end when it is asked to; then it is killed. */
 export const STOP_WITHIN: Duration = seconds(5);
+
+/**
+ * How often a service may fail while the gateway starts. More than once: what a gateway that was killed has left, such
+ * as its ports, is free a moment later.
+ */
+export const START_FAILURE_COUNT_MAX = 5;
 
 /** What a service exits with when its configuration is the reason (sysexits.h, EX_CONFIG). */
 export const EXIT_CONFIGURATION = 78;
@@ -54,7 +61,7 @@ export type SupervisionAction =
   | { readonly kind: "kill"; readonly name: string }
   /** Every service has been ready. */
   | { readonly kind: "up" }
-  /** Every service has ended; `failed` names the one whose configuration could not be used. */
+  /** Every service has ended; `failed` names the one that could not be started, if that is why. */
   | { readonly kind: "down"; readonly failed: string | undefined };
 
 export interface ServiceStatus {
@@ -73,6 +80,8 @@ interface Service {
   state: ServiceState;
   since: Instant;
   restarts: number;
+  /** How often it has ended without being asked to. */
+  failures: number;
   /** The pause before the next start; 0 after a time of health. */
   pause: Duration;
   /** When something is due: the end of a pause, of patience, or of probation. */
@@ -98,6 +107,7 @@ export class Supervision {
           state: "stopped",
           since: now,
           restarts: 0,
+          failures: 0,
           pause: milliseconds(0),
           wakeAt: undefined,
           restarting: false,
@@ -191,7 +201,9 @@ export class Supervision {
   #exit(name: string, code: number | undefined, now: Instant): void {
     const service = this.#services.get(name);
     if (!service || !isRunning(service.state)) return;
-    if (code === EXIT_CONFIGURATION && !this.#up && !this.#stopping) {
+    if (!service.restarting) service.failures++;
+    const isHopeless = code === EXIT_CONFIGURATION || service.failures >= START_FAILURE_COUNT_MAX;
+    if (isHopeless && !this.#up && !this.#stopping) {
       this.#failed = name;
       this.#stopping = true;
     }

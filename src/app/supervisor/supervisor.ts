@@ -72,7 +72,7 @@ export class Supervisor {
 
   /**
    * Resolves when every service has ended and the run directory is given back.
-   * The value names the service whose configuration could not be used.
+   * The value names the service that could not be started, if that is why.
    */
   get ended(): Promise<string | undefined> {
     return this.#ended.promise;
