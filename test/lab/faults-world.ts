@@ -97,10 +97,20 @@ export class FaultsWorld {
     for (const pid of pids) await gone(pid);
   }
 
+  /** How `metanet` is run on the gateway. */
+  command(args: readonly string[]): {
+    readonly command: string;
+    readonly args: readonly string[];
+    readonly env: Readonly<Record<string, string>>;
+  } {
+    return { command: process.execPath, args: [METANET, ...args], env: { METANET_RUN: this.place.run } };
+  }
+
   /** Runs `metanet` on the gateway to its end. */
-  metanet(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<RunResult> {
-    return this.gateway.run(process.execPath, [METANET, ...args], {
-      env: { METANET_RUN: this.place.run, ...env },
+  metanet(given: readonly string[], more: Readonly<Record<string, string>> = {}): Promise<RunResult> {
+    const { command, args, env } = this.command(given);
+    return this.gateway.run(command, args, {
+      env: { ...env, ...more },
       accept: "any",
       timeout: milliseconds(30_000),
     });
