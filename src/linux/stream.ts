@@ -140,6 +140,7 @@ export class LinuxStream implements Stream {
   declare readonly remote?: StreamAddress;
   readonly #socket: Socket;
   #error: UnavailableError | undefined;
+  #ended = false;
   #closed = false;
   #events: StreamEvents | undefined;
 
@@ -155,6 +156,11 @@ export class LinuxStream implements Stream {
       this.#error = new UnavailableError(`Cannot go on with the stream: ${cause.code ?? cause.message}`, {
         cause,
       });
+    });
+    // Node tells of an end without bytes before it even while nobody reads, and tells it once.
+    socket.on("end", () => {
+      this.#ended = true;
+      this.#tellEnd();
     });
     socket.on("close", () => {
       this.#closed = true;
@@ -177,12 +183,15 @@ export class LinuxStream implements Stream {
       // Plain, since a Buffer's slice() shares memory where a Uint8Array's copies.
       events.onData(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length));
     });
-    socket.on("end", () => {
-      if (events.onEnd) events.onEnd();
-      else socket.end();
-    });
     socket.on("drain", () => events.onDrain?.());
-    socket.resume();
+    if (this.#ended) void Promise.resolve().then(() => this.#tellEnd());
+    else socket.resume();
+  }
+
+  #tellEnd(): void {
+    if (!this.#events || this.#closed) return;
+    if (this.#events.onEnd) this.#events.onEnd();
+    else this.#socket.end();
   }
 
   write(bytes: Uint8Array): boolean {

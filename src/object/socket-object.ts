@@ -118,37 +118,22 @@ function carry(table: ObjectTable, object: SystemObject, stream: Stream, onClose
   object.takes("write", "Send `data`, text or bytes; done when the peer keeps up.", (message) =>
     write(stream, message, (resume) => waiting.push(resume)),
   );
-  // Until `begin`, what happens is kept: the peer is paused, so that this is one piece of data at the most.
-  let kept: (() => void)[] | undefined = [];
-  const inTurn = (deliver: () => void): void => {
-    if (kept) kept.push(deliver);
-    else deliver();
-  };
   const events: StreamEvents = {
-    onData: (data) => inTurn(() => deliverData(table, read, object.name, stream, data)),
-    onEnd: () =>
-      inTurn(() => {
-        bus.post(ended, { name: object.name });
-        stream.end();
-      }),
+    onData: (data) => deliverData(table, read, object.name, stream, data),
+    onEnd: () => {
+      bus.post(ended, { name: object.name });
+      stream.end();
+    },
     onDrain: release,
     onClose: (error) => {
       release();
       onClosed?.();
-      inTurn(() => {
-        bus.post(closed, { name: object.name, error: error?.message });
-        void Promise.resolve().then(() => object.close());
-      });
+      bus.post(closed, { name: object.name, error: error?.message });
+      void Promise.resolve().then(() => object.close());
     },
   };
-  stream.start(events);
-  stream.pause();
-  return () => {
-    const happened = kept ?? [];
-    kept = undefined;
-    stream.resume();
-    for (const deliver of happened) deliver();
-  };
+  // What arrives before that is kept by the stream.
+  return () => stream.start(events);
 }
 
 /** Sends what was read; a listener that answers later holds up the peer, one that rejects ends the connection. */

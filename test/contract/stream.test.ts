@@ -126,6 +126,40 @@ for (const world of worlds) {
     await listener.close();
   });
 
+  for (const said of ["", "last words"]) {
+    test(`${world.name}: an end before start() is kept, after '${said}', with onEnd and without`, async () => {
+      const { client, server, listener } = await connected(world);
+      if (said !== "") server.write(bytes(said));
+      server.end();
+      const other = new Log(server);
+      let turns = 0;
+      await world.until(() => ++turns > 20, "the end arrives");
+      const seen: string[] = [];
+      client.start({
+        onData: (chunk) => seen.push(new TextDecoder().decode(chunk)),
+        onEnd: () => {
+          seen.push("end");
+          client.end();
+        },
+        onClose: (error) => seen.push(error === undefined ? "closed" : String(error)),
+      });
+      await world.until(() => seen.includes("closed") && other.closed.length === 1, "both sides close");
+      assert.deepEqual(seen, [...(said === "" ? [] : [said]), "end", "closed"]);
+
+      const again = await connected(world);
+      if (said !== "") again.server.write(bytes(said));
+      again.server.end();
+      const peer = new Log(again.server);
+      turns = 0;
+      await world.until(() => ++turns > 20, "the end arrives");
+      const plain = new Log(again.client);
+      await world.until(() => plain.closed.length === 1 && peer.closed.length === 1, "it ends in answer");
+      assert.equal(plain.text, said);
+      await listener.close();
+      await again.listener.close();
+    });
+  }
+
   test(`${world.name}: end() ends one way, and the other when the user has no onEnd`, async () => {
     const { client, server, listener } = await connected(world);
     const seen: string[] = [];
