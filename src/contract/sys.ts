@@ -35,7 +35,10 @@ export const sys = contract("sys", "What every process tells about itself", {
       role: t.list("text", "listener or observer"),
       state: t.list("text", "attached, away or suspended"),
       band: t.list("int", "lower comes first"),
-      rule: t.list("text", "the operator's rule that chose the band; empty when the listener did"),
+      rule: t.list(
+        "text",
+        "where the operator wrote the rule that chose the band; empty when the listener did",
+      ),
       timeout: t.list("duration", "milliseconds; 0 when only the budget limits it"),
       calls: t.list("uint", "messages offered"),
       errors: t.list("uint", "exceptions and verdicts that are none"),

@@ -131,7 +131,7 @@ export class Chain {
   #verdictOf(entry: Entry, promise: PromiseLike<unknown>): Promise<unknown> {
     const { clock, budget } = this.#host;
     const now = clock.now();
-    this.#cause.deadline ??= after(now, budget);
+    this.#cause.deadline ??= after(now, this.#mailbox.options.budget ?? budget);
     const left = Math.max(0, Math.min(entry.timeout ?? Number.POSITIVE_INFINITY, this.#cause.deadline - now));
     return new Promise((resolve) => {
       let open = true;

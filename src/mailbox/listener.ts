@@ -83,7 +83,7 @@ export interface Entry extends Asked {
   readonly options: ListenerOptions;
   readonly place: Place;
   readonly band: number;
-  /** The operator's rule that chose the band; `undefined` when the listener did. */
+  /** Where the operator wrote the rule that chose the band; `undefined` when the listener did. */
   readonly rule: string | undefined;
   readonly timeout: Duration | undefined;
   readonly onTimeout: OnFailure;

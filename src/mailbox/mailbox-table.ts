@@ -126,7 +126,7 @@ export class MailboxTable {
     const old = order.observes
       ? mailbox.observers.find((entry) => formatIdentity(entry.identity) === formatIdentity(order.identity))
       : mailbox.listeners.find(order.identity);
-    const entry = this.#entryOf(mailbox, order, rule && formatRule(rule));
+    const entry = this.#entryOf(mailbox, order, rule?.source);
     if (old) this.#retire(old);
     this.#put(mailbox, entry, order.observes);
     this.#announce({

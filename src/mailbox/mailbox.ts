@@ -2,6 +2,7 @@
  * One mailbox: its listeners and observers, its contract, and what has passed through it.
  * @module
  */
+import type { Duration } from "#base/time.ts";
 import type { Cause } from "./cause.ts";
 import type { Context, Entry } from "./listener.ts";
 import { ListenerList } from "./listener-list.ts";
@@ -25,6 +26,8 @@ export interface MailboxOptions {
   readonly guarded?: boolean;
   /** Tags whose values observers and traces must not see. */
   readonly secret?: readonly string[];
+  /** How long a message may wait here in all when nobody said; the bus's own time when absent. */
+  readonly budget?: Duration;
   /** Only looked at: nobody may put a listener in front of it. */
   readonly observeOnly?: boolean;
 }

@@ -25,6 +25,20 @@ describe("formatTable()", () => {
       formatTable(["MAILBOX", "KIND", "N"], ROWS, { width: 3, colour: false })[1],
       "/dhcpd/…  decision   3",
     ));
+  it("formatTable() colours what somebody should look at, and aligns it all the same", () => {
+    const rows = [
+      ["away", { warning: "3" }],
+      [{ warning: "gone" }, 12],
+    ];
+    assert.deepEqual(formatTable(["A", "N"], rows, { width: undefined, colour: true }).slice(1), [
+      "away   \u001b[33m3\u001b[0m",
+      "\u001b[33mgone\u001b[0m  12",
+    ]);
+    assert.deepEqual(formatTable(["A", "N"], rows, { width: undefined, colour: false }).slice(1), [
+      "away   3",
+      "gone  12",
+    ]);
+  });
   it("formatTable() prints headings bold where colour is wanted", () =>
     assert.equal(formatTable(["A"], [], { width: 80, colour: true })[0], "\u001b[1mA\u001b[0m"));
 });

@@ -11,6 +11,19 @@ export interface TableStyle {
   readonly colour: boolean;
 }
 
+/** What one field of a table shows. */
+export type Cell = string | number | Warning;
+
+/** A text that somebody should look at. */
+interface Warning {
+  readonly warning: string;
+}
+
+/** Numbers of failures are worth a look as soon as there are any. */
+export function warnAbove0(count: number): Cell {
+  return count > 0 ? { warning: String(count) } : count;
+}
+
 /** A column is not shortened below this many characters. */
 const COLUMN_WIDTH_MIN = 8;
 
@@ -19,26 +32,39 @@ const GAP = "  ";
 /** The lines of a table, headings first, without white space at their ends. */
 export function formatTable(
   headings: readonly string[],
-  rows: readonly (readonly (string | number)[])[],
+  rows: readonly (readonly Cell[])[],
   style: TableStyle,
 ): string[] {
-  const texts = rows.map((row) => row.map((cell) => printable(String(cell))));
+  const texts = rows.map((row) => row.map((cell) => printable(textOf(cell))));
   const widths = headings.map((heading, column) =>
     Math.max(heading.length, ...texts.map((row) => row[column]?.length ?? 0)),
   );
   if (style.width !== undefined) shrink(widths, style.width);
   const numeric = headings.map((_, column) => rows.length > 0 && rows.every((row) => isNumeric(row[column])));
-  const line = (cells: readonly string[]): string =>
+  const line = (cells: readonly string[], row: readonly Cell[] = []): string =>
     cells
       .map((cell, column) => {
         const width = widths[column] ?? 0;
         const cut = cell.length > width ? `${cell.slice(0, width - 1)}…` : cell;
-        return numeric[column] ? cut.padStart(width) : cut.padEnd(width);
+        const spaces = column === cells.length - 1 && !numeric[column] ? "" : " ".repeat(width - cut.length);
+        const shown = style.colour && typeof row[column] === "object" ? `${YELLOW}${cut}${PLAIN}` : cut;
+        return numeric[column] ? spaces + shown : shown + spaces;
       })
       .join(GAP)
       .trimEnd();
   const head = line(headings);
-  return [style.colour ? `\u001b[1m${head}\u001b[0m` : head, ...texts.map(line)];
+  return [
+    style.colour ? `${BOLD}${head}${PLAIN}` : head,
+    ...texts.map((cells, index) => line(cells, rows[index])),
+  ];
+}
+
+const BOLD = "\u001b[1m";
+const YELLOW = "\u001b[33m";
+const PLAIN = "\u001b[0m";
+
+function textOf(cell: Cell): string {
+  return typeof cell === "object" ? cell.warning : String(cell);
 }
 
 /** Takes from the widest column until the line fits, or no column can give any more. */
@@ -53,8 +79,9 @@ function shrink(widths: number[], most: number): void {
   }
 }
 
-function isNumeric(cell: string | number | undefined): boolean {
-  return typeof cell === "number" || cell === "-" || cell === "";
+function isNumeric(cell: Cell | undefined): boolean {
+  const text = typeof cell === "object" ? cell.warning : cell;
+  return typeof text === "number" || text === "-" || text === "" || /^\d+$/.test(text ?? "x");
 }
 
 /** Control characters of others must not steer the reader's terminal. */

@@ -3,7 +3,7 @@
  * terminals that want it (https://no-color.org).
  * @module
  */
-import { formatTable } from "./table.ts";
+import { type Cell, formatTable } from "./table.ts";
 
 export interface Terminal {
   /** A result: one line, or several. */
@@ -11,7 +11,7 @@ export interface Terminal {
   /** About the result, for people; programs read standard output only. */
   note(text: string): void;
   /** A table of a result, as wide as the terminal. */
-  table(headings: readonly string[], rows: readonly (readonly (string | number)[])[]): void;
+  table(headings: readonly string[], rows: readonly (readonly Cell[])[]): void;
   /** Bytes that a reader has not taken yet; a slow reader must not fill our memory. */
   readonly waitingBytes: number;
   /** Somebody is looking, so that progress and hints are welcome. */

@@ -12,6 +12,7 @@ import type { Node } from "../../node.ts";
 import { processNames, runDirectory } from "../../run-directory.ts";
 import { ASK_TIMEOUT, readAddress, requireProcess, textsOf, withBus } from "../bus.ts";
 import { EXIT } from "../exit-code.ts";
+import { type Cell, warnAbove0 } from "../table.ts";
 import type { Terminal } from "../terminal.ts";
 
 interface ListOptions {
@@ -56,6 +57,10 @@ export interface MailboxRow {
   readonly listeners: number;
   readonly observers: number;
   readonly messages: number;
+  /** Listeners whose process is gone. */
+  readonly away: number;
+  /** Listeners that failed three times in a row. */
+  readonly suspended: number;
 }
 
 /** One listener or observer, as `/sys/listeners` tells it. */
@@ -64,6 +69,8 @@ export interface ListenerRow {
   readonly role: string;
   readonly state: string;
   readonly band: number;
+  /** Where the operator wrote the rule that chose the band; empty when the listener did. */
+  readonly rule: string;
   /** Milliseconds; 0 when only the budget limits it. */
   readonly timeout: number;
   readonly calls: number;
@@ -88,6 +95,8 @@ async function listProcesses(terminal: Terminal, bus: Node, options: ListOptions
         listeners: sum((row) => row.listeners),
         observers: sum((row) => row.observers),
         messages: sum((row) => row.messages),
+        away: sum((row) => row.away),
+        suspended: sum((row) => row.suspended),
       };
     }),
   );
@@ -105,7 +114,7 @@ async function listProcesses(terminal: Terminal, bus: Node, options: ListOptions
       row.listeners,
       row.observers,
       row.messages,
-      row.answers ? "answers" : "no answer",
+      row.answers ? (troubleOf(row) ?? "answers") : { warning: "no answer" },
     ]),
   );
 }
@@ -135,18 +144,30 @@ async function listMailboxes(
   if (options.addresses)
     return found.length > 0 ? terminal.out(found.map((row) => row.address).join("\n")) : undefined;
   terminal.table(
-    ["MAILBOX", "KIND", "LISTENERS", "OBSERVERS", "MESSAGES"],
+    ["MAILBOX", "KIND", "LISTENERS", "OBSERVERS", "MESSAGES", "STATE"],
     found.flatMap((row) => [
-      [row.address, row.kind, row.listeners, row.observers, row.messages],
+      [row.address, row.kind, row.listeners, row.observers, row.messages, troubleOf(row) ?? ""],
       ...(row.who ?? []).map((who) => [
         `  ${who.identity}`,
-        `${who.role}, ${who.state}, band ${who.band}`,
+        `${who.role}, band ${who.band}${who.rule === "" ? "" : ` by ${who.rule}`}`,
         "",
         "",
         who.calls,
+        stateOf(who),
       ]),
     ]),
   );
+}
+
+/** Listeners that are not asked at present; `undefined` when all are. */
+function troubleOf({ away, suspended }: { away: number; suspended: number }): Cell | undefined {
+  const parts = [away > 0 ? `${away} away` : "", suspended > 0 ? `${suspended} suspended` : ""];
+  const text = parts.filter((part) => part !== "").join(", ");
+  return text === "" ? undefined : { warning: text };
+}
+
+function stateOf({ state }: ListenerRow): Cell {
+  return state === "attached" ? state : { warning: state };
 }
 
 async function listListeners(
@@ -160,17 +181,18 @@ async function listListeners(
   if (options.json) return terminal.out(JSON.stringify({ mailbox: formatAddress(address), listeners: rows }));
   if (rows.length === 0) return terminal.note(`Nobody listens at ${formatAddress(address)}`);
   terminal.table(
-    ["", "LISTENER", "ROLE", "STATE", "BAND", "TIMEOUT", "CALLS", "ERRORS", "TIMEOUTS", "LATE"],
+    ["", "LISTENER", "ROLE", "STATE", "BAND", "BAND BY", "TIMEOUT", "CALLS", "ERRORS", "TIMEOUTS", "LATE"],
     rows.map((row, index) => [
       row.role === "listener" ? index + 1 : "",
       row.identity,
       row.role,
-      row.state,
+      stateOf(row),
       row.band,
+      row.rule === "" ? "listener" : row.rule,
       row.timeout === 0 ? "-" : formatDuration(milliseconds(row.timeout)),
       row.calls,
-      row.errors,
-      row.timeouts,
+      warnAbove0(row.errors),
+      warnAbove0(row.timeouts),
       row.late,
     ]),
   );
@@ -188,9 +210,13 @@ export async function mailboxesOf(
       timeout,
     });
     const paths = textsOf(page.get("path"));
-    const [listeners, observers, messages] = ["listeners", "observers", "messages"].map((tag) =>
-      numbersOf(page.get(tag)),
-    );
+    const [listeners, observers, messages, away, suspended] = [
+      "listeners",
+      "observers",
+      "messages",
+      "away",
+      "suspended",
+    ].map((tag) => numbersOf(page.get(tag)));
     const kinds = textsOf(page.get("kind"));
     for (const [index, path] of paths.entries()) {
       rows.push({
@@ -199,6 +225,8 @@ export async function mailboxesOf(
         listeners: listeners?.[index] ?? 0,
         observers: observers?.[index] ?? 0,
         messages: messages?.[index] ?? 0,
+        away: away?.[index] ?? 0,
+        suspended: suspended?.[index] ?? 0,
       });
     }
     after = paths.at(-1) ?? "";
@@ -212,7 +240,7 @@ async function listenersOf(bus: Node, address: MailboxAddress): Promise<Listener
   const told: Message = await bus.call(to, { path: address.path }, { timeout: ASK_TIMEOUT });
   const text = (tag: string): string[] => textsOf(told.get(tag));
   const number = (tag: string): number[] => numbersOf(told.get(tag));
-  const [roles, states] = [text("role"), text("state")];
+  const [roles, states, rules] = [text("role"), text("state"), text("rule")];
   const [bands, timeouts, calls, errors, late, waits] = [
     "band",
     "timeout",
@@ -226,6 +254,7 @@ async function listenersOf(bus: Node, address: MailboxAddress): Promise<Listener
     role: roles[index] ?? "",
     state: states[index] ?? "",
     band: bands?.[index] ?? 0,
+    rule: rules[index] ?? "",
     timeout: timeouts?.[index] ?? 0,
     calls: calls?.[index] ?? 0,
     errors: errors?.[index] ?? 0,

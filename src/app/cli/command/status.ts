@@ -11,6 +11,7 @@ import { runDirectory } from "../../run-directory.ts";
 import { readState, type SupervisorState } from "../../supervisor/state-file.ts";
 import { ASK_TIMEOUT, withBus } from "../bus.ts";
 import { EXIT } from "../exit-code.ts";
+import { type Cell, warnAbove0 } from "../table.ts";
 import type { Terminal } from "../terminal.ts";
 
 export function statusCommand(terminal: Terminal): Command {
@@ -22,7 +23,9 @@ export function statusCommand(terminal: Terminal): Command {
     .option("--json", "print JSON")
     .addHelpText(
       "after",
-      "\nExamples:\n  metanet status\n  metanet status --json | jq '.services[] | select(.state != \"ready\")'",
+      "\nBAD INPUT counts messages that do not fit a contract, unreadable frames and broken protocol; DENIED requests\n" +
+        "without the right; LOST messages that came nowhere. --json tells each kind apart.\n" +
+        "\nExamples:\n  metanet status\n  metanet status --json | jq '.services[] | select(.state != \"ready\")'",
     )
     .action(async (options: { readonly json?: boolean }) => {
       const directory = runDirectory();
@@ -33,11 +36,12 @@ export function statusCommand(terminal: Terminal): Command {
         process.exitCode = EXIT.absent;
         return;
       }
-      const messages = await withBus((bus) => Promise.all(state.services.map(({ name }) => ask(bus, name))));
+      const told = await withBus((bus) => Promise.all(state.services.map(({ name }) => ask(bus, name))));
       const services = state.services.map((service, index) => ({
         ...service,
-        messages: messages[index],
-        answers: messages[index] !== undefined,
+        messages: told[index]?.messages,
+        counters: told[index]?.counters,
+        answers: told[index] !== undefined,
       }));
       if (!services.every((service) => service.state === "ready" && service.answers))
         process.exitCode = EXIT.failed;
@@ -49,31 +53,56 @@ export function statusCommand(terminal: Terminal): Command {
 
 type Row = SupervisorState["services"][number] & {
   readonly messages: number | undefined;
+  /** What went wrong, by the names of `/sys/statistics`. */
+  readonly counters: { readonly [name in Counter]: number } | undefined;
   readonly answers: boolean;
 };
+
+/** What `/sys/statistics` counts, by the column that sums it up; `--json` has each by itself. */
+const COLUMNS = {
+  "BAD INPUT": ["contract-errors", "violations", "malformed"],
+  DENIED: ["denied"],
+  LOST: ["posts-failed", "posts-lost", "overflows", "copies-dropped"],
+} as const;
+
+type Counter = (typeof COLUMNS)[keyof typeof COLUMNS][number];
+
+const COUNTERS: readonly Counter[] = Object.values(COLUMNS).flat();
 
 function show(terminal: Terminal, directory: string, state: SupervisorState, services: readonly Row[]): void {
   const ago = (since: number): string => formatDuration(milliseconds(Date.now() - since));
   const how = state.single ? "in one process" : "each in its own process";
   terminal.out(`${state.configuration}, for ${ago(state.since)}, ${how}, in ${directory}`);
   terminal.table(
-    ["SERVICE", "PID", "STATE", "FOR", "RESTARTS", "MESSAGES"],
+    ["SERVICE", "PID", "STATE", "FOR", "RESTARTS", "MESSAGES", ...Object.keys(COLUMNS)],
     services.map((row) => [
       row.name,
       row.pid ?? "-",
-      row.state === "ready" && !row.answers ? "ready, but does not answer" : row.state,
+      stateOf(row),
       ago(row.since),
-      row.restarts,
+      warnAbove0(row.restarts),
       row.messages ?? "-",
+      ...Object.values(COLUMNS).map((names) => sumOf(row, names)),
     ]),
   );
 }
 
-/** Messages delivered so far; `undefined` when the process does not answer. */
-async function ask(bus: Node, name: string): Promise<number | undefined> {
+function sumOf({ counters }: Row, names: readonly Counter[]): Cell {
+  return counters ? warnAbove0(names.reduce((sum, name) => sum + counters[name], 0)) : "-";
+}
+
+function stateOf({ state, answers }: Row): Cell {
+  if (state === "ready" && answers) return state;
+  return { warning: state === "ready" ? "ready, but does not answer" : state };
+}
+
+/** Messages delivered so far, and what went wrong; `undefined` when the process does not answer. */
+async function ask(bus: Node, name: string): Promise<Pick<Row, "messages" | "counters"> | undefined> {
   try {
     const told: Message = await bus.call(`${name}:/sys/statistics` as string, {}, { timeout: ASK_TIMEOUT });
-    return Number(told.get("messages") ?? 0);
+    const count = (tag: string): number => Number(told.get(tag) ?? 0);
+    const counters = COUNTERS.map((counter) => [counter, count(counter)] as const);
+    return { messages: count("messages"), counters: Object.fromEntries(counters) as Row["counters"] };
   } catch {
     return undefined;
   }
