@@ -1,15 +1,13 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { offerObjects } from "#app/metanet.ts";
 import { ip } from "#base/ip-address.ts";
 import { mac } from "#base/mac-address.ts";
 import { milliseconds, seconds } from "#base/time.ts";
 import { firewall } from "#contract/firewall.ts";
-import { LinuxHttpServers } from "#linux/http-server.ts";
-import { LinuxStreamTransport } from "#linux/stream.ts";
 import { Bus } from "#mailbox/bus.ts";
 import type { Router } from "#mailbox/router.ts";
 import { answer } from "#mailbox/verdict.ts";
-import { offerSystem } from "#object/system.ts";
 import { SimClock } from "#sim/clock.ts";
 import { PaperPortal } from "./portal.ts";
 
@@ -53,7 +51,7 @@ describe("the paper's portal, over real HTTP", () => {
 
   before(async () => {
     net.router = broker.router;
-    offerSystem({ bus: net, http: new LinuxHttpServers(), streams: new LinuxStreamTransport() });
+    offerObjects(net);
     const port = await new PaperPortal(net, {
       port: 0,
       idle: seconds(60),

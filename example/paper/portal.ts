@@ -125,13 +125,10 @@ export class PaperPortal {
 }
 
 if (import.meta.main) {
-  const { node } = await import("#app/node.ts");
-  const { offerSystem } = await import("#object/system.ts");
-  const { LinuxHttpServers } = await import("#linux/http-server.ts");
+  const { node, offerObjects } = await import("#app/metanet.ts");
   const { LinuxNeighbours } = await import("#linux/neighbours.ts");
-  const { LinuxStreamTransport } = await import("#linux/stream.ts");
   const net = await node("paper-portal");
-  offerSystem({ bus: net, http: new LinuxHttpServers(), streams: new LinuxStreamTransport() });
+  offerObjects(net);
   const neighbours = new LinuxNeighbours({ interface: process.argv[2] ?? "lan0" });
   const port = await new PaperPortal(net, {
     port: 5280,

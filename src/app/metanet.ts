@@ -57,3 +57,4 @@ export type { Registry } from "#mailbox/registry.ts";
 export type { Attachment } from "#mailbox/router.ts";
 export { answer, change, reject, stop, type Verdict } from "#mailbox/verdict.ts";
 export { type Node, type NodeOptions, node } from "./node.ts";
+export { type Objects, offerObjects } from "./objects.ts";

@@ -54,6 +54,7 @@ export async function makeHttpServer(
       clientCount++;
       return answerByMessage(table, object, `${object.name}/client/${clientCount}`, request);
     });
+    object.holds(() => void server.close());
     object.takes("close", "Stop listening and close every connection.", async () => {
       object.close();
       await server.close();
@@ -80,10 +81,10 @@ function answerByMessage(
     const timer = bus.clock.after(CLIENT_LIFETIME, () => finish(UNANSWERED));
     /** Ends the client; what has been answered already stands. */
     const finish = (otherwise: HttpResponse): void => {
-      timer.cancel();
-      client.close();
       resolve({ ...(response ?? otherwise), close: true });
+      client.close();
     };
+    client.holds(() => timer.cancel());
     client.takes("response", "The answer: `code`, `data`, and fields under their own names.", (message) => {
       if (response) throw new ProtocolViolationError(`Cannot answer ${clientname}: it has been answered`);
       const given = responseOf(message);

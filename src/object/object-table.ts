@@ -3,6 +3,7 @@
  * @module
  */
 import { ConfigurationError, LimitExceededError } from "#base/errors.ts";
+import type { Duration } from "#base/time.ts";
 import { isPath } from "#mailbox/address.ts";
 import type { Bus } from "#mailbox/bus.ts";
 import type { Listener } from "#mailbox/listener.ts";
@@ -22,6 +23,7 @@ export class SystemObject {
   readonly #bus: Bus;
   readonly #onClose: () => void;
   readonly #paths: string[] = [];
+  readonly #releases: (() => void)[] = [];
   #isClosed = false;
 
   constructor(name: string, bus: Bus, onClose: () => void) {
@@ -30,30 +32,37 @@ export class SystemObject {
     this.#onClose = onClose;
   }
 
+  /** What is to be given back when the object goes; at once when it has gone already. */
+  holds(release: () => void): void {
+    if (this.#isClosed) release();
+    else this.#releases.push(release);
+  }
+
   get isClosed(): boolean {
     return this.#isClosed;
   }
 
-  /** Makes a mailbox that the object sends to. */
-  sends(suffix: string, kind: MailboxKind, says: string): string {
+  /** Makes a mailbox that the object sends to; messages may wait there for `budget`. */
+  sends(suffix: string, kind: MailboxKind, says: string, budget?: Duration): string {
     const path = `${this.name}/${suffix}`;
-    this.#bus.open(path, { kind, says });
+    this.#bus.open(path, { kind, says, ...(budget === undefined ? {} : { budget }) });
     this.#paths.push(path);
     return path;
   }
 
   /** Makes a mailbox that the object is listening to. */
-  takes(suffix: string, says: string, listen: Listener): void {
-    const path = this.sends(suffix, "request", says);
+  takes(suffix: string, says: string, listen: Listener, budget?: Duration): void {
+    const path = this.sends(suffix, "request", says, budget);
     void this.#bus.provide(path, listen);
   }
 
-  /** Takes the mailboxes away; harmless when done already. */
+  /** Takes the mailboxes away and gives back what the object held; harmless when done already. */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
     for (const path of this.#paths) this.#bus.remove(path);
     this.#onClose();
+    for (const release of this.#releases) release();
   }
 }
 
@@ -90,8 +99,8 @@ export class ObjectTable {
     return object;
   }
 
-  /** Closes every object. */
+  /** Closes every object, with its connections and timers. */
   close(): void {
-    for (const object of this.#objects.values()) object.close();
+    for (const object of [...this.#objects.values()]) object.close();
   }
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import { LimitExceededError, ProtocolViolationError, UnavailableError } from "#base/errors.ts";
-import { milliseconds } from "#base/time.ts";
+import { type Duration, hours, milliseconds } from "#base/time.ts";
 import { encodeUtf8 } from "#base/utf8.ts";
 import type { Stream, StreamAddress, StreamEvents, StreamListener, StreamTransport } from "#io/stream.ts";
 import type { Fields, Loose, Message } from "#mailbox/message.ts";
@@ -14,13 +14,15 @@ import type { ObjectTable, SystemObject } from "./object-table.ts";
 /** Bytes that wait for a slow peer; a write that finds so many waiting is refused. */
 export const SOCKET_PENDING_BYTES_MAX = 1_048_576;
 
+/** How long bytes may wait for a slow listener or a slow peer: the speed is theirs, so longer than other messages. */
+export const SOCKET_PATIENCE: Duration = hours(24);
+
 /** Connections one bound socket accepts at once; one more is closed at once. */
 export const SOCKET_CLIENT_COUNT_MAX = 4096;
 
 /** Makes a socket that is neither bound nor connected. */
 export function makeSocket(table: ObjectTable, transport: StreamTransport, name: string): void {
   const object = table.make(name);
-  let end: (() => void) | undefined;
   let isUsed = false;
   const use = (): void => {
     if (isUsed) throw new ProtocolViolationError(`Cannot use socket ${name} again: it is bound or connected`);
@@ -29,7 +31,7 @@ export function makeSocket(table: ObjectTable, transport: StreamTransport, name:
   object.takes("bind", "Listen at `host` and `port`, or at the Unix socket `path`.", async (message) => {
     use();
     const listener = await listen(table, transport, object, addressOf(message));
-    end = () => void listener.close();
+    object.holds(() => void listener.close());
     const { address } = listener;
     return answer(
       address.kind === "tcp" ? { host: address.host, port: address.port } : { path: address.path },
@@ -38,14 +40,12 @@ export function makeSocket(table: ObjectTable, transport: StreamTransport, name:
   object.takes("connect", "Connect to `host` and `port`, or to the Unix socket `path`.", async (message) => {
     use();
     const stream = await transport.connect(addressOf(message));
-    end = () => stream.close();
     const start = carry(table, object, stream);
     // The caller attaches its listeners in the turn in which it learns of the connection.
     table.bus.clock.after(milliseconds(0), start);
     return answer();
   });
   object.takes("close", "Close the socket.", () => {
-    end?.();
     object.close();
     return stop;
   });
@@ -102,6 +102,7 @@ function carry(table: ObjectTable, object: SystemObject, stream: Stream, onClose
     "read",
     "event",
     "Bytes have arrived: `data`. A listener that answers later pauses the peer; reject to close.",
+    SOCKET_PATIENCE,
   );
   const ended = object.sends("ended", "event", "The peer sends no more.");
   const closed = object.sends(
@@ -115,9 +116,13 @@ function carry(table: ObjectTable, object: SystemObject, stream: Stream, onClose
     waiting = [];
     for (const resume of ready) resume();
   };
-  object.takes("write", "Send `data`, text or bytes; done when the peer keeps up.", (message) =>
-    write(stream, message, (resume) => waiting.push(resume)),
+  object.takes(
+    "write",
+    "Send `data`, text or bytes; done when the peer keeps up.",
+    (message) => write(stream, message, (resume) => waiting.push(resume)),
+    SOCKET_PATIENCE,
   );
+  object.holds(() => stream.close());
   const events: StreamEvents = {
     onData: (data) => deliverData(table, read, object.name, stream, data),
     onEnd: () => {

@@ -42,8 +42,8 @@ export function makeTimer(table: ObjectTable, wanted: TimerRequest): void {
       if (!wanted.repeat) void Promise.resolve().then(() => object.close());
     });
   };
+  object.holds(() => timer?.cancel());
   object.takes("cancel", "No more ticks.", () => {
-    timer?.cancel();
     object.close();
     return stop;
   });
