@@ -134,5 +134,9 @@ describe("Outbox", () => {
     outbox.send(frame(2));
     outbox.flush();
     assert.equal(unread(), 1);
+    // Giving a link up writes why, and that must not give it up again.
+    outbox.send(frame(3));
+    outbox.flush();
+    assert.equal(unread(), 1);
   });
 });

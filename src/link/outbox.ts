@@ -36,6 +36,7 @@ export class Outbox {
   /** Where in `#output` begins what the stream has not been given. */
   #flushed = 0;
   #scheduled = false;
+  #isUnread = false;
   readonly #queue: Uint8Array[] = [];
   #queueBytes = 0;
 
@@ -138,7 +139,10 @@ export class Outbox {
       output.replace(GATHER_BYTES * 2, output.length);
       this.#flushed = 0;
     }
-    if (this.#stream.pendingBytes > UNREAD_BYTES_MAX) this.#onUnread();
+    if (this.#stream.pendingBytes <= UNREAD_BYTES_MAX || this.#isUnread) return;
+    // Once: giving the link up writes and flushes again.
+    this.#isUnread = true;
+    this.#onUnread();
   }
 
   #write(output: Output, frame: FrameParts): number {
