@@ -3,6 +3,7 @@
  * @module
  */
 import type { IpAddress } from "#base/ip-address.ts";
+import { checkAccess } from "./access.ts";
 import type { Path } from "./positions.ts";
 import type { Configuration, DhcpdSection } from "./schema.ts";
 
@@ -22,6 +23,7 @@ export function checkAcross(configuration: Configuration): Contradiction[] {
     ...(configuration.dhcpd ? checkDhcpd(configuration.dhcpd) : []),
     ...checkInterfacesAgree(configuration),
     ...checkPorts(configuration),
+    ...checkAccess(configuration),
   ];
 }
 

@@ -178,6 +178,37 @@ export function whole(least: number, most: number): z.ZodType<number> {
     .meta({ type: "integer", minimum: least, maximum: most }) as z.ZodType<number>;
 }
 
+/** Bands reach this far to both sides of 0. */
+const BAND_MAX = 1_000_000;
+
+/** Where a listener stands, or that it stands nowhere. */
+export const band: z.ZodType<number | "never"> = z
+  .unknown()
+  .transform((value, context): number | "never" => {
+    if (value === "never") return value;
+    if (typeof value === "number" && Number.isInteger(value) && Math.abs(value) <= BAND_MAX) return value;
+    const params = {
+      fix: `write a whole number from -${BAND_MAX} to ${BAND_MAX}, lower is asked first, or never`,
+    };
+    context.addIssue({ code: "custom", message: `${describeValue(value)} is not a band`, params });
+    return z.NEVER;
+  })
+  .meta({
+    anyOf: [{ type: "integer", minimum: -BAND_MAX, maximum: BAND_MAX }, { const: "never" }],
+  }) as z.ZodType<number | "never">;
+
+/** A user or a group, by name or number; given as text. */
+export const account: z.ZodType<string> = z
+  .unknown()
+  .transform((value, context): string => {
+    const text = typeof value === "number" ? String(value) : value;
+    if (typeof text === "string" && /^([A-Za-z_][A-Za-z0-9_.-]{0,63}\$?|\d{1,9})$/.test(text)) return text;
+    const params = { fix: "write it like alice or 1000" };
+    context.addIssue({ code: "custom", message: `${describeValue(value)} is not a user or group`, params });
+    return z.NEVER;
+  })
+  .meta({ type: ["string", "integer"] }) as z.ZodType<string>;
+
 const SIZE_UNITS: Readonly<Record<string, number>> = { "": 1, k: 1e3, M: 1e6, G: 1e9, T: 1e12 };
 
 /** A number of bytes: `500M`, `2G`, in powers of ten as tariffs count. */

@@ -102,6 +102,28 @@ describe("parseConfiguration()", () => {
       "firewall: { inside: lan0, outside: wan0, masquerade: yes }",
       "gw.yaml:1:54: firewall.masquerade: 'yes' is not true or false; write true",
     ],
+    "an order of mailboxes and listeners that are not there": [
+      `${FIREWALL}\norder:\n  dhcpd:/dhcpd/lokup: { glue/*: -5 }\n  dhcpd:/dhcpd/lookup:\n    "glue/": 5\n    dhcpd/pool: 5\n    glue/ldap: soon`,
+      "gw.yaml:7:16: order.dhcpd:/dhcpd/lookup.glue/ldap: 'soon' is not a band; write a whole number from -1000000 to 1000000, lower is asked first, or never",
+    ],
+    "an order that nobody can carry out": [
+      `${FIREWALL}\norder:\n  dhcpd:/dhcpd/lokup: { glue/*: -5 }\n  dhcpd:/dhcpd/lookup:\n    "glue/": 5\n    dhcpd/pool: 5\n    "*": never`,
+      "gw.yaml:3:3: order.dhcpd:/dhcpd/lokup: no service has such a mailbox; did you mean dhcpd:/dhcpd/lookup?",
+      "gw.yaml:5:14: order.dhcpd:/dhcpd/lookup.glue/: 'glue/' is not a listener; write process/label, process/*, a label, or * for everybody else",
+      "gw.yaml:6:17: order.dhcpd:/dhcpd/lookup.dhcpd/pool: dhcpd orders its own listeners itself; give bands to the others' listeners; its own stand at 1000",
+    ],
+    "rights that cannot be meant": [
+      `${FIREWALL}\nrights:\n  firewal:/firewall: { send: { users: [5] } }\n  firewall:/firewal: { send: { users: [5] } }\n  /sys: { intercept: { users: [5] } }`,
+      "gw.yaml:3:3: rights.firewal:/firewall: it names no mailboxes; write SERVICE:/PATH with firewall, dhcpd, portald, or /PATH for every service",
+      "gw.yaml:4:3: rights.firewall:/firewal: no mailbox is there or below; did you mean /firewall?",
+      "gw.yaml:5:11: rights./sys.intercept: mailboxes under /sys cannot be intercepted; remove it; send and observe can be granted",
+    ],
+    "a right that is mistyped, and a user that is none": [
+      `${FIREWALL}\nrights:\n  /sys: { sned: { users: [5] }, observe: { users: ["a b"], group: [5] } }`,
+      "gw.yaml:3:11: rights./sys.sned: there is no such key; did you mean send?",
+      "gw.yaml:3:52: rights./sys.observe.users[0]: 'a b' is not a user or group; write it like alice or 1000",
+      "gw.yaml:3:60: rights./sys.observe.group: there is no such key; did you mean groups?",
+    ],
     "a port out of range": [
       `${FIREWALL}\nportald: { address: 10.77.0.1, port: 70000 }`,
       "gw.yaml:2:38: portald.port: the number 70000 is not one; write a whole number from 1 to 65535",
@@ -180,10 +202,37 @@ describe("readConfiguration()", () => {
   });
 });
 
-describe("parseConfiguration() with the machine's interfaces", () => {
+describe("parseConfiguration() for a machine", () => {
+  const machine = {
+    interfaces: ["lo", "wan0"],
+    uidOf: (user: string) => (user === "alice" ? 1001 : undefined),
+    gidOf: (group: string) => (group === "noc" ? 50 : undefined),
+  };
+  it("parseConfiguration() names each user and group the machine does not have", () => {
+    const text = `firewall: { inside: lo, outside: wan0 }
+rights:
+  firewall:/firewall:
+    send: { users: [alice, bob], groups: [noc] }
+    observe:
+      groups: [nco]`;
+    assert.throws(
+      () => parseConfiguration("gw.yaml", text, machine),
+      (error: unknown) => {
+        assert.ok(error instanceof BadConfigurationError);
+        assert.deepEqual(
+          error.problems.map((problem) => formatProblem("gw.yaml", problem)),
+          [
+            "gw.yaml:4:28: rights.firewall:/firewall.send.users[1]: this machine has no user 'bob'; write a name that `getent` knows, or a number",
+            "gw.yaml:6:16: rights.firewall:/firewall.observe.groups[0]: this machine has no group 'nco'; write a name that `getent` knows, or a number",
+          ],
+        );
+        return true;
+      },
+    );
+  });
   it("parseConfiguration() names each interface the machine does not have, and those it has", () => {
     const fix = "use one of lo, wan0, or make it first with `ip link add`";
-    assert.throws(() => parseConfiguration("gw.yaml", `${FIREWALL}\n${DHCPD}`, ["lo", "wan0"]), {
+    assert.throws(() => parseConfiguration("gw.yaml", `${FIREWALL}\n${DHCPD}`, machine), {
       message: `Cannot use configuration gw.yaml: 2 mistakes
   gw.yaml:1:21: firewall.inside: this machine has no interface lan0; ${fix}
   gw.yaml:3:14: dhcpd.interface: this machine has no interface lan0; ${fix}`,

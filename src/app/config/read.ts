@@ -6,6 +6,7 @@
 import { readFileSync } from "node:fs";
 import { type Document, type ErrorCode, LineCounter, parseDocument } from "yaml";
 import { ConfigurationError } from "#base/errors.ts";
+import { type Accounts, checkAccounts, orderSources } from "./access.ts";
 import { checkAcross, checkInterfaces } from "./cross-check.ts";
 import { describeIssues } from "./issues.ts";
 import { formatPath, Positions } from "./positions.ts";
@@ -36,16 +37,17 @@ export function readConfiguration(file: string): string {
   return bytes.toString("utf8");
 }
 
+/** What a machine has, for configurations that are about to be used on it. */
+export interface MachineFacts extends Accounts {
+  readonly interfaces: readonly string[];
+}
+
 /**
- * The configuration in a text; `file` is only named in errors. With the machine's `interfaces`, those that the
- * configuration names must be among them.
+ * The configuration in a text; `file` is only named in errors and rules. With a `machine`, the interfaces, users and
+ * groups that the configuration names must be there.
  * @throws BadConfigurationError with every mistake.
  */
-export function parseConfiguration(
-  file: string,
-  text: string,
-  interfaces?: readonly string[],
-): Configuration {
+export function parseConfiguration(file: string, text: string, machine?: MachineFacts): Configuration {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   if (document.errors.length > 0) throw new BadConfigurationError(file, yamlProblems(document, lines));
@@ -55,13 +57,18 @@ export function parseConfiguration(
   if (!parsed.success) {
     throw new BadConfigurationError(file, inOrder(describeIssues(parsed.error.issues, plain, positions)));
   }
-  const contradictions = checkAcross(parsed.data);
-  if (interfaces) contradictions.push(...checkInterfaces(parsed.data, interfaces));
+  const sources = orderSources(parsed.data.order, file, positions);
+  const configuration: Configuration = { ...parsed.data, sources };
+  const contradictions = checkAcross(configuration);
+  if (machine) {
+    contradictions.push(...checkInterfaces(configuration, machine.interfaces));
+    contradictions.push(...checkAccounts(configuration, machine));
+  }
   const problems = contradictions.map(
     ({ path, seen, fix }): Problem => ({ ...positions.ofValue(path), key: formatPath(path), seen, fix }),
   );
   if (problems.length > 0) throw new BadConfigurationError(file, inOrder(problems));
-  return parsed.data;
+  return configuration;
 }
 
 function inOrder(problems: readonly Problem[]): Problem[] {

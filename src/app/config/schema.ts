@@ -111,11 +111,57 @@ const portald: z.ZodType<PortaldSection> = z
   })
   .describe("The captive portal");
 
+/** For mailboxes such as `dhcpd:/dhcpd/lookup`, listeners of other processes with the band they get. */
+export type OrderSection = Readonly<Record<string, Readonly<Record<string, number | "never">>>>;
+
+const order: z.ZodType<OrderSection> = z
+  .record(z.string(), z.record(z.string(), kind.band))
+  .describe(
+    "For a service's mailbox, listeners of other processes (process/label, process/*, a label, or * for everybody " +
+      "else) and the band they get whatever they ask for, or never",
+  );
+
+/** Who has a right: users and groups, by name or by number as text. */
+export interface Grant {
+  readonly users: readonly string[];
+  readonly groups: readonly string[];
+}
+
+/** For mailboxes and all below them, such as `dhcpd:/dhcpd`, who else may do what. */
+export type RightsSection = Readonly<
+  Record<
+    string,
+    {
+      readonly send?: Grant | undefined;
+      readonly observe?: Grant | undefined;
+      readonly intercept?: Grant | undefined;
+    }
+  >
+>;
+
+const grant: z.ZodType<Grant> = z.strictObject({
+  users: z.array(kind.account).prefault([]).describe("Users by name or number"),
+  groups: z.array(kind.account).prefault([]).describe("Groups by name or number"),
+});
+
+const rights: z.ZodType<RightsSection> = z
+  .record(
+    z.string(),
+    z.strictObject({
+      send: grant.optional().describe("Who may send and call"),
+      observe: grant.optional().describe("Who may get copies"),
+      intercept: grant
+        .optional()
+        .describe("Who may stand in front: worth as much as the service's own account"),
+    }),
+  )
+  .describe("For a service's mailbox and all below it, or /PATH in every service, what other users may do");
+
 /** The least level of messages that are logged. */
 export type LogLevel = "trace" | "debug" | "info" | "warn" | "error";
 
-/** The whole file. A service runs when its section is there. */
-export interface Configuration {
+/** What the file says. A service runs when its section is there. */
+export interface Sections {
   readonly name: string;
   readonly run?: string | undefined;
   readonly state: string;
@@ -124,10 +170,18 @@ export interface Configuration {
   readonly firewall?: FirewallSection | undefined;
   readonly dhcpd?: DhcpdSection | undefined;
   readonly portald?: PortaldSection | undefined;
+  readonly order?: OrderSection | undefined;
+  readonly rights?: RightsSection | undefined;
 }
 
-/** Reads what YAML gives into a {@link Configuration}. */
-export const schema: z.ZodType<Configuration> = z.strictObject({
+/** The whole file, and where its rules are written. */
+export interface Configuration extends Sections {
+  /** `FILE:LINE` of each rule of `order`, by its key: `order.dhcpd:/dhcpd/lookup.glue/ldap`. */
+  readonly sources: ReadonlyMap<string, string>;
+}
+
+/** Reads what YAML gives into {@link Sections}. */
+export const schema: z.ZodType<Sections> = z.strictObject({
   name: kind.name.prefault("gateway").describe("This machine's name on the bus"),
   run: kind.folder
     .optional()
@@ -141,18 +195,22 @@ export const schema: z.ZodType<Configuration> = z.strictObject({
   firewall: firewall.optional(),
   dhcpd: dhcpd.optional(),
   portald: portald.optional(),
+  order: order.optional(),
+  rights: rights.optional(),
 });
 
 /** The keys that may stand below a path; empty where there is no block of keys. */
 export function knownKeys(path: readonly PropertyKey[]): string[] {
   const shape = path.reduce<z.core.$ZodType | undefined>((at, step) => {
-    const object = at === undefined ? undefined : unwrap(at);
-    return object?.shape[String(step)];
+    const block = at === undefined ? undefined : unwrap(at);
+    return block instanceof z.ZodRecord ? block.valueType : block?.shape[String(step)];
   }, schema);
-  return Object.keys(shape === undefined ? {} : (unwrap(shape)?.shape ?? {}));
+  const block = shape === undefined ? undefined : unwrap(shape);
+  return block instanceof z.ZodObject ? Object.keys(block.shape) : [];
 }
 
-function unwrap(type: z.core.$ZodType): z.ZodObject | undefined {
-  if (type instanceof z.ZodObject) return type;
+/** A block of known keys, or one whose keys the operator chooses. */
+function unwrap(type: z.core.$ZodType): z.ZodObject | z.ZodRecord | undefined {
+  if (type instanceof z.ZodObject || type instanceof z.ZodRecord) return type;
   return type instanceof z.ZodOptional ? unwrap(type.unwrap()) : undefined;
 }

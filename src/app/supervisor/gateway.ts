@@ -5,9 +5,11 @@
  */
 import { chmodSync, chownSync, mkdirSync, readFileSync } from "node:fs";
 import { ConfigurationError, MetanetError } from "#base/errors.ts";
+import { gidOf, uidOf } from "#linux/accounts.ts";
 import { SteadyClock } from "#linux/clock.ts";
 import { identityAfterDrop } from "#linux/privileges.ts";
-import { parseConfiguration, readConfiguration } from "../config/read.ts";
+import { accessOf } from "../config/access.ts";
+import { type MachineFacts, parseConfiguration, readConfiguration } from "../config/read.ts";
 import type { Configuration } from "../config/schema.ts";
 import { type ServiceName, servicesOf } from "../config/service-options.ts";
 import { runDirectory } from "../run-directory.ts";
@@ -53,10 +55,15 @@ export function plansOf(configuration: Configuration): ServicePlan[] {
 }
 
 /** The interfaces of the network namespace this process is in. */
-export function interfaceNames(): string[] {
+function interfaceNames(): string[] {
   // Not /sys/class/net: that shows the namespace /sys was mounted in.
   const lines = readFileSync("/proc/self/net/dev", "utf8").split("\n").slice(2);
   return lines.flatMap((line) => /^\s*([^:\s]+):/.exec(line)?.[1] ?? []);
+}
+
+/** What a configuration that is used here is held against. */
+export function machineFacts(): MachineFacts {
+  return { interfaces: interfaceNames(), uidOf, gidOf };
 }
 
 /**
@@ -66,7 +73,7 @@ export function interfaceNames(): string[] {
  */
 export async function runGateway(options: GatewayOptions): Promise<boolean> {
   const text = readConfiguration(options.file);
-  const configuration = parseConfiguration(options.file, text, interfaceNames());
+  const configuration = parseConfiguration(options.file, text, machineFacts());
   requireRoot(configuration);
   const run = configuration.run ?? runDirectory();
   makeRunDirectory(run, configuration);
@@ -175,7 +182,7 @@ function startApart(options: GatewayOptions, first: Loaded): Handle {
 function reread(options: GatewayOptions, loaded: Loaded): Loaded | undefined {
   try {
     const text = readConfiguration(options.file);
-    const configuration = parseConfiguration(options.file, text, interfaceNames());
+    const configuration = parseConfiguration(options.file, text, machineFacts());
     const before = servicesOf(loaded.configuration).join(", ");
     const services = servicesOf(configuration).join(", ");
     const run = configuration.run ?? loaded.run;
@@ -201,7 +208,7 @@ export function changedServices(before: Configuration, next: Configuration): Ser
       dhcpd: [dhcpd],
       portald: [portald, firewall?.inside],
     })[name];
-  return servicesOf(next).filter(
-    (name) => all || JSON.stringify(seen(name, before)) !== JSON.stringify(seen(name, next)),
-  );
+  const view = (name: ServiceName, configuration: Configuration): string =>
+    JSON.stringify([seen(name, configuration), accessOf(configuration, name)]);
+  return servicesOf(next).filter((name) => all || view(name, before) !== view(name, next));
 }

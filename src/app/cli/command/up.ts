@@ -128,9 +128,9 @@ function describeGateway({ configuration, run }: RunningGateway): string {
 
 /** Starts the same command in a session of its own, and waits until it is up. */
 async function detach(terminal: Terminal, file: string, options: UpOptions): Promise<void> {
-  const { interfaceNames } = await import("../../supervisor/gateway.ts");
+  const { machineFacts } = await import("../../supervisor/gateway.ts");
   const { parseConfiguration, readConfiguration } = await import("../../config/read.ts");
-  const { state } = parseConfiguration(file, readConfiguration(file), interfaceNames());
+  const { state } = parseConfiguration(file, readConfiguration(file), machineFacts());
   const log = resolve(options.log ?? join(state, "metanet.log"));
   mkdirSync(dirname(log), { recursive: true });
   // What it says before it can open its log by itself, such as that somebody else runs here.
