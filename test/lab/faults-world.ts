@@ -51,6 +51,9 @@ export class FaultsWorld {
     mkdirSync(work);
     chmodSync(work, 0o755);
     writeFileSync(join(work, "owner"), `${ownerStamp()}\n`);
+    // A run that is broken off leaves nothing behind either.
+    for (const signal of ["SIGINT", "SIGTERM"])
+      process.once(signal, () => void this.close().finally(() => process.exit(1)));
     const run = join(work, "run");
     this.place = { id: String(process.pid), work, run, state: join(work, "state"), kept: work };
   }

@@ -121,6 +121,19 @@ test("a power cut costs nobody a lease or a login", { skip }, async () => {
   drip = await Drip.start(world.client(1));
 });
 
+test("rules that somebody removes are back with everybody in them, and what was counted stays counted", {
+  skip,
+}, async () => {
+  await eventually(5000, async () => (await world.usage(MAC)) > 0);
+  const usage = await world.usage(MAC);
+  await world.gateway.run("nft", ["delete", "table", "inet", "metanet"]);
+  await eventually(5000, async () => (await world.tables()).includes("table inet metanet"));
+  // Without translation the gateway's kernel has answered for the client, and ended the download.
+  await drip.stop();
+  drip = await Drip.start(world.client(1));
+  await assertAgreed(usage);
+});
+
 test("a stopped portal is seen by status, and keeps nobody from a lease or the way out", {
   skip,
 }, async () => {
