@@ -61,6 +61,17 @@ describe("mac()", () => {
   it("mac() refuses five bytes", () => assert.throws(() => mac("02:00:00:00:00"), MalformedMessageError));
 });
 
+describe("addresses of bytes", () => {
+  for (const make of [mac, ip]) {
+    it(`${make.name}() keeps its own copy, also of a Buffer, whose slice() shares memory`, () => {
+      const bytes = Buffer.alloc(make === mac ? 6 : 4, 1);
+      const address = make(bytes);
+      bytes.fill(2);
+      assert.match(String(address), /^(01:){5}01$|^1\.1\.1\.1$/);
+    });
+  }
+});
+
 describe("formatInstant()", () => {
   for (const at of [0, 951_782_400_123, 1_709_164_799_999, 1_795_309_902_000, 253_402_300_799_999]) {
     it(`formatInstant() agrees with the language for ${at}`, () =>

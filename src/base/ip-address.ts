@@ -17,7 +17,8 @@ export class IpAddress {
     if (bytes.length !== IPV4_BYTES && bytes.length !== IPV6_BYTES) {
       throw new MalformedMessageError(`Cannot make an IP address: ${bytes.length} bytes, neither 4 nor 16`);
     }
-    this.bytes = bytes.slice();
+    // Not slice(): a Buffer's shares its memory.
+    this.bytes = Uint8Array.from(bytes);
   }
 
   get family(): 4 | 6 {

@@ -17,7 +17,8 @@ export class MacAddress {
     if (bytes.length !== MAC_BYTES) {
       throw new MalformedMessageError(`Cannot make a MAC address: ${bytes.length} bytes, not ${MAC_BYTES}`);
     }
-    this.bytes = bytes.slice();
+    // Not slice(): a Buffer's shares its memory.
+    this.bytes = Uint8Array.from(bytes);
   }
 
   /** Lower case with colons: `02:00:00:00:00:01`. */
