@@ -8,7 +8,6 @@ import type { Duration, Instant } from "#base/time.ts";
 import type { Tuples } from "#base/value.ts";
 import type { Bus } from "#mailbox/bus.ts";
 import { Cause, type CauseRecord } from "#mailbox/cause.ts";
-import { matches } from "#mailbox/chain.ts";
 import { OverflowError, PeerGoneError } from "#mailbox/errors.ts";
 import type { Context, Entry } from "#mailbox/listener.ts";
 import type { Message } from "#mailbox/message.ts";
@@ -60,7 +59,7 @@ export class Guests {
     const { label, observes, place, options } = request;
     const entry = table.attach(path, {
       identity: { process, label },
-      listen: observes ? this.#observer(ref, request) : this.#listener(ref),
+      listen: observes ? this.#observer(ref) : this.#listener(ref),
       place,
       options,
       remote: true,
@@ -118,10 +117,9 @@ export class Guests {
     return entry?.onTimeout === "reject" ? reject(error.message, error) : undefined;
   }
 
-  #observer(ref: number, { options }: AttachRequest): Entry["listen"] {
+  #observer(ref: number): Entry["listen"] {
     let gap = 0;
     return (message: Message, context: Context) => {
-      if (options.filter && !matches(message, options.filter)) return;
       const meta = encodeCause(recordOf(context, undefined), this.#senderOf(context));
       const copied = this.#host.copy(ref, gap > 0 ? [...meta, "gap", gap] : meta, message.tuples);
       gap = copied ? 0 : gap + 1;

@@ -6,9 +6,9 @@ import type { Clock } from "#base/clock.ts";
 import type { Duration } from "#base/time.ts";
 import { formatAddress, type MailboxAddress, parseAddress } from "./address.ts";
 import { PeerGoneError, TimedOutError } from "./errors.ts";
-import type { Entry, Listener, ListenerOptions, Place } from "./listener.ts";
+import type { Entry, Listener, ListenerOptions, Observer, Place } from "./listener.ts";
 import type { MailboxTable } from "./mailbox-table.ts";
-import type { Fields, Message } from "./message.ts";
+import { type Fields, hasFields, type Message } from "./message.ts";
 import type { Attachment, Router } from "./router.ts";
 
 export interface AttachmentRequest {
@@ -32,7 +32,8 @@ const FIRST_BAND = -1_000_000;
 
 export class Attachments {
   readonly #host: Host;
-  readonly #remote: Set<Attachment> = new Set();
+  /** Attachments in other processes, with their identity tuples. */
+  readonly #remote: Map<Attachment, Fields> = new Map();
   #waitCount = 0;
 
   constructor(host: Host) {
@@ -42,16 +43,16 @@ export class Attachments {
   async attach(request: AttachmentRequest): Promise<Attachment> {
     const address = parseAddress(request.to);
     if (this.#isLocal(address)) return this.#attachHere(address.path, request, false);
-    return this.#remember(await this.#router(request.to).attach(address, request));
+    return this.#remember(await this.#router(request.to).attach(address, request), request);
   }
 
   async observe(request: AttachmentRequest): Promise<Attachment> {
     const address = parseAddress(request.to);
     if (this.#isLocal(address)) return this.#attachHere(address.path, request, true);
-    const { label, options } = request;
-    const observe = (message: Message, context: Parameters<Listener>[1]): void =>
-      void request.listen(message, context);
-    return this.#remember(await this.#router(request.to).observe(address, { label, observe, options }));
+    const { label, listen, options } = request;
+    // What it returns is kept: the links take care of a promise that is rejected.
+    const observer = { label, observe: listen as Observer, options };
+    return this.#remember(await this.#router(request.to).observe(address, observer), request);
   }
 
   async detach(what: {
@@ -66,10 +67,10 @@ export class Attachments {
       return;
     }
     const target = formatAddress(address);
-    for (const attachment of [...this.#remote]) {
-      if (attachment.address === target && (what.label === undefined || attachment.label === what.label)) {
-        await attachment.detach();
-      }
+    for (const [attachment, tuples] of [...this.#remote]) {
+      if (attachment.address !== target) continue;
+      if (what.label !== undefined && attachment.label !== what.label) continue;
+      if (hasFields(tuples, what.tuples)) await attachment.detach();
     }
   }
 
@@ -114,9 +115,9 @@ export class Attachments {
     return new LocalAttachment(table, path, label, table.attach(path, order));
   }
 
-  #remember(attachment: Attachment): Attachment {
-    this.#remote.add(attachment);
-    for (const other of this.#remote) if (other.state === "detached") this.#remote.delete(other);
+  #remember(attachment: Attachment, { options }: AttachmentRequest): Attachment {
+    this.#remote.set(attachment, options.tuples ?? {});
+    for (const other of this.#remote.keys()) if (other.state === "detached") this.#remote.delete(other);
     return attachment;
   }
 

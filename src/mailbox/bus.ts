@@ -138,8 +138,9 @@ export class Bus {
     if (mailbox === undefined) return this.#sendBeyond(to, message);
     const outcome = this.#dispatcher.run(mailbox, message, this.#dispatcher.causeNow());
     if (outcome === undefined) return undefined;
-    if (outcome instanceof Promise) return outcome.then((late) => this.#settleSend(late, mailbox));
-    return this.#settleSend(outcome, mailbox);
+    return outcome instanceof Promise
+      ? unminded(outcome.then((late) => this.#settleSend(late, mailbox)))
+      : this.#settleSend(outcome, mailbox);
   }
 
   /**
@@ -362,9 +363,7 @@ export class Bus {
       message,
       this.#recordOf(this.#dispatcher.causeNow(), this.budget),
     );
-    // Whoever does not await a send does not want its error; whoever does still gets it.
-    sent.catch(() => undefined);
-    return sent;
+    return unminded(sent);
   }
 
   /** A mailbox of this process, by path or with the process's own name in front; `undefined` when it is another's. */
@@ -405,8 +404,9 @@ export class Bus {
         return;
       }
       const outcome = this.#dispatcher.run(mailbox, message, cause);
-      if (outcome instanceof Promise) outcome.catch(() => this.#counters.postsFailed++);
-      else if (outcome) this.#settleSend(outcome, mailbox);
+      if (outcome instanceof Promise) {
+        outcome.then((late) => this.#settleSend(late, mailbox)).catch(() => this.#counters.postsFailed++);
+      } else if (outcome) this.#settleSend(outcome, mailbox);
     } catch {
       this.#counters.postsFailed++;
     }
@@ -431,6 +431,12 @@ export class Bus {
   #announce(event: BusEvent): void {
     for (const watcher of this.#watchers) watcher(event);
   }
+}
+
+/** Whoever does not await a send does not want its error; whoever does still gets it. */
+function unminded(sent: Promise<undefined>): Promise<undefined> {
+  sent.catch(() => undefined);
+  return sent;
 }
 
 /** What was given to be sent, as a message; the types of known addresses end here. */

@@ -67,6 +67,7 @@ export class Chain {
   run(): Outcome | Promise<Outcome> {
     while (this.#index < this.#entries.length) {
       const entry = this.#entries[this.#index++] as Entry;
+      if (entry.removed || !wants(entry, this.#message)) continue;
       const started = this.#steps ? this.#host.clock.now() : 0;
       const verdict = this.#ask(entry);
       if (isThenable(verdict)) return this.#park(entry, verdict, started);
@@ -92,8 +93,6 @@ export class Chain {
   }
 
   #ask(entry: Entry): VerdictOrLater {
-    if (entry.removed || (entry.options.filter && !matches(this.#message, entry.options.filter)))
-      return undefined;
     const late = entry.remote && this.#isPast(this.#cause.deadline);
     const suspended = entry.suspendedUntil !== undefined && !this.#isPast(entry.suspendedUntil);
     if (entry.away || suspended || late) {
@@ -109,6 +108,8 @@ export class Chain {
     }
     this.#asked++;
     entry.calls++;
+    // One message tries it; those that come before its verdict pass it over.
+    if (entry.suspendedUntil !== undefined) this.#suspend(entry);
     try {
       return this.#host.ask(entry, this.#message, this.#cause);
     } catch (error) {
@@ -157,8 +158,7 @@ export class Chain {
         (verdict) => {
           if (!open) entry.late++;
           else {
-            entry.failuresInRow = 0;
-            if (entry.suspendedUntil !== undefined) unsuspend(entry);
+            unsuspend(entry);
             close(verdict);
           }
         },
@@ -203,9 +203,13 @@ export class Chain {
   #countFailure(entry: Entry, text: string): void {
     entry.failuresInRow++;
     if (!entry.remote || entry.failuresInRow < FAILURES_IN_ROW_MAX) return;
-    entry.suspendedUntil = after(this.#host.clock.now(), SUSPENSION);
+    this.#suspend(entry);
     entry.special = true;
     this.#host.report("suspended", this.#mailbox, entry, text);
+  }
+
+  #suspend(entry: Entry): void {
+    entry.suspendedUntil = after(this.#host.clock.now(), SUSPENSION);
   }
 
   #finish(verdict: Exclude<Verdict, Change>, entry: Entry | undefined): Outcome {
@@ -239,8 +243,14 @@ export class Chain {
   }
 }
 
+/** Whether a listener or observer asks for a message like this. */
+export function wants(entry: Entry, message: Message): boolean {
+  const { filter } = entry.options;
+  return filter === undefined || matches(message, filter);
+}
+
 /** Whether a message has what a filter asks for. */
-export function matches(message: Message, filter: Filter): boolean {
+function matches(message: Message, filter: Filter): boolean {
   for (const tag of filter.exists ?? []) if (!message.has(tag)) return false;
   for (const [tag, value] of Object.entries(filter.equals ?? {})) {
     if (value !== undefined && !message.all(tag).some((other) => sameValue(other, value))) return false;
@@ -249,7 +259,7 @@ export function matches(message: Message, filter: Filter): boolean {
 }
 
 /** A listener that answered again stands as before. */
-export function unsuspend(entry: Entry): void {
+function unsuspend(entry: Entry): void {
   entry.suspendedUntil = undefined;
   entry.failuresInRow = 0;
 }

@@ -5,10 +5,10 @@
  */
 import type { Ambient } from "#base/ambient.ts";
 import type { Clock } from "#base/clock.ts";
-import type { Duration } from "#base/time.ts";
+import { after, type Duration } from "#base/time.ts";
 import { Cause, HOPS_MAX } from "./cause.ts";
-import { Chain, type ChainHost, isThenable } from "./chain.ts";
-import { LoopError, OverflowError } from "./errors.ts";
+import { Chain, type ChainHost, isThenable, wants } from "./chain.ts";
+import { LoopError, OverflowError, TimedOutError } from "./errors.ts";
 import { type Asked, type Context, type Entry, formatIdentity } from "./listener.ts";
 import { type Mailbox, SERIAL_QUEUE_MAX } from "./mailbox.ts";
 import type { BusEvent } from "./mailbox-table.ts";
@@ -96,14 +96,20 @@ export class Dispatcher implements ChainHost {
   }
 
   #show(mailbox: Mailbox, observer: Entry, message: Message, cause: Cause): void {
-    if (observer.away) return;
-    const secret = mailbox.options.secret;
+    const { secret } = mailbox.options;
+    const shown = secret ? message.change({ remove: secret }) : message;
+    // The filter sees no more than the observer, or it could be used to guess.
+    if (observer.away || !wants(observer, shown)) return;
     observer.calls++;
-    try {
-      void observer.listen(secret ? message.change({ remove: secret }) : message, cause);
-    } catch {
+    const failed = (): void => {
       observer.errors++;
       this.observerErrors++;
+    };
+    try {
+      const seen = this.askFor(observer, shown, cause);
+      if (isThenable(seen)) seen.then(undefined, failed);
+    } catch {
+      failed();
     }
   }
 
@@ -111,6 +117,7 @@ export class Dispatcher implements ChainHost {
    * One at a time per mailbox, or per value of a tag.
    * @throws LoopError when the message would wait for a delivery that waits for it.
    * @throws OverflowError beyond {@link SERIAL_QUEUE_MAX} waiting messages.
+   * @throws TimedOutError, as a rejection, when the message's budget ends before its turn comes.
    */
   #runInTurn(mailbox: Mailbox, message: Message, cause: Cause, chain: Chain): Outcome | Promise<Outcome> {
     const by = mailbox.options.serial;
@@ -129,14 +136,23 @@ export class Dispatcher implements ChainHost {
         `Cannot deliver to ${mailbox.path}: ${SERIAL_QUEUE_MAX} messages wait for their turn`,
       );
     }
+    cause.deadline ??= after(this.clock.now(), this.budget);
+    const left = this.timeLeft(cause);
     return new Promise((resolve, reject) => {
-      turn.queue.push(() => {
+      const begin = (): void => {
+        timer.cancel();
         try {
           resolve(this.#takeTurn(mailbox, key, cause, chain));
         } catch (error) {
           reject(error);
         }
+      };
+      const timer = this.clock.after(left as Duration, () => {
+        turn.queue.splice(turn.queue.indexOf(begin), 1);
+        const text = `its turn did not come within ${Math.round(left)} ms`;
+        reject(new TimedOutError(`Cannot deliver to ${mailbox.path}: ${text}`));
       });
+      turn.queue.push(begin);
     });
   }
 
@@ -149,12 +165,13 @@ export class Dispatcher implements ChainHost {
       if (waiting) waiting();
       else mailbox.turns.delete(key);
     };
-    const outcome = chain.run();
-    if (!(outcome instanceof Promise)) {
-      next();
-      return outcome;
+    let outcome: Outcome | Promise<Outcome> | undefined;
+    try {
+      outcome = chain.run();
+      return outcome instanceof Promise ? outcome.finally(next) : outcome;
+    } finally {
+      if (!(outcome instanceof Promise)) next();
     }
-    return outcome.finally(next);
   }
 
   /** {@link ChainHost}: the listener's own messages are caused by this delivery. */

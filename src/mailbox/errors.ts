@@ -77,12 +77,12 @@ export class RemoteError extends MetanetError {
   }
 }
 
-const BY_CODE: Record<string, (text: string) => MetanetError> = {
+const BY_CODE: { readonly [code: string]: (text: string) => MetanetError } = {
   "no-such-mailbox": (text) => new NoSuchMailboxError(text),
   "nobody-listening": (text) => new NobodyListeningError(text),
   "peer-gone": (text) => new PeerGoneError(text),
   "timed-out": (text) => new TimedOutError(text),
-  rejected: (text) => new RejectedError(text, text.replace(/^[^:]*: /, "")),
+  rejected: (text) => new RejectedError(text, text),
   denied: (text) => new DeniedError(text),
   loop: (text) => new LoopError(text, []),
   overflow: (text) => new OverflowError(text),
@@ -91,5 +91,7 @@ const BY_CODE: Record<string, (text: string) => MetanetError> = {
 
 /** The error a peer named by its code; an unknown code gives a {@link RemoteError}. */
 export function errorFromCode(code: string, text: string): MetanetError {
-  return BY_CODE[code]?.(text) ?? new RemoteError(code, text);
+  // The code is a peer's word: `constructor` must not find what every object has.
+  const make = Object.hasOwn(BY_CODE, code) ? BY_CODE[code] : undefined;
+  return make?.(text) ?? new RemoteError(code, text);
 }

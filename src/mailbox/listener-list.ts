@@ -43,6 +43,9 @@ export class ListenerList {
     }
     this.order = solve([...others, entry]);
     this.#entries = [...others, entry];
+    // An entry may come from a list that was waiting for its mailbox: newcomers go around it all the same.
+    this.#first = Math.min(this.#first, entry.sequence);
+    this.#last = Math.max(this.#last, entry.sequence);
   }
 
   remove(entry: Entry): void {
@@ -87,8 +90,20 @@ function insertBeside(order: Entry[], entry: Entry): boolean {
   const anchor = anchorOf(entry.place) ?? "";
   const index = order.findIndex((other) => isCalled(other, anchor));
   if (index < 0) return false;
-  order.splice(typeof entry.place === "object" && "before" in entry.place ? index : index + 1, 0, entry);
+  const isBefore = typeof entry.place === "object" && "before" in entry.place;
+  order.splice(isBefore ? index : endOfFollowers(order, index), 0, entry);
   return true;
+}
+
+/** Behind the listener at `index` and those who stand after it, or after one of them, already. */
+function endOfFollowers(order: readonly Entry[], index: number): number {
+  let end = index + 1;
+  for (; end < order.length; end++) {
+    const { place } = order[end] as Entry;
+    if (typeof place === "string" || !("after" in place)) break;
+    if (!order.slice(index, end).some((leader) => isCalled(leader, place.after))) break;
+  }
+  return end;
 }
 
 function insertAtEndOfBand(order: Entry[], entry: Entry): void {

@@ -86,8 +86,9 @@ export interface Entry extends Asked {
   /** Where the operator wrote the rule that chose the band; `undefined` when the listener did. */
   readonly rule: string | undefined;
   readonly timeout: Duration | undefined;
-  readonly onTimeout: OnFailure;
-  readonly onError: OnFailure;
+  /** Decided anew when the mailbox that it waited for is made: only then it is known whether that is guarded. */
+  onTimeout: OnFailure;
+  onError: OnFailure;
   /** In another process: subject to the budget, marked away when the link dies. */
   readonly remote: boolean;
   /** Position among its band's appended and prepended listeners; kept over a re-attach. */

@@ -17,7 +17,7 @@ import {
 } from "./listener.ts";
 import { LISTENERS_MAX } from "./listener-list.ts";
 import { Mailbox, type MailboxOptions } from "./mailbox.ts";
-import { sameValue } from "./message.ts";
+import { hasFields } from "./message.ts";
 import { formatRule, OrderPolicy, type OrderRule } from "./order-policy.ts";
 
 /** Mailboxes of one process, at the most; a portal's requests come and go within it. */
@@ -87,9 +87,20 @@ export class MailboxTable {
     this.#unborn.delete(path);
     this.mailboxes.set(path, mailbox);
     this.#announce({ event: "created", mailbox: path, listener: undefined, text: undefined });
-    for (const entry of waiting?.listeners.order ?? []) this.#put(mailbox, entry, false);
+    for (const entry of waiting?.listeners.order ?? []) this.#bearWith(mailbox, entry);
     for (const entry of waiting?.observers ?? []) this.#put(mailbox, entry, true);
     return mailbox;
+  }
+
+  /** What a mailbox asks of its listeners is known when it is there: one that waited for it is held to it now. */
+  #bearWith(mailbox: Mailbox, entry: Entry): void {
+    if (mailbox.options.observeOnly) {
+      this.#retire(entry);
+      this.#tell("refused", mailbox.path, entry, "the mailbox can be called and observed only");
+      return;
+    }
+    ({ onTimeout: entry.onTimeout, onError: entry.onError } = rulesOf(mailbox, entry));
+    this.#put(mailbox, entry, false);
   }
 
   /** Takes a mailbox away; what other processes put into it waits for it to come back. */
@@ -97,12 +108,21 @@ export class MailboxTable {
     const mailbox = this.mailboxes.get(path);
     if (!mailbox) return;
     this.mailboxes.delete(path);
-    for (const entry of mailbox.listeners.order) {
-      for (const step of [...entry.parked]) step.giveUp();
-      if (entry.remote) this.#put(this.#unbornAt(path), entry, false);
-    }
-    for (const entry of mailbox.observers) if (entry.remote) this.#put(this.#unbornAt(path), entry, true);
+    for (const entry of mailbox.listeners.order) this.#orphan(path, entry, false);
+    for (const entry of mailbox.observers) this.#orphan(path, entry, true);
     this.#announce({ event: "removed", mailbox: path, listener: undefined, text: undefined });
+  }
+
+  /** This process's own go with the mailbox; others' wait for the next, as long as there is room to wait. */
+  #orphan(path: string, entry: Entry, observes: boolean): void {
+    const hasRoom = this.#unborn.has(path) || this.#unborn.size < UNBORN_MAX;
+    if (!entry.remote || !hasRoom) {
+      this.#retire(entry);
+      if (entry.remote) this.#tell("detached", path, entry, `${UNBORN_MAX} mailboxes are waited for already`);
+      return;
+    }
+    for (const step of [...entry.parked]) step.giveUp();
+    this.#put(this.#unbornAt(path), entry, observes);
   }
 
   /**
@@ -115,26 +135,23 @@ export class MailboxTable {
     requirePath(path);
     const rule = wanted.remote && !wanted.observes ? this.#policy.ruleFor(path, wanted.identity) : undefined;
     const order = rule ? this.#orderBy(rule, wanted) : wanted;
-    const mailbox = this.mailboxes.get(path) ?? (order.remote ? this.#unbornAt(path) : this.open(path));
-    if (
-      !order.observes &&
-      (path === "/sys" || path.startsWith("/sys/")) &&
-      (order.remote || mailbox.options.observeOnly)
-    ) {
+    const isSys = path === "/sys" || path.startsWith("/sys/");
+    if (!order.observes && (this.mailboxes.get(path)?.options.observeOnly || (isSys && order.remote))) {
       throw new DeniedError(`Cannot listen to ${path}: mailboxes under /sys can be called and observed only`);
     }
+    const mailbox = this.mailboxes.get(path) ?? (order.remote ? this.#unbornAt(path) : this.open(path));
     const old = order.observes
       ? mailbox.observers.find((entry) => formatIdentity(entry.identity) === formatIdentity(order.identity))
       : mailbox.listeners.find(order.identity);
     const entry = this.#entryOf(mailbox, order, rule?.source);
+    try {
+      this.#put(mailbox, entry, order.observes);
+    } catch (error) {
+      this.#forgetDeserted(path);
+      throw error;
+    }
     if (old) this.#retire(old);
-    this.#put(mailbox, entry, order.observes);
-    this.#announce({
-      event: "attached",
-      mailbox: path,
-      listener: formatIdentity(entry.identity),
-      text: undefined,
-    });
+    this.#tell("attached", path, entry);
     return entry;
   }
 
@@ -169,13 +186,8 @@ export class MailboxTable {
     mailbox.listeners.remove(entry);
     mailbox.observers = mailbox.observers.filter((other) => other !== entry);
     mailbox.settle();
-    if (this.#unborn.get(path) === mailbox && isDeserted(mailbox)) this.#unborn.delete(path);
-    this.#announce({
-      event: "detached",
-      mailbox: path,
-      listener: formatIdentity(entry.identity),
-      text: undefined,
-    });
+    this.#forgetDeserted(path);
+    this.#tell("detached", path, entry);
   }
 
   /** The listeners and observers at a path whose label, or whose identity tuples, are these. */
@@ -184,11 +196,10 @@ export class MailboxTable {
     by: { readonly label?: string; readonly tuples?: ListenerOptions["tuples"] },
   ): Entry[] {
     const mailbox = this.mailboxes.get(path) ?? this.#unborn.get(path);
-    const wanted = Object.entries(by.tuples ?? {});
     return [...(mailbox?.listeners.order ?? []), ...(mailbox?.observers ?? [])].filter(
       (entry) =>
         (by.label === undefined || entry.identity.label === by.label) &&
-        wanted.every(([tag, value]) => sameValue(entry.options.tuples?.[tag], value)),
+        hasFields(entry.options.tuples, by.tuples),
     );
   }
 
@@ -199,12 +210,7 @@ export class MailboxTable {
       entry.away = away;
       entry.special = true;
       if (away) for (const step of [...entry.parked]) step.giveUp();
-      this.#announce({
-        event: away ? "away" : "back",
-        mailbox: path,
-        listener: formatIdentity(entry.identity),
-        text: undefined,
-      });
+      this.#tell(away ? "away" : "back", path, entry);
     }
   }
 
@@ -251,7 +257,6 @@ export class MailboxTable {
 
   #entryOf(mailbox: Mailbox, order: AttachOrder, rule?: string): Entry {
     const { options, remote } = order;
-    const guard = mailbox.options.guarded ? "reject" : "continue";
     const band = options.band ?? 0;
     return {
       identity: order.identity,
@@ -261,8 +266,7 @@ export class MailboxTable {
       band,
       rule,
       timeout: options.timeout ?? (remote ? LISTENER_TIMEOUT : undefined),
-      onTimeout: options.onTimeout ?? guard,
-      onError: options.onError ?? (band === PROVIDER && !remote ? "reject" : guard),
+      ...rulesOf(mailbox, { options, band, remote }),
       remote,
       sequence: mailbox.listeners.sequenceFor(order.identity, order.place),
       special: remote || options.filter !== undefined || isAsync(order.listen),
@@ -295,6 +299,15 @@ export class MailboxTable {
     mailbox.settle();
   }
 
+  #forgetDeserted(path: string): void {
+    const mailbox = this.#unborn.get(path);
+    if (mailbox?.listeners.order.length === 0 && mailbox.observers.length === 0) this.#unborn.delete(path);
+  }
+
+  #tell(event: BusEvent["event"], mailbox: string, entry: Entry, text?: string): void {
+    this.#announce({ event, mailbox, listener: formatIdentity(entry.identity), text });
+  }
+
   #retire(entry: Entry): void {
     entry.removed = true;
     entry.special = true;
@@ -302,8 +315,16 @@ export class MailboxTable {
   }
 }
 
-function isDeserted(mailbox: Mailbox): boolean {
-  return mailbox.listeners.order.length === 0 && mailbox.observers.length === 0;
+/** What is done about a listener that fails, when it does not say itself. */
+function rulesOf(
+  mailbox: Mailbox,
+  { options, band, remote }: Pick<Entry, "options" | "band" | "remote">,
+): Pick<Entry, "onTimeout" | "onError"> {
+  const guard = mailbox.options.guarded ? "reject" : "continue";
+  return {
+    onTimeout: options.onTimeout ?? guard,
+    onError: options.onError ?? (band === PROVIDER && !remote ? "reject" : guard),
+  };
 }
 
 /** An async function always answers later: it is asked in a context that lasts over its awaits. */

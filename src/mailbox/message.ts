@@ -109,6 +109,11 @@ export function message<Shape extends object = Loose>(
   return body instanceof Message ? body : Message.fromFields<Shape>(body);
 }
 
+/** Whether `fields` has every one of the `wanted`, with the same value. */
+export function hasFields(fields: Fields = {}, wanted: Fields = {}): boolean {
+  return Object.entries(wanted).every(([tag, value]) => sameValue(fields[tag], value));
+}
+
 /** Whether two values of tuples are the same: bytes by content, addresses by what they name. */
 export function sameValue(left: Value | undefined, right: Value | undefined): boolean {
   if (left === right) return true;

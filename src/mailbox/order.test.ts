@@ -69,6 +69,36 @@ describe("the order of listeners", () => {
     assert.equal(order(), "a b");
   });
 
+  it("after() the same anchor keeps the order in which they came", () => {
+    const { bus, note, order } = written();
+    bus.append("/x", "a", note("a"));
+    bus.append("/x", "z", note("z"));
+    bus.after("/x", "a", "b", note("b"));
+    bus.after("/x", "b", "c", note("c"));
+    bus.after("/x", "me/a", "d", note("d"));
+    assert.equal(order(), "a b c d z");
+    bus.before("/x", "z", "x", note("x"));
+    bus.before("/x", "z", "y", note("y"));
+    assert.equal(order(), "a b c d x y z");
+  });
+
+  it("a listener that may not go where it wants stays where it was", async () => {
+    const { bus, note, order } = written();
+    bus.append("/x", "a", note("a"));
+    bus.before("/x", "a", "b", note("b"));
+    await assert.rejects(bus.before("/x", "b", "a", note("a")), ConfigurationError);
+    assert.equal(order(), "b a");
+  });
+
+  it("the same identity again keeps its slot among the others when it comes back to its band", () => {
+    const { bus, note, order } = written();
+    for (const label of ["a", "b", "c"]) bus.append("/x", label, note(label));
+    bus.append("/x", "a", note("a"), { band: 5 });
+    assert.equal(order(), "b c a");
+    bus.append("/x", "a", note("a"));
+    assert.equal(order(), "a b c");
+  });
+
   it("the same identity again replaces the old one in its old place", () => {
     const { bus, note, order } = written();
     for (const label of ["a", "b", "c"]) bus.append("/x", label, note(label));

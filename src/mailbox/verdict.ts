@@ -64,6 +64,15 @@ export function isVerdict(value: unknown): value is Verdict {
     typeof value === "object" &&
     value !== null &&
     "verdict" in value &&
-    VERDICTS.includes(value.verdict as string)
+    VERDICTS.includes(value.verdict as string) &&
+    // What carries something must have it: a listener written in JavaScript may have forgotten.
+    (value.verdict !== "change" || isEdit((value as Partial<Change>).edit)) &&
+    (value.verdict !== "answer" || (value as Partial<Answer>).message instanceof Message)
   );
+}
+
+function isEdit(edit: unknown): edit is Edit {
+  if (typeof edit !== "object" || edit === null) return false;
+  const { remove = [] } = edit as Edit;
+  return Array.isArray(remove);
 }
