@@ -123,7 +123,8 @@ describe("metanet up that cannot start", { skip }, () => {
     assert.ok((await world.tables()).includes("table inet metanet"));
     assert.equal(await world.forwards(), true);
     await world.metanet(["down"], { METANET_RUN: run });
-    await assertNothingLeft(run);
+    await assertNothingLeft(world.place.run);
+    await assertNothingLeft(other);
   });
 });
 

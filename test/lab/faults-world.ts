@@ -44,6 +44,8 @@ export class FaultsWorld {
   #topology: Topology | undefined;
   #gateway: RunningGateway | undefined;
   #bus: Node | undefined;
+  #building: Promise<void> = Promise.resolve();
+  #closing: Promise<void> | undefined;
 
   constructor() {
     // The name and the owner are a lab's, so that the next lab removes what a killed test leaves.
@@ -59,7 +61,12 @@ export class FaultsWorld {
   }
 
   /** Machines, wires, the web site, and a small disk for the gateway's state. */
-  async build(): Promise<void> {
+  build(): Promise<void> {
+    this.#building = this.#build();
+    return this.#building;
+  }
+
+  async #build(): Promise<void> {
     this.#topology = await buildTopology(this.place, CLIENTS.slice(0, 2), (host) => this.#hosts.push(host));
     await startInternet(this.#topology.internet);
     mkdirSync(this.place.state);
@@ -208,8 +215,16 @@ export class FaultsWorld {
     return readFileSync(join(this.gateway.folder, "metanet.log"), "utf8");
   }
 
-  async close(): Promise<void> {
+  /** Removes everything; asking again waits for the same removal. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     await this.#bus?.close();
+    // What is being built when a test is broken off is removed with the rest.
+    await this.#building.catch(() => undefined);
     for (const host of this.#hosts.splice(0).reverse()) await host.remove().catch(() => undefined);
     removePlace(this.place);
   }

@@ -45,7 +45,8 @@ export async function lookAtMachine(configuration: Configuration, run: string): 
  */
 export function keepMachine(state: MachineState, run: string): void {
   try {
-    replaceOwnFile(fileIn(run), `${JSON.stringify(state.off)}\n`);
+    if (state.off.length === 0) rmSync(fileIn(run), { force: true });
+    else replaceOwnFile(fileIn(run), `${JSON.stringify(state.off)}\n`);
   } catch (cause) {
     throw new UnavailableError(`Cannot write ${fileIn(run)}: ${String(cause)}`, { cause });
   }
@@ -62,10 +63,10 @@ export async function leaveMachine(state: MachineState, run: string): Promise<vo
     // In this order: without rules a machine that forwards lets everybody pass.
     for (const setting of state.off) writeFileSync(setting, "0");
     await rules.remove(TABLE_NAME);
-    rmSync(fileIn(run), { force: true });
   } catch (error) {
     if (!(error instanceof ClaimedError)) throw error;
   } finally {
+    rmSync(fileIn(run), { force: true });
     rules.close();
   }
 }
