@@ -2,7 +2,7 @@
  * The run directory: one Unix socket for each process of the bus, named after it.
  * @module
  */
-import { readdirSync } from "node:fs";
+import { chmodSync, chownSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { isProcessName } from "#mailbox/address.ts";
 
@@ -23,6 +23,17 @@ export function runDirectory(
   if (isRoot || !environment.XDG_RUNTIME_DIR || processNames(SYSTEM_RUN_DIRECTORY).length > 0)
     return SYSTEM_RUN_DIRECTORY;
   return join(environment.XDG_RUNTIME_DIR, "metanet");
+}
+
+/**
+ * Makes a run directory of root's, which everybody may look into and nobody else may make or remove files in: a
+ * name there is as good as the service behind it.
+ */
+export function makeSystemRunDirectory(directory: string): void {
+  mkdirSync(directory, { recursive: true, mode: 0o755 });
+  chownSync(directory, 0, 0);
+  // mkdir() leaves out what the umask forbids.
+  chmodSync(directory, 0o755);
 }
 
 /** The names of the processes that have a socket there, sorted; a missing folder has none. */

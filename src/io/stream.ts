@@ -18,8 +18,11 @@ export type StreamAddress =
 /** Who is at the other end of a Unix socket, as the kernel saw it when the connection was made (SO_PEERCRED). */
 export interface PeerCredentials {
   readonly uid: number;
+  /** The primary group. */
   readonly gid: number;
   readonly pid: number;
+  /** The supplementary groups, where the kernel tells them (SO_PEERGROUPS, Linux 4.13). */
+  readonly groups?: readonly number[];
 }
 
 /** What a stream tells its user. No call is made before {@link Stream.start} or after `onClose`. */
@@ -62,7 +65,9 @@ export interface Stream {
 export interface ListenOptions {
   /** Mode of a Unix socket's file; 0o600 when absent. */
   readonly mode?: number;
-  /** Group that a Unix socket's file is given to, by number; unchanged when absent. */
+  /** User that a Unix socket's file is given to, by number; unchanged when absent. */
+  readonly uid?: number;
+  /** The same for its group. */
   readonly gid?: number;
 }
 

@@ -9,11 +9,18 @@ import { formatHex } from "#base/hex.ts";
 import type { Random } from "#base/random.ts";
 import type { Duration } from "#base/time.ts";
 import type { DirectoryWatch, DirectoryWatcher } from "#io/directory-watcher.ts";
-import type { ListenOptions, Stream, StreamListener, StreamTransport } from "#io/stream.ts";
+import {
+  type ListenOptions,
+  NoAccessError,
+  type PeerCredentials,
+  type Stream,
+  type StreamListener,
+  type StreamTransport,
+} from "#io/stream.ts";
 import { formatAddress, type MailboxAddress } from "#mailbox/address.ts";
 import type { Bus } from "#mailbox/bus.ts";
 import type { CauseRecord } from "#mailbox/cause.ts";
-import { PeerGoneError } from "#mailbox/errors.ts";
+import { DeniedError, PeerGoneError } from "#mailbox/errors.ts";
 import type { Listener } from "#mailbox/listener.ts";
 import type { Message } from "#mailbox/message.ts";
 import type { Attachment, RemoteListener, RemoteObserver, Router } from "#mailbox/router.ts";
@@ -31,8 +38,12 @@ export interface LinksOptions {
   readonly watcher: DirectoryWatcher;
   readonly random: Random;
   readonly rights: RightsOptions;
-  /** Mode and group of the socket's file; only its user unless told otherwise. */
+  /** Mode and owner of the socket's file; only its user unless told otherwise. */
   readonly socket?: ListenOptions;
+  /** Whether a process that may not make a socket is an error (the default), or only reached by whom it reaches. */
+  readonly mustListen?: boolean;
+  /** Whether a peer of another user, root not among them, may come under a name; whoever may connect by default. */
+  readonly isNameOf?: (name: string, peer: PeerCredentials) => boolean;
 }
 
 /** Another process of this name is alive and linked already. */
@@ -83,6 +94,9 @@ export interface LinkTotals {
 /** What each link counts and {@link LinkTotals} sums up. */
 type SummedCounter = "violations" | "malformed" | "late" | "denied" | "overflows" | "copiesDropped";
 
+/** The superuser. */
+const ROOT = 0;
+
 /** Bytes of the number that tells one start of a process from the next. */
 const INSTANCE_BYTES = 6;
 
@@ -121,7 +135,11 @@ export class Links implements Router, LinkHost, PeerHost {
   async listen(): Promise<void> {
     const { transport, runDirectory, socket, watcher } = this.#options;
     const address = { kind: "unix", path: `${runDirectory}/${this.bus.name}` } as const;
-    this.#listener = await transport.listen(address, (stream) => this.#accept(stream), socket);
+    try {
+      this.#listener = await transport.listen(address, (stream) => this.#accept(stream), socket);
+    } catch (error) {
+      if (this.#options.mustListen !== false || !(error instanceof NoAccessError)) throw error;
+    }
     this.#watch = watcher.watch(runDirectory, () => this.#lookAround());
   }
 
@@ -208,6 +226,13 @@ export class Links implements Router, LinkHost, PeerHost {
   greeted(link: Link): void {
     if (link.name === this.bus.name) {
       throw new NameInUseError(`Cannot greet '${link.name}': this process has the same name`);
+    }
+    const { isNameOf, rights } = this.#options;
+    const isStranger = link.peer !== undefined && link.peer.uid !== rights.uid && link.peer.uid !== ROOT;
+    if (isStranger && isNameOf?.(link.name, link.peer) === false) {
+      throw new DeniedError(
+        `Cannot greet '${link.name}': the name is another user's; join under another one`,
+      );
     }
     const other = this.#peers.get(link.name)?.links.find((there) => there.instance !== link.instance);
     if (other) {

@@ -172,7 +172,10 @@ export class Peer {
     if (this.#connecting === undefined) {
       const connecting = this.#host.connect(this.name).catch((cause: unknown) => {
         if (cause instanceof NoAccessError) {
-          throw new DeniedError(`Cannot reach ${this.name}: its socket is closed to this user`, { cause });
+          const fix = "be its user or root, or have an operator name this user below `rights:`";
+          throw new DeniedError(`Cannot reach ${this.name}: its socket is closed to this user; ${fix}`, {
+            cause,
+          });
         }
         if (!(cause instanceof NobodyThereError)) throw cause;
         throw new PeerGoneError(`Cannot reach ${this.name}: the process is not running`, { cause });

@@ -183,9 +183,9 @@ export class Serving {
     }
     if (allowed) return;
     this.#link.counters.denied++;
-    const who = this.#link.peer ? `user ${this.#link.peer.uid}` : "a user that is not known";
+    const { bus, rights } = this.#link.host;
     throw new DeniedError(
-      `Cannot ${right} ${this.#link.host.bus.name}:${path}: ${who} has no right to; grant it in the rights table`,
+      `Cannot ${right} ${bus.name}:${path}: ${rights.refusal(this.#link.peer, right, path)}`,
     );
   }
 

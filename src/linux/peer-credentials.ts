@@ -1,5 +1,5 @@
 /**
- * Who is at the other end of a Unix socket: SO_PEERCRED of unix(7), through the addon.
+ * Who is at the other end of a Unix socket: SO_PEERCRED and SO_PEERGROUPS of unix(7), through the addon.
  * @module
  */
 import type { Socket } from "node:net";
@@ -8,6 +8,10 @@ import { native, nativeProblem } from "./native.ts";
 
 const SOL_SOCKET = 1;
 const SO_PEERCRED = 17;
+const SO_PEERGROUPS = 59;
+/** Supplementary groups that a process can have (NGROUPS_MAX, credentials(7)), and how many are tried first. */
+const GROUP_COUNTS = [64, 65_536] as const;
+const GID_BYTES = 4;
 /** struct ucred: pid, uid, gid, four bytes each. */
 const UCRED_BYTES = 12;
 
@@ -23,5 +27,19 @@ export function peerCredentials(socket: Socket): PeerCredentials | undefined {
     return undefined;
   }
   const [pid = 0, uid = 0, gid = 0] = new Uint32Array(credentials.buffer);
-  return { pid, uid, gid };
+  return { pid, uid, gid, groups: peerGroups(fd) };
+}
+
+/** None where the kernel does not tell: rights then go by the primary group alone. */
+function peerGroups(fd: number): readonly number[] {
+  for (const count of GROUP_COUNTS) {
+    const list = new Uint8Array(count * GID_BYTES);
+    try {
+      const length = native().getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, list);
+      return [...new Uint32Array(list.buffer, 0, length / GID_BYTES)];
+    } catch {
+      // ERANGE: there are more of them; ENOPROTOOPT: the kernel is too old.
+    }
+  }
+  return [];
 }

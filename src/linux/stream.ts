@@ -19,12 +19,20 @@ import {
   type StreamTransport,
 } from "#io/stream.ts";
 import { peerCredentials } from "./peer-credentials.ts";
+import type { ReservedSocket } from "./reserved-socket.ts";
 import { checkUnixPath, placeSocket, type SocketPlace } from "./unix-socket-file.ts";
 
 /** Connections that wait to be accepted; the kernel's own limit (net.core.somaxconn) may be lower. */
 const BACKLOG_COUNT = 511;
 
 export class LinuxStreamTransport implements StreamTransport {
+  #reserved: ReservedSocket | undefined;
+
+  /** With a `reserved` socket, listening at its path is listening there. */
+  constructor(reserved?: ReservedSocket) {
+    this.#reserved = reserved;
+  }
+
   async listen(
     address: StreamAddress,
     onStream: (stream: Stream) => void,
@@ -33,8 +41,14 @@ export class LinuxStreamTransport implements StreamTransport {
     const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true }, (socket) =>
       onStream(new LinuxStream(socket, address.kind === "unix")),
     );
+    const reserved = this.#reserved;
+    if (address.kind === "unix" && reserved?.path === address.path) {
+      this.#reserved = undefined;
+      await bind(server, { fd: reserved.fd, backlog: BACKLOG_COUNT }, address);
+      return new LinuxListener(server, address, undefined);
+    }
     if (address.kind === "unix") {
-      const place = await placeSocket(address.path, options, probe);
+      const place = await placeSocket(address.path, options, probeSocket);
       await bind(server, { path: place.temporaryPath, backlog: BACKLOG_COUNT }, address);
       try {
         place.take();
@@ -70,7 +84,7 @@ export class LinuxStreamTransport implements StreamTransport {
 }
 
 /** Who listens at a path: their credentials, `{}` when they have none, `undefined` when nobody is alive there. */
-async function probe(path: string): Promise<Partial<PeerCredentials> | undefined> {
+export async function probeSocket(path: string): Promise<Partial<PeerCredentials> | undefined> {
   const socket = new Socket();
   return await new Promise((resolve) => {
     socket.once("error", (error: NodeJS.ErrnoException) => {
@@ -85,12 +99,17 @@ async function probe(path: string): Promise<Partial<PeerCredentials> | undefined
   });
 }
 
+const LISTEN_ERRORS: Record<string, typeof AddressInUseError | typeof NoAccessError> = {
+  EADDRINUSE: AddressInUseError,
+  EACCES: NoAccessError,
+};
+
 function bind(server: Server, options: object, address: StreamAddress): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once("error", (cause: NodeJS.ErrnoException) => {
       const text = `Cannot listen at ${formatStreamAddress(address)}: ${cause.code ?? cause.message}`;
-      const InUse = cause.code === "EADDRINUSE" ? AddressInUseError : UnavailableError;
-      reject(new InUse(text, { cause }));
+      const Refused = LISTEN_ERRORS[cause.code ?? ""] ?? UnavailableError;
+      reject(new Refused(text, { cause }));
     });
     server.listen(options, () => resolve());
   });

@@ -70,7 +70,8 @@ export async function placeSocket(
     take() {
       try {
         chmodSync(temporaryPath, options.mode ?? MODE_DEFAULT);
-        if (options.gid !== undefined) chownSync(temporaryPath, process.geteuid?.() ?? -1, options.gid);
+        if (options.uid !== undefined || options.gid !== undefined)
+          chownSync(temporaryPath, options.uid ?? -1, options.gid ?? -1);
         if (found && isSameFile(found, fileAt(path))) unlinkSync(path);
         // Unlike a rename this fails when somebody else has taken the name since.
         linkSync(temporaryPath, path);

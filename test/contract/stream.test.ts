@@ -3,7 +3,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -249,11 +249,20 @@ for (const world of worlds.filter((one) => one.name.includes("unix"))) {
   });
 }
 
+/** What proc(5) says of this process's supplementary groups. */
+function readGroups(): number[] {
+  const [, groups = ""] = /^Groups:\t(.*)$/m.exec(readFileSync("/proc/self/status", "utf8")) ?? [];
+  return groups.split(" ").filter(Boolean).map(Number).sort();
+}
+
 test("linux unix: each side knows the other's credentials", async () => {
   const { client, server, listener } = await connected(worlds[0]!);
   const mine = { uid: process.getuid!(), gid: process.getgid!(), pid: process.pid };
-  assert.deepEqual(client.peer, mine);
-  assert.deepEqual(server.peer, mine);
+  for (const peer of [client.peer, server.peer]) {
+    const { groups = [], ...rest } = peer!;
+    assert.deepEqual(rest, mine);
+    assert.deepEqual([...groups].sort(), readGroups());
+  }
   client.close();
   server.close();
   await listener.close();

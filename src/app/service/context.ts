@@ -8,9 +8,16 @@ import { flushCompileCache } from "node:module";
 import { join } from "node:path";
 import type { Logger } from "pino";
 import { ConfigurationError } from "#base/errors.ts";
+import type { Contract } from "#contract/contract.ts";
+import { gidOf, uidOf } from "#linux/accounts.ts";
 import { dropPrivileges, identityAfterDrop } from "#linux/privileges.ts";
+import { type ReservedSocket, reserveSocket } from "#linux/reserved-socket.ts";
+import { OrderPolicy } from "#mailbox/order-policy.ts";
+import { orderRulesOf, rightsRulesOf } from "../config/access.ts";
 import type { Configuration } from "../config/schema.ts";
-import type { ServiceName } from "../config/service-options.ts";
+import { SERVICE_NAMES, type ServiceName } from "../config/service-options.ts";
+import { type Node, type ServiceNodeOptions, serviceNode } from "../node.ts";
+import { makeSystemRunDirectory } from "../run-directory.ts";
 
 export interface ServiceContext {
   readonly name: ServiceName;
@@ -49,8 +56,44 @@ export function logOf({ logger }: ServiceContext): ServiceLog {
   };
 }
 
-/** Gives up root's powers for good, before the first byte is read from the network. */
-export function becomeUser(context: ServiceContext): void {
+/**
+ * Gives up root's powers for good, before the first byte is read from the network, and joins the bus. The socket is
+ * made before, in a folder where the user may make nothing, and opened after, so that nobody takes it for root's.
+ * @throws ConfigurationError and the like as {@link serviceNode}.
+ */
+export async function joinAsUser(context: ServiceContext, contracts: readonly Contract[]): Promise<Node> {
+  const { name, run } = context;
+  const drops = !context.single && process.geteuid?.() === 0;
+  const access = accessTo(context);
+  let reserved: ReservedSocket | undefined;
+  if (drops) {
+    const [uid, gid] = ownerOf(context);
+    makeSystemRunDirectory(run);
+    reserved = await reserveSocket(join(run, name), { ...access.socket, uid, gid });
+  }
+  becomeUser(context);
+  return await serviceNode(name, { directory: run, contracts, ...access, reserved });
+}
+
+/** What the operator's configuration says of who may do what with a service, and in which order. */
+export function accessTo({ name, configuration }: ServiceContext): Access {
+  const accounts = { uidOf, gidOf };
+  const rights = rightsRulesOf(configuration, name, accounts);
+  const { uid } = identityAfterDrop(configuration.user);
+  return {
+    rights,
+    order: new OrderPolicy(orderRulesOf(configuration, name)),
+    // The kernel keeps strangers out where no rule lets them in.
+    socket: { mode: rights.length > 0 ? 0o666 : 0o600 },
+    names: Object.fromEntries(SERVICE_NAMES.map((service) => [service, service === "firewall" ? 0 : uid])),
+    fix: (right, path, peer) =>
+      `write ${name}:${path}: { ${right}: { users: [${peer.uid}] } } below \`rights:\` in the configuration`,
+  };
+}
+
+type Access = Required<Pick<ServiceNodeOptions, "rights" | "order" | "socket" | "names" | "fix">>;
+
+function becomeUser(context: ServiceContext): void {
   if (context.single || process.geteuid?.() !== 0) return;
   const { user } = context.configuration;
   // The user could not write there at the end.

@@ -16,8 +16,7 @@ import { openSqliteStore } from "#linux/sqlite-store.ts";
 import { DhcpdService } from "#service/dhcpd/dhcpd-service.ts";
 import type { DhcpdSection } from "../config/schema.ts";
 import { dhcpdOptions } from "../config/service-options.ts";
-import { node } from "../node.ts";
-import { type AtEnd, becomeUser, giveToUser, logOf, type ServiceContext, stateFolder } from "./context.ts";
+import { type AtEnd, giveToUser, joinAsUser, logOf, type ServiceContext, stateFolder } from "./context.ts";
 import { handoverPath } from "./firewall.ts";
 
 const DHCP_SERVER_PORT = 67;
@@ -29,8 +28,7 @@ export async function startDhcpd(context: ServiceContext, atEnd: AtEnd): Promise
   // Without a broker in another process the powers we still have open the socket.
   const descriptors =
     context.single || !context.configuration.firewall ? openDescriptors(section) : undefined;
-  becomeUser(context);
-  const bus = await node(context.name, { directory: context.run, contracts: [dhcpd] });
+  const bus = await joinAsUser(context, [dhcpd]);
   atEnd(() => bus.close());
   const store = openSqliteStore({ path: join(folder, "leases.sqlite") });
   atEnd(() => store.close());

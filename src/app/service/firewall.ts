@@ -13,8 +13,9 @@ import { LinuxSocketHandover } from "#linux/socket-handover.ts";
 import { FirewallService } from "#service/firewall/firewall-service.ts";
 import type { Configuration } from "../config/schema.ts";
 import { firewallOptions } from "../config/service-options.ts";
-import { node } from "../node.ts";
-import { type AtEnd, logOf, type ServiceContext, type ServiceLog } from "./context.ts";
+import { serviceNode } from "../node.ts";
+import { makeSystemRunDirectory } from "../run-directory.ts";
+import { type AtEnd, accessTo, logOf, type ServiceContext, type ServiceLog } from "./context.ts";
 
 /** The name of our nftables table. */
 export const TABLE_NAME = "metanet";
@@ -30,9 +31,14 @@ export async function startFirewall(context: ServiceContext, atEnd: AtEnd): Prom
     throw new ConfigurationError("Cannot start firewall: the configuration has no section for it");
   const log = logOf(context);
   const { uid } = identityAfterDrop(user);
-  // The portal is the user; who else may send is up to the rights of its own process.
-  const rights = [{ prefix: "/firewall", may: ["send", "observe"] as const, uids: [uid] }];
-  const bus = await node(context.name, { directory: context.run, contracts: [firewall], rights });
+  const access = accessTo(context);
+  // The portal is the user; who else may is up to the operator.
+  const portal = { prefix: "/firewall", may: ["send", "observe"] as const, uids: [uid] };
+  const rights = [portal, ...access.rights];
+  const socket = { ...access.socket, uid };
+  makeSystemRunDirectory(context.run);
+  const place = { directory: context.run, contracts: [firewall] };
+  const bus = await serviceNode(context.name, { ...place, ...access, rights, socket });
   atEnd(() => bus.close());
   const rules = new NftablesRuleSet();
   const service = new FirewallService({ bus, rules, config: firewallOptions(section, portald), log });

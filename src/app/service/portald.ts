@@ -12,16 +12,14 @@ import { LinuxRandom } from "#linux/random.ts";
 import { openSqliteStore } from "#linux/sqlite-store.ts";
 import { PortaldService } from "#service/portald/portald-service.ts";
 import { portalOptions } from "../config/service-options.ts";
-import { node } from "../node.ts";
-import { type AtEnd, becomeUser, giveToUser, logOf, type ServiceContext, stateFolder } from "./context.ts";
+import { type AtEnd, giveToUser, joinAsUser, logOf, type ServiceContext, stateFolder } from "./context.ts";
 
 export async function startPortald(context: ServiceContext, atEnd: AtEnd): Promise<void> {
   const { portald: section, firewall } = context.configuration;
   if (!section || !firewall)
     throw new ConfigurationError("Cannot start portald: the configuration lacks its section");
   const folder = stateFolder(context);
-  becomeUser(context);
-  const bus = await node(context.name, { directory: context.run, contracts: [portald] });
+  const bus = await joinAsUser(context, [portald]);
   atEnd(() => bus.close());
   const store = openSqliteStore({ path: join(folder, "sessions.sqlite") });
   atEnd(() => store.close());

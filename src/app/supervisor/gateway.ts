@@ -3,7 +3,7 @@
  * around them, and the signals an operator sends.
  * @module
  */
-import { chmodSync, chownSync, mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { ConfigurationError, MetanetError } from "#base/errors.ts";
 import { gidOf, uidOf } from "#linux/accounts.ts";
 import { SteadyClock } from "#linux/clock.ts";
@@ -12,7 +12,7 @@ import { accessOf } from "../config/access.ts";
 import { type MachineFacts, parseConfiguration, readConfiguration } from "../config/read.ts";
 import type { Configuration } from "../config/schema.ts";
 import { type ServiceName, servicesOf } from "../config/service-options.ts";
-import { runDirectory } from "../run-directory.ts";
+import { makeSystemRunDirectory, runDirectory } from "../run-directory.ts";
 import type { ServiceInput } from "../service/child-main.ts";
 import { removeLeftoverSockets } from "../service/leftover-sockets.ts";
 import { keepMachine, leaveMachine, lookAtMachine } from "../service/machine.ts";
@@ -119,23 +119,18 @@ function requireRoot(configuration: Configuration): void {
   );
 }
 
-/** The services' user must be able to make its sockets there; the sticky bit keeps it from the broker's. */
+/** Also for a run directory of an earlier version, in which the services made their sockets themselves. */
 function makeRunDirectory(run: string, configuration: Configuration): void {
-  const isRoot = process.geteuid?.() === 0;
   try {
-    mkdirSync(run, { recursive: true, mode: isRoot ? 0o1775 : 0o700 });
-    if (isRoot) prepare(run, identityAfterDrop(configuration.user).gid);
+    // Before anything is made: a user that is not there is a mistake in the configuration.
+    identityAfterDrop(configuration.user);
+    if (process.geteuid?.() === 0) makeSystemRunDirectory(run);
+    else mkdirSync(run, { recursive: true, mode: 0o700 });
   } catch (cause) {
     if (cause instanceof MetanetError) throw cause;
     const fix = "name another folder as `run:` in the configuration";
     throw new ConfigurationError(`Cannot use the run directory ${run}: ${String(cause)}; ${fix}`, { cause });
   }
-}
-
-function prepare(run: string, gid: number): void {
-  chownSync(run, 0, gid);
-  // mkdir() leaves out what the umask forbids.
-  chmodSync(run, 0o1775);
 }
 
 interface Loaded {
