@@ -47,8 +47,10 @@ class LinuxHttpServer implements HttpServer {
   readonly #counts: HttpCounts = emptyHttpCounts();
   readonly #sockets = new Set<Socket>();
   /** Both ends of each connection, parsed once rather than per request. */
-  readonly #ends = new WeakMap<Socket, { peer: HttpEndpoint; local: HttpEndpoint }>();
+  readonly #ends = new WeakMap<Socket, Ends>();
   #local: HttpEndpoint | undefined;
+  /** This end of every connection, when it is the same for all. */
+  #ownEnd: HttpEndpoint | undefined;
 
   constructor(handler: HttpHandler, limits: HttpLimits) {
     this.#handler = handler;
@@ -102,6 +104,8 @@ class LinuxHttpServer implements HttpServer {
     this.#server.on("error", () => this.#counts.refused++);
     const bound = this.#server.address() as AddressInfo;
     this.#local = { address: plainAddress(bound.address), port: bound.port };
+    // Who listens on one address is reached at no other.
+    if (!/^(0\.0\.0\.0|::)$/.test(bound.address)) this.#ownEnd = this.#local;
   }
 
   async close(): Promise<void> {
@@ -118,14 +122,18 @@ class LinuxHttpServer implements HttpServer {
     socket.once("close", () => this.#sockets.delete(socket));
   }
 
-  #endsOf(socket: Socket): { peer: HttpEndpoint; local: HttpEndpoint } | undefined {
+  #endsOf(socket: Socket): Ends | undefined {
     const known = this.#ends.get(socket);
     if (known) return known;
     // A client that has gone already has no address any more.
-    if (socket.remoteAddress === undefined || socket.localAddress === undefined) return undefined;
+    if (socket.remoteAddress === undefined) return undefined;
+    if (!this.#ownEnd && socket.localAddress === undefined) return undefined;
     const ends = {
       peer: { address: plainAddress(socket.remoteAddress), port: socket.remotePort ?? 0 },
-      local: { address: plainAddress(socket.localAddress), port: socket.localPort ?? 0 },
+      local: this.#ownEnd ?? {
+        address: plainAddress(socket.localAddress ?? ""),
+        port: socket.localPort ?? 0,
+      },
     };
     this.#ends.set(socket, ends);
     return ends;
@@ -144,6 +152,10 @@ class LinuxHttpServer implements HttpServer {
       this.#answerRefusal(outgoing, read);
       return;
     }
+    if (isBodyless(incoming)) {
+      this.#handle(new LinuxHttpRequest(incoming, read, ends, NO_BODY), outgoing);
+      return;
+    }
     const max = this.#limits.bodyBytesMax;
     if (Number(incoming.headers["content-length"] ?? 0) > max) {
       this.#answerRefusal(outgoing, "bodiesTooLarge");
@@ -158,7 +170,8 @@ class LinuxHttpServer implements HttpServer {
     });
     incoming.on("error", () => outgoing.destroy());
     incoming.on("end", () => {
-      if (size <= max) this.#handle({ ...read, ...ends, body: Buffer.concat(chunks) }, outgoing);
+      if (size > max) return;
+      this.#handle(new LinuxHttpRequest(incoming, read, ends, Buffer.concat(chunks)), outgoing);
     });
   }
 
@@ -227,26 +240,82 @@ const REFUSAL_OF_CODE: Readonly<Record<string, HttpRefusal>> = {
   ERR_HTTP_REQUEST_TIMEOUT: "slow",
 };
 
-/** The request without its body, or why there is none. */
-function readHead(
-  incoming: IncomingMessage,
-): Omit<HttpRequest, "body" | "peer" | "local"> | "malformed" | "hostless" {
-  const headers = new Map<string, string>();
-  let hostCount = 0;
-  const raw = incoming.rawHeaders;
+const NO_BODY = new Uint8Array(0);
+
+/** Whether nothing follows the fields (RFC 9112 §6.3). */
+function isBodyless({ headers }: IncomingMessage): boolean {
+  return headers["content-length"] === undefined && headers["transfer-encoding"] === undefined;
+}
+
+/** The ends of a connection. */
+interface Ends {
+  readonly peer: HttpEndpoint;
+  readonly local: HttpEndpoint;
+}
+
+/** What a request line and the Host field say. */
+interface Head {
+  readonly host: string;
+  readonly path: string;
+  readonly query: string;
+}
+
+class LinuxHttpRequest implements HttpRequest {
+  readonly method: string;
+  readonly host: string;
+  readonly path: string;
+  readonly query: string;
+  readonly body: Uint8Array;
+  readonly peer: HttpEndpoint;
+  readonly local: HttpEndpoint;
+  readonly #raw: readonly string[];
+  #headers: ReadonlyMap<string, string> | undefined;
+
+  constructor(incoming: IncomingMessage, head: Head, ends: Ends, body: Uint8Array) {
+    this.method = incoming.method ?? "GET";
+    this.host = head.host;
+    this.path = head.path;
+    this.query = head.query;
+    this.body = body;
+    this.peer = ends.peer;
+    this.local = ends.local;
+    this.#raw = incoming.rawHeaders;
+  }
+
+  /** Put in order for the first who asks: most requests are redirected without a look at them. */
+  get headers(): ReadonlyMap<string, string> {
+    this.#headers ??= readFields(this.#raw);
+    return this.#headers;
+  }
+}
+
+function readFields(raw: readonly string[]): ReadonlyMap<string, string> {
+  const fields = new Map<string, string>();
   for (let index = 0; index + 1 < raw.length; index += 2) {
     const name = (raw[index] as string).toLowerCase();
     const value = raw[index + 1] as string;
-    const before = headers.get(name);
-    headers.set(name, before === undefined ? value : `${before}, ${value}`);
-    if (name === "host") hostCount++;
+    const before = fields.get(name);
+    fields.set(name, before === undefined ? value : `${before}, ${value}`);
   }
+  return fields;
+}
+
+/** What a request is for, or why that cannot be told. */
+function readHead(incoming: IncomingMessage): Head | "malformed" | "hostless" {
   const target = splitTarget(incoming.url ?? "");
   if (!target) return "malformed";
-  // RFC 9112 §3.2: more than one Host is an error, even with an absolute target.
-  const host = hostCount === 1 ? usableHost(target.host ?? headers.get("host")) : undefined;
-  if (host === undefined) return "hostless";
-  return { method: incoming.method ?? "GET", host, path: target.path, query: target.query, headers };
+  const raw = incoming.rawHeaders;
+  let field: string | undefined;
+  for (let index = 0; index + 1 < raw.length; index += 2) {
+    const name = raw[index] as string;
+    if (name.length !== 4 || name.toLowerCase() !== "host") continue;
+    // RFC 9112 §3.2: more than one Host is an error, even with an absolute target.
+    if (field !== undefined) return "hostless";
+    field = raw[index + 1] as string;
+  }
+  if (field === undefined) return "hostless";
+  const host = usableHost(target.host ?? field);
+  return host === undefined ? "hostless" : { host, path: target.path, query: target.query };
 }
 
 function write(outgoing: ServerResponse, response: HttpResponse): void {

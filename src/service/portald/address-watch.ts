@@ -5,13 +5,16 @@
  */
 import type { Clock, Timer } from "#base/clock.ts";
 import type { IpAddress } from "#base/ip-address.ts";
-import { between, type Duration, type Instant, milliseconds } from "#base/time.ts";
+import { after, between, type Duration, type Instant, milliseconds } from "#base/time.ts";
 import type { Session } from "#protocol/portal/session.ts";
 import type { ClientFinder } from "./client-finder.ts";
 import type { SessionBook } from "./session-book.ts";
 
 /** The least time between looks on account of logins: with many of them the table is read no more often. */
 export const LOOK_INTERVAL: Duration = milliseconds(250);
+
+/** A look at a large table takes long; between two of them lies as many times as much. */
+const LOOK_REST = 20;
 
 export interface AddressWatchOptions {
   readonly clock: Clock;
@@ -26,7 +29,8 @@ export class AddressWatch {
   /** Let in and not looked for yet; no more than there are sessions. */
   #waiting = new Set<Session>();
   #timer: Timer | undefined;
-  #lookedAt: Instant | undefined;
+  /** When the next look on account of a login may be. */
+  #restsUntil: Instant = 0 as Instant;
   #isStopped = false;
 
   constructor(options: AddressWatchOptions) {
@@ -38,8 +42,8 @@ export class AddressWatch {
     this.#waiting.add(session);
     if (this.#timer || this.#isStopped) return;
     const { clock } = this.#options;
-    const since = this.#lookedAt === undefined ? LOOK_INTERVAL : between(this.#lookedAt, clock.now());
-    this.#timer = clock.after(milliseconds(Math.max(0, LOOK_INTERVAL - since)), () => {
+    const rest = Math.max(0, between(clock.now(), this.#restsUntil));
+    this.#timer = clock.after(milliseconds(rest), () => {
       this.#timer = undefined;
       const waiting = this.#waiting;
       this.#waiting = new Set();
@@ -52,8 +56,10 @@ export class AddressWatch {
     const { book, clock, finder, notice } = this.#options;
     const sessions = [...clients].filter((session) => session.state === "permitted");
     if (sessions.length === 0) return;
-    this.#lookedAt = clock.now();
+    const begun = clock.now();
     const lists = await finder.addressesOf(sessions.map((session) => session.mac));
+    const took = between(begun, clock.now());
+    this.#restsUntil = after(begun, milliseconds(Math.max(LOOK_INTERVAL, LOOK_REST * took)));
     if (this.#isStopped) return;
     const told: Promise<void>[] = [];
     for (const [index, session] of sessions.entries()) {

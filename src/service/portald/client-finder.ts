@@ -28,8 +28,8 @@ export class ClientFinder {
     return this.#unknownCount;
   }
 
-  /** The client's MAC address; `undefined` when there is none to be had. */
-  async find(address: IpAddress, now: Instant): Promise<MacAddress | undefined> {
+  /** The client's MAC address, at once when it is remembered; `undefined` when there is none to be had. */
+  find(address: IpAddress, now: Instant): MacAddress | undefined | Promise<MacAddress | undefined> {
     const known = this.#found.get(address.toString());
     return known && now < known.until ? known.mac : this.findAfresh(address, now);
   }

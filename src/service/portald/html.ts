@@ -50,5 +50,6 @@ const ESCAPES: Readonly<Record<string, string>> = {
 
 /** The text with every character that could end a text or an attribute replaced. */
 export function escapeHtml(text: string): string {
+  if (!/[&<>"'`]/.test(text)) return text;
   return text.replace(/[&<>"'`]/g, (character) => ESCAPES[character] as string);
 }

@@ -67,6 +67,9 @@ export class PortalWeb {
     const isOwn = this.#origin.isOwn(request);
     const probe = isOwn ? undefined : probeOf(request.host, request.path);
     if (probe !== undefined) this.counts.probes++;
+    const location = isOwn ? undefined : this.#origin.loginUrl(request, probe);
+    // A message that nobody is to see need not be made.
+    if (!this.#isHeeded("/portald/request")) return this.#follow(undefined, request, location);
     const outcome = this.#parts.bus.decide("/portald/request", {
       address: request.peer.address,
       method: request.method,
@@ -75,24 +78,31 @@ export class PortalWeb {
       query: request.query,
       caught: !isOwn,
       probe,
-      location: isOwn ? undefined : this.#origin.loginUrl(request),
+      location,
     });
     return outcome instanceof Promise
-      ? outcome.then((late) => this.#follow(late, request, isOwn))
-      : this.#follow(outcome, request, isOwn);
+      ? outcome.then((late) => this.#follow(late, request, location))
+      : this.#follow(outcome, request, location);
   }
 
+  /** Whether anybody listens, observes or traces at a mailbox of ours. */
+  #isHeeded(path: string): boolean {
+    const mailbox = this.#parts.bus.table.mailboxes.get(path);
+    return mailbox === undefined || !mailbox.plain || mailbox.listeners.order.length > 0;
+  }
+
+  /** `caught` is where a request for somewhere else is sent; undefined when it is for the portal itself. */
   #follow(
-    outcome: Outcome<Takes<"/portald/request">>,
+    outcome: Outcome<Takes<"/portald/request">> | undefined,
     request: HttpRequest,
-    isOwn: boolean,
+    caught: string | undefined,
   ): HttpResponse | Promise<HttpResponse> {
-    if (outcome.verdict !== "continue") {
+    if (outcome && outcome.verdict !== "continue") {
       return this.#error(request, 403, outcome.reason ?? wordsOf(request).errorHeading);
     }
-    const location = outcome.message.get("location");
-    if (isOwn) return location === undefined ? this.#serve(request) : redirectTo(fieldText(location));
-    return this.#caught(request, fieldText(location ?? this.#origin.loginUrl(request)));
+    const location = outcome?.message.get("location");
+    if (caught !== undefined) return this.#caught(request, fieldText(location ?? caught));
+    return location === undefined ? this.#serve(request) : redirectTo(fieldText(location));
   }
 
   /** A request for somewhere else: from a client that is in, its connection is an old one; all others must log in. */
@@ -105,13 +115,24 @@ export class PortalWeb {
   }
 
   /** The address is new, but the client may be in with another one (IPv6 beside IPv4): then this one is let in too. */
-  async #caughtByUnknownAddress(request: HttpRequest, location: string): Promise<HttpResponse> {
-    const { book, finder, keeper, bus } = this.#parts;
-    const client = await finder.find(request.peer.address, bus.clock.now());
+  #caughtByUnknownAddress(request: HttpRequest, location: string): HttpResponse | Promise<HttpResponse> {
+    const { finder, bus } = this.#parts;
+    const client = finder.find(request.peer.address, bus.clock.now());
+    if (client instanceof Promise) return client.then((found) => this.#letIn(request, location, found));
+    return this.#letIn(request, location, client);
+  }
+
+  #letIn(
+    request: HttpRequest,
+    location: string,
+    client: MacAddress | undefined,
+  ): HttpResponse | Promise<HttpResponse> {
+    const { book, keeper } = this.#parts;
     const session = client && book.find(client);
     if (session?.state !== "permitted") return this.#redirect(location);
-    if (await keeper.addAddress(session, request.peer.address)) return this.#strayed(request, session);
-    return this.#redirect(location);
+    return keeper
+      .addAddress(session, request.peer.address)
+      .then((isIn) => (isIn ? this.#strayed(request, session) : this.#redirect(location)));
   }
 
   #redirect(location: string): HttpResponse {

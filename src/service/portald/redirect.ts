@@ -8,7 +8,6 @@ import type { PortaldOptions } from "./config.ts";
 import { html } from "./html.ts";
 import { urlOf } from "./original-url.ts";
 import { PATHS } from "./pages.ts";
-import { probeOf } from "./probe.ts";
 
 /**
  * The response that sends a client to `location`. It closes the connection: the firewall has tied this one to the
@@ -41,20 +40,24 @@ export function seeOther(path: string): HttpResponse {
 export class PortalOrigin {
   readonly #options: PortaldOptions;
   readonly #names: ReadonlySet<string>;
+  readonly #addresses: ReadonlySet<string>;
 
   constructor(options: PortaldOptions) {
+    const { address, address6, names = [] } = options;
     this.#options = options;
-    this.#names = new Set((options.names ?? []).map((name) => name.toLowerCase()));
+    this.#names = new Set(names.map((name) => name.toLowerCase()));
+    this.#addresses = new Set([address, ...(address6 ? [address6] : [])].map(hostText));
   }
 
   /** Whether a request asks for the portal by one of its addresses or names, and not for what it was caught from. */
   isOwn(request: Pick<HttpRequest, "host" | "local">): boolean {
     const { host, local } = request;
-    const [, name = host, port = "80"] = /^(.*?)(?::(\d*))?$/.exec(host) ?? [];
+    const colon = host.endsWith("]") ? -1 : host.lastIndexOf(":");
+    const name = colon < 0 ? host : host.slice(0, colon);
     if (this.#names.has(host) || this.#names.has(name)) return true;
+    const port = colon < 0 ? "80" : host.slice(colon + 1);
     if (port !== "80" && port !== String(local.port)) return false;
-    const { address, address6 } = this.#options;
-    return [local.address, address, ...(address6 ? [address6] : [])].some((own) => hostText(own) === name);
+    return this.#addresses.has(name) || hostText(local.address) === name;
   }
 
   /** `http://ADDRESS:PORT` by which a client that reached `local` reaches the portal. */
@@ -64,9 +67,9 @@ export class PortalOrigin {
     return `http://${hostText(address6 ?? local.address)}${portText(port)}`;
   }
 
-  /** Where a caught request is sent: the login page, with what it wanted kept unless it is a system's probe. */
-  loginUrl(request: HttpRequest): string {
-    const url = probeOf(request.host, request.path) === undefined ? urlOf(request) : undefined;
+  /** Where a caught request is sent: the login page, with what it wanted kept unless it is a system's `probe`. */
+  loginUrl(request: HttpRequest, probe: string | undefined): string {
+    const url = probe === undefined ? urlOf(request) : undefined;
     const query = url === undefined ? "" : `?url=${encodeURIComponent(url)}`;
     return `${this.origin(request.local)}${PATHS.login}${query}`;
   }
