@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { before, describe, it, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { readState } from "#app/supervisor/state-file.ts";
-import { type Running, run, start, temporaryFolder } from "../command-line/metanet-command.ts";
+import { ROOT, type Running, run, start, temporaryFolder } from "../command-line/metanet-command.ts";
 import { enterOwnNamespace, rootProblem } from "./own-namespace.ts";
 
 /** A run directory, a configuration in it, and the interfaces it names. */
@@ -58,8 +58,8 @@ async function until(what: string, there: () => boolean): Promise<void> {
 const serviceOf = (folder: string, name: string) =>
   readState(join(folder, "run"))?.services.find((service) => service.name === name);
 
-async function up(folder: string, args: readonly string[]): Promise<Running> {
-  const gateway = start(join(folder, "run"), ["up", ...args]);
+async function up(folder: string, args: readonly string[], before: readonly string[] = []): Promise<Running> {
+  const gateway = start(join(folder, "run"), ["up", ...args], before);
   gateways.push(gateway);
   await until("every service is ready", () => {
     const services = readState(join(folder, "run"))?.services ?? [];
@@ -190,6 +190,21 @@ describe("metanet up", { skip: rootProblem() }, () => {
     next.process.kill("SIGTERM");
     assert.equal((await next.ended).code, 0);
     assert.deepEqual(tables(), []);
+  });
+
+  it("metanet up needs no more capabilities than example/gateway/metanet.service gives it", async (context) => {
+    const { folder, file } = setUp(context);
+    const unit = readFileSync(join(ROOT, "example/gateway/metanet.service"), "utf8");
+    const names = [...unit.matchAll(/^CapabilityBoundingSet=(.*)$/gm)].flatMap(([, line = ""]) =>
+      line.split(" "),
+    );
+    const kept = names.map((name) => `+${name.replace(/^CAP_/, "").toLowerCase()}`);
+    const limits = ["--bounding-set", `-all,${kept.join(",")}`, "--no-new-privs"];
+    const gateway = await up(folder, [file], ["setpriv", ...limits, "--"]);
+    assert.equal((await run(join(folder, "run"), ["status"])).code, 0);
+    gateway.process.kill("SIGTERM");
+    assert.equal((await gateway.ended).code, 0);
+    assert.deepEqual([tables(), forwards()], [[], "0"]);
   });
 
   it("metanet up --single runs everything in one process under the same names", async (context) => {
