@@ -105,6 +105,21 @@ describe("Rights", () => {
       assert.equal(rights.allows(uid === undefined ? undefined : { uid, gid, pid: 1 }, right, path), allowed);
     });
   }
+
+  test("let a user observe by a supplementary group, and no more than the group may", () => {
+    const peer = { uid: 6, gid: 9, pid: 1, groups: [3, 7] };
+    assert.equal(rights.allows(peer, "observe", "/anything"), true);
+    assert.equal(rights.allows(peer, "send", "/anything"), false);
+    assert.equal(rights.allows({ ...peer, groups: [3] }, "observe", "/anything"), false);
+  });
+
+  test("say how a missing right is granted", () => {
+    const peer = { uid: 6, gid: 9, pid: 1 };
+    const told = new Rights({ uid: 1000, fix: (right, path, { uid }) => `let ${uid} ${right} ${path}` });
+    assert.equal(told.refusal(peer, "send", "/x"), "user 6 has no right to; let 6 send /x");
+    assert.match(rights.refusal(peer, "send", "/x"), /has no right to; the process can grant it/);
+    assert.match(rights.refusal(undefined, "send", "/x"), /user is not known/);
+  });
 });
 
 describe("the protocol's own tuples", () => {

@@ -4,12 +4,12 @@
  */
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { AddressInUseError, PathTooLongError } from "#io/stream.ts";
+import { AddressInUseError, NoAccessError, PathTooLongError } from "#io/stream.ts";
 import { OverflowError } from "#mailbox/errors.ts";
 import { answer, stop } from "#mailbox/verdict.ts";
 import { Machine } from "./real-process.ts";
@@ -250,4 +250,43 @@ test("another user is denied what the rights table does not grant, by the kernel
   bus.provide("/shut", () => answer({ ok: true }));
   const outcome = await machine.runAs(65_534, ["owner:/open", "owner:/shut", "closed:/x"]);
   assert.deepEqual(outcome, ["ok", "denied", "denied"]);
+});
+
+test("another user does not come in under a name that is kept for somebody else", {
+  skip: isRoot ? false : "needs root to start a process of another user",
+}, async () => {
+  const rules = [{ prefix: "/open", may: ["send"], uids: [65_534] }] as const;
+  const open = { rights: { uid: 0, rules }, socket: { mode: 0o666 } } as const;
+  const asked: unknown[] = [];
+  const keep = (name: string, { uid }: { uid: number }): boolean => {
+    asked.push([name, uid]);
+    return false;
+  };
+  const { bus, links } = await machine.join("owner", { ...open, isNameOf: keep });
+  bus.provide("/open", () => answer({}));
+  const friend = await machine.join("friend");
+  await friend.bus.call("owner:/open", {});
+  assert.notDeepEqual(await machine.runAs(65_534, ["owner:/open"]), ["ok"]);
+  assert.deepEqual(asked, [["stranger", 65_534]]);
+  assert.deepEqual(
+    links.describe().map(({ peer }) => peer),
+    ["friend"],
+  );
+});
+
+test("a process that may not make a socket takes part all the same when it says that nobody needs to find it", {
+  skip: isRoot ? false : "needs root to become another user",
+}, async (t) => {
+  const rules = [{ prefix: "/", may: ["send", "intercept"], uids: [65_534] }] as const;
+  const { bus } = await machine.join("owner", { rights: { uid: 0, rules }, socket: { mode: 0o666 } });
+  bus.open("/x");
+  chmodSync(machine.run, 0o755);
+  process.seteuid?.(65_534);
+  t.after(() => process.seteuid?.(0));
+  await assert.rejects(machine.join("guest"), NoAccessError);
+  const guest = await machine.join("guest", { mustListen: false });
+  process.seteuid?.(0);
+  assert.deepEqual(readdirSync(machine.run), ["owner"]);
+  await guest.bus.prepend("owner:/x", "hook", () => answer({ from: "guest" }));
+  assert.equal((await bus.call("/x", {})).get("from"), "guest");
 });
