@@ -37,6 +37,9 @@ export interface AskingHost {
   readonly isClosed: boolean;
 }
 
+/** A frame's number has 32 bits. */
+const SEQ_MAX = 0xffff_ffff;
+
 const NONE: Tuples = [];
 
 export class Asking implements Post {
@@ -212,7 +215,9 @@ export class Asking implements Post {
   }
 
   #nextSeq(): number {
-    this.#seq = this.#seq >= 0xffff_ffff ? 1 : this.#seq + 1;
+    // The numbers come round after 2^32 requests; an order keeps its own for as long as it stands.
+    do this.#seq = this.#seq >= SEQ_MAX ? 1 : this.#seq + 1;
+    while (this.#orders.has(this.#seq));
     return this.#seq;
   }
 }

@@ -3,7 +3,7 @@
  * what becomes of them when it ends.
  * @module
  */
-import type { MetanetError } from "#base/errors.ts";
+import { type MetanetError, ProtocolViolationError } from "#base/errors.ts";
 import type { Duration, Instant } from "#base/time.ts";
 import type { Tuples } from "#base/value.ts";
 import type { Bus } from "#mailbox/bus.ts";
@@ -46,6 +46,7 @@ export class Guests {
 
   /**
    * Puts a listener of the peer in its place, or remembers it for a mailbox that is not there yet.
+   * @throws ProtocolViolationError when the number is taken, or no one could take that listener out any more.
    * @throws DeniedError, ConfigurationError, LimitExceededError; OverflowError beyond {@link GUEST_COUNT_MAX}.
    */
   attach(ref: number, process: string, path: string, request: AttachRequest): "attached" | "waiting" {
@@ -54,6 +55,9 @@ export class Guests {
       throw new OverflowError(
         `Cannot attach to ${path}: process ${process} has ${GUEST_COUNT_MAX} listeners here already`,
       );
+    }
+    if (this.#guests.has(ref)) {
+      throw new ProtocolViolationError(`Cannot attach to ${path}: number ${ref} is a listener's already`);
     }
     const { table } = this.#host.bus;
     const { label, observes, place, options } = request;

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Timer } from "#base/clock.ts";
-import { LimitExceededError, type MetanetError, UnavailableError } from "#base/errors.ts";
+import { LimitExceededError, UnavailableError } from "#base/errors.ts";
 import { formatHex } from "#base/hex.ts";
 import type { Random } from "#base/random.ts";
 import type { Duration } from "#base/time.ts";
@@ -313,12 +313,7 @@ export class Links implements Router, LinkHost, PeerHost {
       peer.forgetOrder(order);
     });
     this.#orderCount++;
-    try {
-      await peer.order(order);
-    } catch (error) {
-      this.#orderCount--;
-      throw error as MetanetError;
-    }
+    await peer.order(order);
     return order;
   }
 

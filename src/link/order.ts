@@ -68,10 +68,15 @@ export class Order implements Attachment {
     if (this.state === "attached") this.state = "waiting";
   }
 
-  async detach(): Promise<void> {
+  /** The owner has refused it: it is not remembered any more. */
+  drop(): void {
     if (this.state === "detached") return;
     this.state = "detached";
     this.#onDetach(this);
+  }
+
+  async detach(): Promise<void> {
+    this.drop();
     const post = this.#post;
     this.#post = undefined;
     await post?.at.detach(post.ref);

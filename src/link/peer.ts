@@ -234,8 +234,7 @@ export class Peer {
   }
 
   #drop(order: Order, error: unknown): unknown {
-    this.#orders.delete(order);
-    order.state = "detached";
+    order.drop();
     return error;
   }
 

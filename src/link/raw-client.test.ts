@@ -160,6 +160,15 @@ const ROWS: readonly [what: string, sent: readonly Uint8Array[], heard: readonly
     ["error 1 protocol-violation"],
   ],
   [
+    "ATTACH under the number of another listener is refused, and the first one stays",
+    [
+      hello,
+      encode({ kind: KIND.attach, mailbox: 0, path: "/x", seq: 1, body: ["label", "l"] }),
+      encode({ kind: KIND.attach, mailbox: 0, path: "/x", seq: 1, body: ["label", "m"] }),
+    ],
+    ["reply 1", "error 1 protocol-violation"],
+  ],
+  [
     "an ATTACH to what is no path is refused",
     [hello, encode({ kind: KIND.attach, mailbox: 0, path: "no path", seq: 1, body: ["label", "l"] })],
     ["error 1 no-such-mailbox"],
