@@ -8,6 +8,7 @@ import type { IpAddress } from "#base/ip-address.ts";
 import { type Duration, seconds } from "#base/time.ts";
 import type { BroadcastSocket } from "#io/datagram.ts";
 import type { SocketRequest } from "#io/socket-handover.ts";
+import { SteadyClock } from "./clock.ts";
 import { LinuxBroadcastSocket } from "./datagram.ts";
 import { decodeAnswer, encodeRequest, HANDOVER_BYTES_MAX } from "./handover-message.ts";
 import { isErrnoError, native, PASSED_COUNT_MAX, READABLE } from "./native.ts";
@@ -17,6 +18,9 @@ import { SystemCallError } from "./system-error.ts";
 
 /** How often a broker that is not there yet is looked for, in milliseconds. */
 const RETRY_MILLISECONDS = 50;
+
+/** Patience must not change when somebody sets the machine's time. */
+const clock = new SteadyClock();
 
 export interface HandoverOptions {
   /** For the broker to appear and to answer; 5 s unless told otherwise. */
@@ -33,7 +37,7 @@ export async function requestSocket(
   request: SocketRequest,
   options: HandoverOptions = {},
 ): Promise<number[]> {
-  const end = Date.now() + (options.timeout ?? seconds(5));
+  const end = clock.now() + (options.timeout ?? seconds(5));
   const fd = await connectUntil(path, end);
   try {
     unlessClosed(() => native().send(fd, encodeRequest(request), MSG_DONTWAIT));
@@ -96,7 +100,7 @@ async function connectUntil(path: string, end: number): Promise<number> {
       }
       seen = error.code;
     }
-    if (Date.now() >= end) {
+    if (clock.now() >= end) {
       throw new UnavailableError(`Cannot reach the broker at ${path}: ${seen}; is 'metanet up' running?`);
     }
     await sleep(RETRY_MILLISECONDS);
@@ -110,9 +114,10 @@ function readable(fd: number, end: number, path: string): Promise<void> {
       native().unwatch(watch);
       settle();
     };
-    const late = new UnavailableError(`Cannot get a socket from ${path}: the broker does not answer`);
-    const timer = setTimeout(() => finish(() => reject(late)), Math.max(0, end - Date.now()));
+    // First, because it may throw, and a timer that was set would ring all the same.
     const watch = native().watch(fd, READABLE, () => finish(resolve));
+    const late = new UnavailableError(`Cannot get a socket from ${path}: the broker does not answer`);
+    const timer = setTimeout(() => finish(() => reject(late)), Math.max(0, end - clock.now()));
   });
 }
 

@@ -14,16 +14,18 @@ import {
 } from "#wire/netlink.ts";
 import { isErrnoError, native } from "./native.ts";
 import { encodeInt } from "./socket-address.ts";
-import { SOCK_NONBLOCK, SOL_SOCKET } from "./socket-constants.ts";
+import {
+  AF_NETLINK,
+  NETLINK_CAP_ACK,
+  SO_RCVBUFFORCE,
+  SO_SNDBUFFORCE,
+  SOCK_NONBLOCK,
+  SOCK_RAW,
+  SOL_NETLINK,
+  SOL_SOCKET,
+} from "./socket-constants.ts";
 import { translateErrors } from "./system-error.ts";
 
-const AF_NETLINK = 16;
-const SOCK_RAW = 3;
-const SO_SNDBUFFORCE = 32;
-const SO_RCVBUFFORCE = 33;
-const SOL_NETLINK = 270;
-/** Acknowledgements come without a copy of the request. */
-const NETLINK_CAP_ACK = 10;
 /** struct sockaddr_nl: family, padding, port id, groups. All zero behind the family means the kernel. */
 const KERNEL_ADDRESS_BYTES = 12;
 
@@ -54,14 +56,20 @@ export class NetlinkSocket {
 
   /** @throws NativeMissingError without the addon; UnavailableError when the kernel refuses. */
   constructor(family: number) {
-    const { socket, setsockopt, bind } = native();
+    const { socket, setsockopt, bind, close } = native();
     this.#fd = translateErrors(WHAT, () => socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK, family));
-    translateErrors(WHAT, () => {
-      setsockopt(this.#fd, SOL_NETLINK, NETLINK_CAP_ACK, encodeInt(1));
-      bind(this.#fd, kernelAddress());
-    });
-    this.#enlarge(SO_SNDBUFFORCE, SOCKET_SEND_BYTES);
-    this.#enlarge(SO_RCVBUFFORCE, SOCKET_RECEIVE_BYTES);
+    try {
+      translateErrors(WHAT, () => {
+        // Acknowledgements come without a copy of the request.
+        setsockopt(this.#fd, SOL_NETLINK, NETLINK_CAP_ACK, encodeInt(1));
+        bind(this.#fd, kernelAddress());
+      });
+      this.#enlarge(SO_SNDBUFFORCE, SOCKET_SEND_BYTES);
+      this.#enlarge(SO_RCVBUFFORCE, SOCKET_RECEIVE_BYTES);
+    } catch (error) {
+      close(this.#fd);
+      throw error;
+    }
   }
 
   /** Takes `count` sequence numbers and gives the first. */

@@ -5,10 +5,8 @@
 import type { Socket } from "node:net";
 import type { PeerCredentials } from "#io/stream.ts";
 import { native, nativeProblem } from "./native.ts";
+import { SO_PEERCRED, SO_PEERGROUPS, SOL_SOCKET } from "./socket-constants.ts";
 
-const SOL_SOCKET = 1;
-const SO_PEERCRED = 17;
-const SO_PEERGROUPS = 59;
 /** Supplementary groups that a process can have (NGROUPS_MAX, credentials(7)), and how many are tried first. */
 const GROUP_COUNTS = [64, 65_536] as const;
 const GID_BYTES = 4;

@@ -3,22 +3,19 @@
  * byte order is written little-endian or big-endian as the machine is.
  * @module
  */
-import { endianness } from "node:os";
 import { type IpAddress, ip } from "#base/ip-address.ts";
 import { type MacAddress, mac } from "#base/mac-address.ts";
+import { LITTLE_ENDIAN } from "#wire/netlink.ts";
 import { AF_INET, AF_PACKET, AF_UNIX } from "./socket-constants.ts";
 import { checkUnixPath } from "./unix-socket-file.ts";
 
 export const SOCKADDR_IN_BYTES = 16;
 export const SOCKADDR_LL_BYTES = 20;
 
-/** Whether this machine stores the low byte first. */
-const isLittleEndian: boolean = endianness() === "LE";
-
 /** One `int` as setsockopt(2) wants it. */
 export function encodeInt(value: number): Uint8Array {
   const bytes = new Uint8Array(4);
-  new DataView(bytes.buffer).setInt32(0, value, isLittleEndian);
+  new DataView(bytes.buffer).setInt32(0, value, LITTLE_ENDIAN);
   return bytes;
 }
 
@@ -26,7 +23,7 @@ export function encodeInt(value: number): Uint8Array {
 export function encodeSockaddrIn(address: IpAddress, port: number): Uint8Array {
   const bytes = new Uint8Array(SOCKADDR_IN_BYTES);
   const view = new DataView(bytes.buffer);
-  view.setUint16(0, AF_INET, isLittleEndian);
+  view.setUint16(0, AF_INET, LITTLE_ENDIAN);
   view.setUint16(2, port);
   bytes.set(address.bytes, 4);
   return bytes;
@@ -42,9 +39,9 @@ export function decodeSockaddrIn(bytes: Uint8Array, offset = 0): { address: IpAd
 export function encodeSockaddrLl(interfaceIndex: number, protocol: number, link?: MacAddress): Uint8Array {
   const bytes = new Uint8Array(SOCKADDR_LL_BYTES);
   const view = new DataView(bytes.buffer);
-  view.setUint16(0, AF_PACKET, isLittleEndian);
+  view.setUint16(0, AF_PACKET, LITTLE_ENDIAN);
   view.setUint16(2, protocol);
-  view.setInt32(4, interfaceIndex, isLittleEndian);
+  view.setInt32(4, interfaceIndex, LITTLE_ENDIAN);
   if (link) {
     bytes[11] = link.bytes.length;
     bytes.set(link.bytes, 12);
@@ -60,7 +57,7 @@ export function decodeSockaddrLl(bytes: Uint8Array): {
   const view = new DataView(bytes.buffer, bytes.byteOffset);
   const isEthernet = bytes[11] === 6;
   return {
-    interfaceIndex: view.getInt32(4, isLittleEndian),
+    interfaceIndex: view.getInt32(4, LITTLE_ENDIAN),
     link: isEthernet ? mac(bytes.subarray(12, 18)) : undefined,
   };
 }
@@ -73,7 +70,7 @@ export function encodeSockaddrUn(path: string): Uint8Array {
   checkUnixPath(path);
   const text = Buffer.from(path);
   const bytes = new Uint8Array(2 + text.length + 1);
-  new DataView(bytes.buffer).setUint16(0, AF_UNIX, isLittleEndian);
+  new DataView(bytes.buffer).setUint16(0, AF_UNIX, LITTLE_ENDIAN);
   bytes.set(text, 2);
   return bytes;
 }

@@ -5,10 +5,12 @@
 
 export const AF_UNIX = 1;
 export const AF_INET = 2;
+export const AF_NETLINK = 16;
 export const AF_PACKET = 17;
 
 export const SOCK_STREAM = 1;
 export const SOCK_DGRAM = 2;
+export const SOCK_RAW = 3;
 export const SOCK_SEQPACKET = 5;
 export const SOCK_NONBLOCK = 0x800;
 
@@ -17,6 +19,12 @@ export const SO_BROADCAST = 6;
 export const SO_RCVBUF = 8;
 export const SO_PEERCRED = 17;
 export const SO_BINDTODEVICE = 25;
+export const SO_SNDBUFFORCE = 32;
+export const SO_RCVBUFFORCE = 33;
+export const SO_PEERGROUPS = 59;
+
+export const SOL_NETLINK = 270;
+export const NETLINK_CAP_ACK = 10;
 
 export const MSG_TRUNC = 0x20;
 export const MSG_DONTWAIT = 0x40;
