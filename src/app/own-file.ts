@@ -1,6 +1,6 @@
 /**
- * Small files that root keeps in the run directory, where the services' user may make files as well: what somebody
- * else has put there is neither followed nor believed.
+ * Small files that root keeps in the run directory. That is root's alone, but may have been somebody else's before:
+ * what somebody else has put there is neither followed nor believed.
  * @module
  */
 import {

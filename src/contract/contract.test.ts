@@ -98,6 +98,45 @@ describe("offerSys()", () => {
     await assert.rejects(bus.call("/sys/listeners", { path: "/nowhere" }), NoSuchMailboxError);
   });
 
+  it("/sys/list and /sys/event tell of listeners that are suspended or away", async () => {
+    const { bus, clock } = process();
+    const events: unknown[] = [];
+    bus.observe(
+      "/sys/event",
+      "test",
+      (event) => void events.push([event.get("event"), event.get("listener")]),
+    );
+    for (const label of ["broken", "gone"]) {
+      const fail = (): never => {
+        throw new Error("broken");
+      };
+      bus.table.attach("/demo/lookup", {
+        identity: { process: label, label },
+        listen: label === "broken" ? fail : () => undefined,
+        place: "append",
+        options: {},
+        remote: true,
+        observes: false,
+      });
+    }
+    for (let count = 0; count < 3; count++) {
+      await bus.decide("/demo/lookup", { xid: 1, chaddr: mac("02:00:00:00:00:01"), password: "x" });
+    }
+    bus.table.setAway("gone", true);
+    await clock.settle();
+    const { path, away, suspended } = (await bus.call("/sys/list", { prefix: "/demo/lookup" })).toObject();
+    assert.deepEqual([path, away, suspended], [["/demo/lookup"], [1], [1]]);
+    const { state } = (await bus.call("/sys/listeners", { path: "/demo/lookup" })).toObject();
+    assert.deepEqual(state, ["suspended", "away"]);
+    assert.deepEqual(
+      events.filter((event) => /suspended|away/.test(String(event))),
+      [
+        ["suspended", "broken/broken"],
+        ["away", "gone/gone"],
+      ],
+    );
+  });
+
   it("/sys/describe gives the contract's prose", async () => {
     const { bus } = process();
     const shown = await bus.call("/sys/describe", { path: "/demo/lookup" });
