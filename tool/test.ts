@@ -8,6 +8,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { needsOwnRoot, startAgainInOwnRoot } from "../src/app/lab/own-root.ts";
+import { isHidden, startAgainInPlainSight } from "./test/plain-sight.ts";
 import { closingReport, count, fileReport } from "./test/report.ts";
 import { endRunningFiles, type FileResult, runFile } from "./test/run-file.ts";
 
@@ -62,6 +64,10 @@ async function runAll(
 }
 
 async function main(): Promise<number> {
+  if (!values.list) {
+    if (needsOwnRoot()) startAgainInOwnRoot();
+    if (isHidden(root)) startAgainInPlainSight(root, "tool/test.ts", process.argv.slice(2));
+  }
   const wanted = testFiles("").filter(
     (file) => positionals.length === 0 || positionals.some((word) => file.includes(word)),
   );

@@ -3,7 +3,7 @@
  * is inside, so the kernel removes it, and every table and link in it, when the process ends in whatever way.
  * @module
  */
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { createNamespace, enterNamespace, removeNamespace } from "#linux/namespace.ts";
 import { nativeProblem } from "#linux/native.ts";
 
@@ -11,6 +11,14 @@ import { nativeProblem } from "#linux/native.ts";
 export function rootProblem(): string | false {
   if (process.getuid?.() !== 0) return "needs root";
   return nativeProblem() ?? false;
+}
+
+/** Why there are no user namespaces here, not even for root (in a chroot, for one); `false` when there are. */
+export function userNamespaceProblem(): string | false {
+  const { status, stderr, error } = spawnSync("unshare", ["--user", "--map-root-user", "true"], {
+    encoding: "utf8",
+  });
+  return status === 0 ? false : `needs user namespaces: ${(stderr || error?.message) ?? "no unshare"}`.trim();
 }
 
 /** Makes a namespace and moves this thread, with all programs it starts, into it. */

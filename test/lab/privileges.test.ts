@@ -9,7 +9,7 @@ import { describe, it } from "node:test";
 import { promisify } from "node:util";
 import { ConfigurationError } from "#base/errors.ts";
 import { lookUpUser } from "#linux/privileges.ts";
-import { rootProblem } from "./own-namespace.ts";
+import { rootProblem, userNamespaceProblem } from "./own-namespace.ts";
 
 const run = promisify(execFile);
 const program: string = join(import.meta.dirname, "drop-privileges.ts");
@@ -48,7 +48,10 @@ describe("dropPrivileges()", { skip: rootProblem() }, () => {
     assert.equal(seen.programNoNewPrivileges, "1");
   });
 
-  it("dropPrivileges() as root of a user namespace without other users gives up the capabilities", async () => {
+  const skip = userNamespaceProblem();
+  it("dropPrivileges() as root of a user namespace without other users gives up the capabilities", {
+    skip,
+  }, async () => {
     const seen = await drop("nobody", ["unshare", "--user", "--map-root-user"]);
     assert.equal(seen.outcome, "kept");
     assert.equal(seen.openRawSocket, "EPERM");

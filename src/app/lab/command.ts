@@ -9,6 +9,7 @@ import { runInteractive } from "./interactive.ts";
 import { Lab } from "./lab.ts";
 import { removeLeftovers } from "./leftovers.ts";
 import { EXIT, runOnce } from "./once.ts";
+import { needsOwnRoot, startAgainInOwnRoot } from "./own-root.ts";
 import { requirePrograms } from "./requirements.ts";
 import { insideUserNamespace, needsUserNamespace, runRootless, settleInside } from "./rootless.ts";
 import { type DoorPorts, openDoors, PORTS_VARIABLE } from "./visitor-door.ts";
@@ -26,9 +27,7 @@ interface LabOptions {
 /** `metanet lab [SCENARIO]`, ready to be registered. */
 export function labCommand(terminal: Terminal): Command {
   return new Command("lab")
-    .description(
-      "Build a whole network in namespaces of this machine, with real clients, and show what happens",
-    )
+    .description("build a whole network on this machine, with real clients")
     .addArgument(
       new Argument("[SCENARIO]", "what is built; gateway: clients, a gateway, an internet")
         .choices(SCENARIOS)
@@ -58,6 +57,7 @@ Without root the lab runs in a user namespace. It never touches the machine's ow
 /** Runs the command and resolves with its exit code. */
 async function labMain(terminal: Terminal, options: LabOptions): Promise<number> {
   requirePrograms(options.once ?? false);
+  if (needsOwnRoot()) startAgainInOwnRoot();
   if (needsUserNamespace()) return rootless(options);
   const stop = new AbortController();
   if (insideUserNamespace()) await settleInside(() => stop.abort());

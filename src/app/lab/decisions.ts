@@ -24,12 +24,18 @@ const VALUE_LENGTH_MAX = 40;
 /** Observes until the returned function is called. */
 export async function followDecisions(lab: Lab, tell: Tell): Promise<() => Promise<void>> {
   const net = await node("lab", { directory: lab.place.run });
-  for (const [address, tags] of Object.entries(WATCHED)) {
-    const [service = "", mailbox = ""] = address.split(":");
-    await net.observe(address, "life", (message) => {
-      const told = [...message].filter(([tag]) => tags.includes(tag));
-      tell(service, [mailbox, ...told.map(([tag, value]) => `${tag}=${short(value)}`)].join(" "));
-    });
+  try {
+    for (const [address, tags] of Object.entries(WATCHED)) {
+      const [service = "", mailbox = ""] = address.split(":");
+      await net.observe(address, "life", (message) => {
+        const told = [...message].filter(([tag]) => tags.includes(tag));
+        tell(service, [mailbox, ...told.map(([tag, value]) => `${tag}=${short(value)}`)].join(" "));
+      });
+    }
+  } catch (error) {
+    // Whoever stays on the bus keeps the process alive.
+    await net.close();
+    throw error;
   }
   return () => net.close();
 }

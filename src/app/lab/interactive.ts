@@ -54,8 +54,11 @@ export async function runInteractive(lab: Lab, options: InteractiveOptions): Pro
     }
   }
   const stopFollowing = await followDecisions(lab, tell);
-  await live(lab, tell, options.stop);
-  await stopFollowing();
+  try {
+    await live(lab, tell, options.stop);
+  } finally {
+    await stopFollowing();
+  }
   tell("lab", "cleaning up");
   return EXIT.ok;
 }

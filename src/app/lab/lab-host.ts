@@ -47,22 +47,24 @@ export class LabHost {
   static async make(options: HostOptions): Promise<LabHost> {
     const fix = "Network namespaces need root or a user namespace; `metanet doctor` says which is missing.";
     await run("ip", ["netns", "add", options.namespace], { fix });
-    await run("ip", ["-n", options.namespace, "link", "set", "lo", "up"], { fix });
-    const keeper = await LabProcess.start({
-      name: `${options.name} keeper`,
-      command: "ip",
-      args: ["netns", "exec", options.namespace, ...KEEPER],
-      logFile: join(options.folder, "keeper.log"),
-      env: { METANET_LAB: options.labId },
-    });
-    const host = new LabHost(options, keeper);
+    let keeper: LabProcess | undefined;
     try {
+      await run("ip", ["-n", options.namespace, "link", "set", "lo", "up"], { fix });
+      keeper = await LabProcess.start({
+        name: `${options.name} keeper`,
+        command: "ip",
+        args: ["netns", "exec", options.namespace, ...KEEPER],
+        logFile: join(options.folder, "keeper.log"),
+        env: { METANET_LAB: options.labId },
+      });
       await keeperReady(keeper);
+      const host = new LabHost(options, keeper);
       await host.#privateFiles();
       return host;
     } catch (error) {
       // Nobody else knows of this host yet, so nobody else would end it.
-      await host.remove();
+      await keeper?.stop();
+      await removeNamespace(options.namespace);
       throw error;
     }
   }

@@ -7,7 +7,7 @@ import { extname, join } from "node:path";
 
 /** Node's arguments for one file of `process/`; the helper's own arguments come after them. */
 export function scriptArguments(
-  name: "web-site" | "browser-driver" | "lookup-listener" | "visitor-relay",
+  name: "web-site" | "browser-driver" | "lookup-listener" | "visitor-relay" | "own-root",
 ): string[] {
   const extension = extname(import.meta.filename);
   return [join(import.meta.dirname, "process", `${name}${extension}`)];
