@@ -8,6 +8,7 @@ import { firewallRows } from "./firewall.ts";
 import { linkRows } from "./link.ts";
 import { mailboxRows } from "./mailbox.ts";
 import type { Row } from "./measure.ts";
+import { portalRows } from "./portal.ts";
 
 const BENCHMARKS: Readonly<Record<string, () => Promise<Row[]>>> = {
   mailbox: mailboxRows,
@@ -15,6 +16,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<Row[]>>> = {
   link: linkRows,
   dhcpd: dhcpdRows,
   firewall: firewallRows,
+  portal: portalRows,
 };
 
 const named = process.argv.slice(2).filter((word) => !word.startsWith("-"));

@@ -1,10 +1,10 @@
 /**
  * The portal for its own benchmark, a process of its own. Arguments: run directory, address, port, file of clients
- * to write, how many. The file gets a line for each client, with its address and the token of its login form.
+ * to write, how many. Its sessions are kept beside that file. The file gets a line for each client, with its address and the token of its login form.
  * @module
  */
 import { writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { node } from "#app/node.ts";
 import { ip } from "#base/ip-address.ts";
 import { LinuxHttpServers } from "#linux/http-server.ts";
@@ -19,7 +19,7 @@ import { benchClient } from "./portal-clients.ts";
 
 const [directory = "", address = "", port = "", file = "", count = ""] = process.argv.slice(2);
 const bus = await node("portald", { directory });
-const store = openSqliteStore({ path: join(directory, "sessions.sqlite") });
+const store = openSqliteStore({ path: join(dirname(file), "sessions.sqlite") });
 const random = new LinuxRandom();
 const secret = random.bytes(SECRET_BYTES);
 await store.commit([{ table: "portal-secret", key: "token", value: secret }]);

@@ -5,7 +5,7 @@
  * @module
  */
 import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -13,7 +13,7 @@ import { enterOwnNamespace } from "../../test/lab/own-namespace.ts";
 import { BENCH_NETWORK, benchClient } from "./portal-clients.ts";
 
 /** Per second, each the rates of the rounds. */
-export interface PortalRates {
+interface PortalRates {
   readonly redirects: number[];
   readonly closing: number[];
   readonly keeping: number[];
@@ -28,7 +28,7 @@ const CLOSING_PORT = "5281";
 const KEEPING_PORT = "5282";
 const WARM_COUNT = 2000;
 const LOGIN_COUNT = 8000;
-const CONCURRENT_COUNT = "128";
+const CONCURRENT_COUNT = "256";
 /** `nft` processes that small portals start for a login: a rule and a counter for each direction, a mark, a list. */
 const PROCESS_COUNT = 6;
 const SIX_COUNT = 30;
@@ -38,6 +38,8 @@ const peer = (name: string): string => join(import.meta.dirname, name);
 /** Options for node that its own processes are started with, to profile them. */
 const profile = (process.env.PORTAL_PROFILE ?? "").split(" ").filter((word) => word !== "");
 const folder = mkdtempSync(join(tmpdir(), "metanet-bench-"));
+const directory = join(folder, "run");
+mkdirSync(directory);
 const children: ChildProcess[] = [];
 
 async function start(...words: string[]): Promise<void> {
@@ -116,9 +118,17 @@ async function measured(): Promise<PortalRates> {
   const storm = join(folder, "login-storm");
   const file = join(folder, "clients");
   await run("cc", ["-O2", peer("login-storm.c"), "-o", storm]);
-  await start(...profile, peer("portal-broker.ts"), folder);
+  await start(...profile, peer("portal-broker.ts"), directory);
   const clientCount = WARM_COUNT + ROUND_COUNT * LOGIN_COUNT;
-  await start(...profile, peer("portal-server.ts"), folder, ADDRESS, PORTAL_PORT, file, String(clientCount));
+  await start(
+    ...profile,
+    peer("portal-server.ts"),
+    directory,
+    ADDRESS,
+    PORTAL_PORT,
+    file,
+    String(clientCount),
+  );
   await start(peer("redirect-server.ts"), ADDRESS, CLOSING_PORT, KEEPING_PORT);
   const lines = readFileSync(file, "utf8").trimEnd().split("\n");
   const rates: PortalRates = { redirects: [], closing: [], keeping: [], logins: [], sixProcesses: [] };

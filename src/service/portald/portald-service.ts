@@ -61,7 +61,12 @@ export class PortaldService {
     this.#parts = parts;
     this.#bus = parts.bus;
     this.#options = parts.options;
-    this.#book = new SessionBook(parts.store, parts.options.sessionCountMax, parts.log);
+    this.#book = new SessionBook({
+      store: parts.store,
+      clock: parts.bus.clock,
+      countMax: parts.options.sessionCountMax,
+      log: parts.log,
+    });
     this.#door = new FirewallDoor(parts.bus, parts.options.decisionTimeout);
     this.#finder = new ClientFinder(parts.neighbours);
     this.#keeper = new SessionKeeper({

@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { ip } from "#base/ip-address.ts";
+import { mac } from "#base/mac-address.ts";
 import { seconds } from "#base/time.ts";
+import { SimClock } from "#sim/clock.ts";
+import { SimDisk } from "#sim/store.ts";
 import { ALICE, BOB, started } from "../../../test/portal/world.ts";
+import { SessionBook } from "./session-book.ts";
 
 describe("SessionBook", () => {
   test("saveAgain() keeps what was opened and forgets what was closed while the disk was full", async () => {
@@ -29,5 +34,30 @@ describe("SessionBook", () => {
     world.disk.fault = undefined;
     await world.clock.advance(seconds(6));
     assert.deepEqual(world.log, ["error store-full", "info "]);
+  });
+
+  test("save() shares one commit among all who come at once, and each hears of it when it is durable", async () => {
+    const clock = new SimClock();
+    const store = new SimDisk({ clock }).open();
+    let commitCount = 0;
+    const commit = store.commit.bind(store);
+    store.commit = (writes) => {
+      commitCount++;
+      return commit(writes);
+    };
+    const book = new SessionBook({ store, clock, countMax: 1000 });
+    await clock.advance(seconds(1));
+    const saved: number[] = [];
+    for (let index = 0; index < 500; index++) {
+      const session = book.obtain(mac(Uint8Array.of(2, 0, 0, 0, index >> 8, index & 255)), clock.now());
+      assert.ok(session);
+      session.login(ip("10.0.0.1"), { idle: seconds(60), session: seconds(60), quotaBytes: 0 }, clock.now());
+      session.permitAnswered(ip("10.0.0.1"), clock.now());
+      void book.save([session]).then(() => saved.push(index));
+    }
+    await clock.advance(seconds(1));
+    assert.equal(saved.length, 500);
+    assert.equal([...store.entries("portal-sessions")].length, 500);
+    assert.equal(commitCount, 2, "the first at once, the others together");
   });
 });

@@ -2,10 +2,11 @@
  * Every client the portal knows, by MAC address and by IP address, and the part of it that is kept over restarts.
  * @module
  */
+import type { Clock } from "#base/clock.ts";
 import { MetanetError } from "#base/errors.ts";
 import { type IpAddress, ip } from "#base/ip-address.ts";
 import { type MacAddress, mac } from "#base/mac-address.ts";
-import { between, type Duration, type Instant, minutes } from "#base/time.ts";
+import { between, type Duration, type Instant, milliseconds, minutes } from "#base/time.ts";
 import type { Store, StoreWrite } from "#io/store.ts";
 import { Session, type SessionRecord } from "#protocol/portal/session.ts";
 import { isOpening } from "#protocol/portal/session-state.ts";
@@ -22,18 +23,38 @@ export type PortaldLog = (
   fields: Readonly<Record<string, unknown>>,
 ) => void;
 
+/**
+ * Saves that come so soon after the one before are gathered for as long: a disk does some hundred commits a second,
+ * whatever is in them, and a crowd at the login page shares them.
+ */
+export const SAVE_GATHER: Duration = milliseconds(10);
+
+export interface SessionBookOptions {
+  readonly store: Store;
+  readonly clock: Clock;
+  /** Clients known at once, open or closed. */
+  readonly countMax: number;
+  readonly log?: PortaldLog | undefined;
+}
+
 export class SessionBook {
   readonly #store: Store;
+  readonly #clock: Clock;
   readonly #countMax: number;
   readonly #log: PortaldLog;
   readonly #sessions = new Map<string, Session>();
   readonly #byAddress = new Map<string, Session>();
   /** Clients of whom the store holds something older, because it refused what is true now; never more than known. */
   readonly #unsaved = new Set<string>();
+  /** Clients whose saves are being gathered, and the end of that. */
+  #gathered = new Set<string>();
+  #gathering: Promise<void> | undefined;
+  #writtenAt: Instant = 0 as Instant;
   #storeFailureCount = 0;
 
-  constructor(store: Store, countMax: number, log: PortaldLog = () => undefined) {
+  constructor({ store, clock, countMax, log = () => undefined }: SessionBookOptions) {
     this.#store = store;
+    this.#clock = clock;
     this.#countMax = countMax;
     this.#log = log;
   }
@@ -129,7 +150,21 @@ export class SessionBook {
    * left to {@link saveAgain}.
    */
   async save(sessions: readonly Session[]): Promise<void> {
-    await this.#write(sessions.map((session) => session.mac.toString()));
+    const keys = sessions.map((session) => session.mac.toString());
+    if (!this.#gathering && between(this.#writtenAt, this.#clock.now()) >= SAVE_GATHER) {
+      return this.#write(keys);
+    }
+    for (const key of keys) this.#gathered.add(key);
+    this.#gathering ??= this.#writeGathered();
+    return this.#gathering;
+  }
+
+  async #writeGathered(): Promise<void> {
+    await new Promise<void>((resolve) => this.#clock.after(SAVE_GATHER, resolve));
+    const keys = this.#gathered;
+    this.#gathered = new Set();
+    this.#gathering = undefined;
+    await this.#write([...keys]);
   }
 
   /** Tries again what the store has refused: a session that was closed meanwhile must not come back with a restart. */
@@ -142,6 +177,7 @@ export class SessionBook {
       const record = this.#sessions.get(key)?.record;
       return { table: TABLE, key, value: record && JSON.stringify(record) };
     });
+    this.#writtenAt = this.#clock.now();
     try {
       await this.#store.commit(writes);
     } catch (error) {
