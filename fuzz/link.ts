@@ -1,10 +1,6 @@
 /**
  * Sends an owner the frames of a right conversation, changed, cut, doubled and out of order. The invariant: it
  * answers or ends that link, never throws, and serves a well-behaved client as before.
- *
- *     node fuzz/link.ts SEED ROUNDS
- *
- * Streams that once broke something are in `fuzz/corpus/link.json`, in hexadecimal; the tests play them first.
  * @module
  */
 import assert from "node:assert/strict";
@@ -15,15 +11,13 @@ import { parseHex } from "#base/hex.ts";
 import { milliseconds } from "#base/time.ts";
 import { answer } from "#mailbox/verdict.ts";
 import { RUN_DIRECTORY, SimWorld } from "../test/link/sim-world.ts";
+import { corpusOf, main, type Target } from "./target.ts";
 
-const read = (path: string): unknown => JSON.parse(readFileSync(join(import.meta.dirname, path), "utf8"));
+const read = (path: string): string => readFileSync(join(import.meta.dirname, path), "utf8");
 
-const steps = read("../test/vectors/conversation.json") as { from: string; hex: string }[];
+const steps = JSON.parse(read("../test/vectors/conversation.json")) as { from: string; hex: string }[];
 const frames = steps.filter((step) => step.from === "client").map((step) => parseHex(step.hex));
 const [hello = new Uint8Array(0), ...others] = frames;
-
-/** Streams that are played before any random one. */
-export const CORPUS: readonly Uint8Array[] = (read("corpus/link.json") as string[]).map(parseHex);
 
 const change = fc.record({ at: fc.nat(), byte: fc.nat(255) });
 const spoiledFrame = fc
@@ -35,7 +29,7 @@ const spoiledFrame = fc
   });
 
 /** What an attacker sends: mostly a right HELLO, then frames that are nearly right, and sometimes noise. */
-export const spoiledStream: fc.Arbitrary<Uint8Array> = fc
+const spoiledStream: fc.Arbitrary<Uint8Array> = fc
   .tuple(
     fc.boolean(),
     fc.array(fc.oneof({ weight: 9, arbitrary: spoiledFrame }, { weight: 1, arbitrary: fc.uint8Array() }), {
@@ -44,8 +38,13 @@ export const spoiledStream: fc.Arbitrary<Uint8Array> = fc
   )
   .map(([greets, rest]) => Uint8Array.from([...(greets ? hello : []), ...rest.flatMap((part) => [...part])]));
 
-/** Plays one stream against an owner, in chunks of `chunkBytes`. */
-export async function attack(stream: Uint8Array, chunkBytes: number): Promise<void> {
+interface Attack {
+  readonly stream: Uint8Array;
+  /** How many bytes are written at a time. */
+  readonly chunkBytes: number;
+}
+
+async function attack({ stream, chunkBytes }: Attack): Promise<void> {
   const world = new SimWorld();
   const owner = await world.start("dhcpd");
   await owner.bus.provide("/dhcpd/lookup", (message) => answer(message));
@@ -71,10 +70,15 @@ export async function attack(stream: Uint8Array, chunkBytes: number): Promise<vo
   assert.equal(owner.links.describe().length, 1);
 }
 
-if (import.meta.main) {
-  const seed = Number(process.argv[2] ?? Date.now() % 1e9);
-  const numRuns = Number(process.argv[3] ?? 2000);
-  process.stdout.write(`seed ${seed}, ${numRuns} rounds\n`);
-  const property = fc.asyncProperty(spoiledStream, fc.integer({ min: 1, max: 500 }), attack);
-  await fc.assert(property, { seed, numRuns });
-}
+export const link: Target<Attack> = {
+  name: "link",
+  invariant: "an owner answers garbage or ends that link, never throws, and serves others as before",
+  corpus: corpusOf("link")
+    .map(parseHex)
+    .flatMap((stream) => [stream.length + 1, 7].map((chunkBytes) => ({ stream, chunkBytes }))),
+  inputs: fc.record({ stream: spoiledStream, chunkBytes: fc.integer({ min: 50, max: 500 }) }),
+  testRounds: 30,
+  check: attack,
+};
+
+if (import.meta.main) await main(link);

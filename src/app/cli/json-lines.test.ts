@@ -85,6 +85,11 @@ describe("parseVerdictLine()", () => {
       '{"id":1,"verdict":"answer","tuples":{"a":{"b":1}}}',
       `in tuples, tag 'a': {"b":1} is not a value of a tuple`,
     ],
+    ['{"verdict":"answer","tuples":{"a":[[1]]}}', "in tuples, tag 'a': a list cannot hold a list"],
+    [
+      '{"verdict":"answer","tuples":[["a","time","room 5"]]}',
+      "in tuples, tag 'a': 'room 5' is not time; write 2026-11-22T01:30:00Z",
+    ],
   ];
   for (const [line, message] of refused) {
     it(`parseVerdictLine() refuses ${line}`, () =>
@@ -107,5 +112,12 @@ describe("parseMessageLine()", () => {
   ]) {
     it(`parseMessageLine() reads ${line}`, () =>
       assert.deepEqual(parseMessageLine(line, TYPES.takes).tuples, ["chaddr", mac("02:00:00:00:00:01")]));
+  }
+
+  for (const value of [1e21, 2 ** 53, -(2 ** 60), 2n ** 64n - 1n, Number.NaN]) {
+    it(`parseMessageLine() reads what formatMessageLine() made of ${typeof value} ${value}`, () => {
+      const line = formatMessageLine({ mailbox: "/x", sender: "me" }, Message.fromTuples(["a", value]));
+      assert.deepEqual(parseMessageLine(line, new Map()).tuples, ["a", value]);
+    });
   }
 });

@@ -62,7 +62,8 @@ export function kindOf(value: Scalar): Kind | "null" {
   if (typeof value === "string") return "text";
   if (typeof value === "boolean") return "boolean";
   if (typeof value === "bigint") return value < 0n ? "int" : "uint";
-  if (typeof value === "number") return Number.isInteger(value) ? (value < 0 ? "int" : "uint") : "float";
+  // A whole number beyond 2^53 is a float: as an integer it would be read back as another value.
+  if (typeof value === "number") return Number.isSafeInteger(value) ? (value < 0 ? "int" : "uint") : "float";
   if (value instanceof MacAddress) return "mac";
   if (value instanceof IpAddress) return "ip";
   if (value instanceof IpPrefix) return "prefix";
@@ -123,10 +124,16 @@ export function fromJson(json: unknown, type: TagType): Value {
 
 /** The value JSON gives when nobody knows the type: strings are text. */
 export function fromUntypedJson(json: unknown): Value {
-  if (Array.isArray(json)) return json.map((item) => fromUntypedJson(item) as Scalar);
+  if (Array.isArray(json)) return json.map(fromUntypedItem);
   if (json === null || typeof json === "string" || typeof json === "number" || typeof json === "boolean")
     return json;
   throw new UsageError(`${JSON.stringify(json)} is not a value of a tuple`);
+}
+
+function fromUntypedItem(json: unknown): Scalar {
+  const value = fromUntypedJson(json);
+  if (isList(value)) throw new UsageError("a list cannot hold a list");
+  return value;
 }
 
 const LIKE: Partial<Record<Kind | "null", string>> = {
@@ -173,10 +180,18 @@ const READERS: Record<Kind | "null", (text: string) => Scalar | undefined> = {
   ip4: (text) => ofFamily(text, 4),
   ip6: (text) => ofFamily(text, 6),
   prefix,
-  time: (text) => (Number.isNaN(Date.parse(text)) ? undefined : new Timestamp(instant(Date.parse(text)))),
+  time: readTime,
   duration: (text) => (/^\d+(\.\d+)?$/.test(text) ? Number(text) : parseDuration(text)),
   null: (text) => (text === "null" ? null : undefined),
 };
+
+/** RFC 3339, the time of day may be left out; the engine alone would take `room 5` for a day in May. */
+const TIME = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[-+]\d\d:\d\d))?$/i;
+
+function readTime(text: string): Timestamp | undefined {
+  const at = TIME.test(text) ? Date.parse(text) : Number.NaN;
+  return Number.isNaN(at) ? undefined : new Timestamp(instant(at));
+}
 
 function ofFamily(text: string, family: 4 | 6): IpAddress | undefined {
   const address = ip(text);

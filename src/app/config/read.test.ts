@@ -52,6 +52,14 @@ describe("parseConfiguration()", () => {
       'name: "gw',
       'gw.yaml:1:10: not YAML here: Missing closing "quote; close the quote or bracket',
     ],
+    "an alias without its anchor": [
+      "name: gw\nstate: *there",
+      "gw.yaml:2:8: *there stands for nothing; write &there before the value it stands for",
+    ],
+    "aliases that grow without end": [
+      `a: &a [x,x]\n${[..."bcdefgh"].map((name, n) => `${name}: &${name} [${`*${"abcdefgh"[n]},`.repeat(9)}]`).join("\n")}`,
+      "gw.yaml: Excessive alias count indicates a resource exhaustion attack; write out what the aliases stand for",
+    ],
     "a tab": [
       "firewall:\n\tinside: lan0",
       "gw.yaml:2:1: not YAML here: Tabs are not allowed as indentation; indent with spaces",

@@ -4,7 +4,7 @@
  * @module
  */
 import { readFileSync } from "node:fs";
-import { type Document, type ErrorCode, LineCounter, parseDocument } from "yaml";
+import { type Document, type ErrorCode, LineCounter, parseDocument, visit } from "yaml";
 import { ConfigurationError } from "#base/errors.ts";
 import { type Accounts, checkAccounts, orderSources } from "./access.ts";
 import { checkAcross, checkInterfaces } from "./cross-check.ts";
@@ -49,9 +49,9 @@ export interface MachineFacts extends Accounts {
  */
 export function parseConfiguration(file: string, text: string, machine?: MachineFacts): Configuration {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: "error" });
   if (document.errors.length > 0) throw new BadConfigurationError(file, yamlProblems(document, lines));
-  const plain: unknown = document.toJS({ maxAliasCount: ALIASES_MAX }) ?? {};
+  const plain = plainOf(file, document, lines);
   const positions = new Positions(document, lines);
   const parsed = schema.safeParse(plain);
   if (!parsed.success) {
@@ -69,6 +69,28 @@ export function parseConfiguration(file: string, text: string, machine?: Machine
   );
   if (problems.length > 0) throw new BadConfigurationError(file, inOrder(problems));
   return configuration;
+}
+
+/** What the document says, with its aliases resolved. */
+function plainOf(file: string, document: Document.Parsed, lines: LineCounter): unknown {
+  const problems: Problem[] = [];
+  visit(document, {
+    Alias(_key, alias) {
+      if (alias.resolve(document)) return;
+      const { line, col } = lines.linePos(alias.range?.[0] ?? 0);
+      const seen = `*${alias.source} stands for nothing`;
+      const fix = `write &${alias.source} before the value it stands for`;
+      problems.push({ line, column: col, key: "", seen, fix });
+    },
+  });
+  if (problems.length > 0) throw new BadConfigurationError(file, problems);
+  try {
+    return document.toJS({ maxAliasCount: ALIASES_MAX }) ?? {};
+  } catch (cause) {
+    const seen = cause instanceof Error ? cause.message : String(cause);
+    const fix = "write out what the aliases stand for";
+    throw new BadConfigurationError(file, [{ line: 0, column: 0, key: "", seen, fix }]);
+  }
 }
 
 function inOrder(problems: readonly Problem[]): Problem[] {

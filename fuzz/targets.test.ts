@@ -1,0 +1,28 @@
+import { describe, it } from "node:test";
+import { configuration } from "./configuration.ts";
+import { dhcp4 } from "./dhcp4.ts";
+import { handover } from "./handover.ts";
+import { jsonLines } from "./json-lines.ts";
+import { link } from "./link.ts";
+import { netlink } from "./netlink.ts";
+import { play, type Target } from "./target.ts";
+import { webClient } from "./web-client.ts";
+
+const seed = Date.now() % 1e9;
+
+function briefly<Input>(target: Target<Input>): void {
+  it(`${target.name}: ${target.invariant}`, async (context) => {
+    context.diagnostic(`node fuzz/${target.name}.ts ${seed} ${target.testRounds}`);
+    await play(target, seed, target.testRounds);
+  });
+}
+
+describe("garbage", () => {
+  briefly(configuration);
+  briefly(dhcp4);
+  briefly(handover);
+  briefly(jsonLines);
+  briefly(link);
+  briefly(netlink);
+  briefly(webClient);
+});
