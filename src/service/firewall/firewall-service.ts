@@ -16,7 +16,8 @@ import type { Takes } from "#mailbox/registry.ts";
 import type { Attachment } from "#mailbox/router.ts";
 import { type Answer, answer } from "#mailbox/verdict.ts";
 import { DEFAULT_MARK, type FirewallConfig, type FirewallOptions, firewallConfig } from "./config.ts";
-import { type Counted, KernelState, pageOf } from "./kernel-state.ts";
+import { CounterPages } from "./counter-pages.ts";
+import { type Counted, KernelState } from "./kernel-state.ts";
 import { Permits } from "./permits.ts";
 import { gatewayTable } from "./rules.ts";
 
@@ -44,6 +45,7 @@ export class FirewallService {
   readonly #config: FirewallConfig;
   readonly #log: FirewallLog;
   readonly #permits: Permits;
+  readonly #pages: CounterPages;
   readonly #attachments: Attachment[] = [];
   #timer: Timer | undefined;
   #open = true;
@@ -61,6 +63,7 @@ export class FirewallService {
       clock,
       events: this.#events(),
     });
+    this.#pages = new CounterPages(() => this.#permits.counters(), clock);
   }
 
   /**
@@ -135,8 +138,12 @@ export class FirewallService {
   }
 
   async #counters(message: Message<Takes<"/firewall/counters">>): Promise<Answer> {
-    const all = await this.#permits.counters(message.get("mac"));
-    const { counted, more } = pageOf(all, message.get("limit"), message.get("after"));
+    const [mac, limit] = [message.get("mac"), message.get("limit")];
+    // One client has few permits: those are not cut into pages.
+    const isPage = mac === undefined && limit !== undefined;
+    const { counted, more } = isPage
+      ? await this.#pages.page(limit, message.get("after"))
+      : { counted: await this.#permits.counters(mac), more: false };
     const now = this.#bus.clock.now();
     const list = <T>(pick: (one: Counted) => T): T[] => counted.map(pick);
     return answer({

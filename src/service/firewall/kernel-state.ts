@@ -31,28 +31,6 @@ export interface Counted {
   readonly down: TrafficCount;
 }
 
-/** Some of many. */
-export interface Page {
-  readonly counted: readonly Counted[];
-  /** There are others behind these. */
-  readonly more: boolean;
-}
-
-/** At most `limit` of them in the order of their addresses, IPv4 first, from behind `after` on. */
-export function pageOf(counted: readonly Counted[], limit: number | undefined, after?: IpAddress): Page {
-  if (limit === undefined) return { counted, more: false };
-  const behind = counted
-    .filter(({ client }) => after === undefined || compare(client.address, after) > 0)
-    .sort((left, right) => compare(left.client.address, right.client.address));
-  return { counted: behind.slice(0, limit), more: behind.length > limit };
-}
-
-function compare(left: IpAddress, right: IpAddress): number {
-  if (left.family !== right.family) return left.family - right.family;
-  const different = left.bytes.findIndex((byte, index) => byte !== right.bytes[index]);
-  return different < 0 ? 0 : (left.bytes[different] ?? 0) - (right.bytes[different] ?? 0);
-}
-
 export class KernelState {
   readonly #rules: RuleSet;
   readonly #table: RuleTable;
