@@ -1,6 +1,6 @@
 /**
- * The real programs the lab is made of, and the Debian packages they come in; what is missing is said before
- * anything is built.
+ * The real programs the lab is made of, and the packages they come in; what is missing is said before anything is
+ * built.
  * @module
  */
 import { accessSync, constants } from "node:fs";
@@ -31,6 +31,9 @@ const REQUIREMENTS: readonly Requirement[] = [
   { program: "chromium", debian: "chromium", onceOnly: true },
 ];
 
+/** Drives the browser; the source checkout has it, the installed package leaves the choice to its user. */
+const BROWSER_DRIVER = "playwright-core";
+
 /** Programs the lab needs are not installed. */
 export class MissingProgramsError extends UnavailableError {
   override readonly code: string = "lab-missing-programs";
@@ -38,15 +41,32 @@ export class MissingProgramsError extends UnavailableError {
 
 /** @throws MissingProgramsError with the command that installs them */
 export function requirePrograms(once: boolean): void {
-  const missing = REQUIREMENTS.filter(
+  const programs = REQUIREMENTS.filter(
     ({ program, onceOnly }) => (once || !onceOnly) && !findProgram(program),
   );
+  const missing = programs.map(({ program }) => program);
+  const fixes: string[] = [];
+  if (programs.length > 0) {
+    const packages = [...new Set(programs.map(({ debian }) => debian))].sort();
+    fixes.push(`On Debian: apt-get install --no-install-recommends ${packages.join(" ")}`);
+  }
+  if (once && !isInstalled(BROWSER_DRIVER)) {
+    missing.push(`the npm package ${BROWSER_DRIVER}`);
+    fixes.push(`Beside metanet: npm install ${BROWSER_DRIVER}`);
+  }
   if (missing.length === 0) return;
-  const packages = [...new Set(missing.map(({ debian }) => debian))].sort();
   throw new MissingProgramsError(
-    `Cannot build the lab: ${missing.map(({ program }) => program).join(", ")} not found. ` +
-      `On Debian: apt-get install --no-install-recommends ${packages.join(" ")}`,
+    `Cannot build the lab: ${missing.join(", ")} not found. ${fixes.join(". ")}`,
   );
+}
+
+function isInstalled(npmPackage: string): boolean {
+  try {
+    import.meta.resolve(npmPackage);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Where a program is on the lab's path, or undefined. */
