@@ -25,7 +25,7 @@ const FITS: Record<Kind, (value: Value) => boolean> = {
   ip6: (value) => value instanceof IpAddress && value.family === 6,
   prefix: (value) => value instanceof IpPrefix,
   time: (value) => value instanceof Timestamp,
-  duration: (value) => typeof value === "number" && value >= 0,
+  duration: (value) => typeof value === "number" && Number.isFinite(value) && value >= 0,
 };
 
 /** Whether a value is of a kind. */

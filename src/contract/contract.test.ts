@@ -9,6 +9,7 @@ import { NoSuchMailboxError } from "#mailbox/errors.ts";
 import { Message } from "#mailbox/message.ts";
 import { reject } from "#mailbox/verdict.ts";
 import { SimClock } from "#sim/clock.ts";
+import { fits } from "./check.ts";
 import { contract, type ShapeOf, t } from "./contract.ts";
 import { describeContract } from "./describe.ts";
 import type { sys } from "./sys.ts";
@@ -54,6 +55,11 @@ describe("contract()", () => {
     it(`checks ${name}`, () =>
       assert.equal(demo.mailboxes["/demo/lookup"]?.check?.(Message.fromTuples(tuples)), fault));
   }
+
+  it("fits() takes no endless duration: nobody could set a timer to it", () => {
+    const duration = { kind: "duration", list: false } as const;
+    assert.deepEqual([fits(0, duration), fits(-1, duration), fits(Infinity, duration)], [true, false, false]);
+  });
 
   it("describeContract() writes a table of tags with their types", () => {
     const page = describeContract(demo);

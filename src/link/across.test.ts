@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { milliseconds, seconds } from "#base/time.ts";
 import { LoopError } from "#mailbox/errors.ts";
+import { FAILURES_IN_ROW_MAX } from "#mailbox/listener.ts";
 import type { Verdict } from "#mailbox/verdict.ts";
 import { answer, stop } from "#mailbox/verdict.ts";
 import { SimWorld } from "../../test/link/sim-world.ts";
@@ -45,6 +46,25 @@ describe("two processes", () => {
     const given = await world.settled(owner.bus.call("/x", {}));
     assert.equal(Number(given.get("at")) - started, 2000);
   });
+});
+
+describe("a message that a link has no form for", () => {
+  for (const [what, body] of [
+    ["a tag that cannot be one", { "a*b": 1 }],
+    ["too many bytes", { data: new Uint8Array(2 ** 20) }],
+  ] as const) {
+    it(`(${what}) passes by a listener in another process, and does not suspend it`, async () => {
+      const world = new SimWorld();
+      const owner = await world.start("dhcpd");
+      const glue = await world.start("glue");
+      await owner.bus.provide("/x", () => answer({ from: "pool" }));
+      await world.settled(glue.bus.append("dhcpd:/x", "ldap", () => answer({ from: "ldap" })));
+      for (let count = 0; count < FAILURES_IN_ROW_MAX; count++) {
+        assert.equal((await world.settled(owner.bus.call("/x", body))).get("from"), "pool");
+      }
+      assert.equal((await world.settled(owner.bus.call("/x", {}))).get("from"), "ldap");
+    });
+  }
 });
 
 describe("detach()", () => {

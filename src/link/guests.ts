@@ -3,7 +3,7 @@
  * what becomes of them when it ends.
  * @module
  */
-import { type MetanetError, ProtocolViolationError } from "#base/errors.ts";
+import { LimitExceededError, type MetanetError, ProtocolViolationError } from "#base/errors.ts";
 import type { Duration, Instant } from "#base/time.ts";
 import type { Tuples } from "#base/value.ts";
 import type { Bus } from "#mailbox/bus.ts";
@@ -12,6 +12,7 @@ import { OverflowError, PeerGoneError } from "#mailbox/errors.ts";
 import type { Context, Entry } from "#mailbox/listener.ts";
 import type { Message } from "#mailbox/message.ts";
 import { reject, type Verdict } from "#mailbox/verdict.ts";
+import { UnencodableError } from "#wire/cbor-profile.ts";
 import type { AttachRequest } from "./attach-tuples.ts";
 import { encodeCause } from "./cause-tuples.ts";
 import { GUEST_COUNT_MAX } from "./limits.ts";
@@ -109,7 +110,7 @@ export class Guests {
       const timeout = this.#timeLeft(ref, context);
       const meta = encodeCause(recordOf(context, timeout), this.#senderOf(context));
       return this.#host.offer(ref, meta, message.tuples, timeout).catch((error: unknown) => {
-        if (error instanceof OverflowError || error instanceof PeerGoneError) return this.#absent(ref, error);
+        if (cannotBeAsked(error)) return this.#absent(ref, error);
         throw error;
       });
     };
@@ -141,6 +142,13 @@ export class Guests {
   #senderOf(context: Context): string | undefined {
     return context.sender === this.#host.bus.name ? undefined : context.sender;
   }
+}
+
+/** The link is full or gone, or has no form for the message: not the listener's fault, who never saw it. */
+function cannotBeAsked(error: unknown): error is MetanetError {
+  return (
+    error instanceof LimitExceededError || error instanceof PeerGoneError || error instanceof UnencodableError
+  );
 }
 
 /** What a guest is told of the delivery it is asked about; its own name it adds itself. */

@@ -25,6 +25,12 @@ export const CLIENT_LIFETIME: Duration = seconds(25);
 /** A close that follows the response within this time takes the connection with it; without one it stays open. */
 export const CLOSE_GRACE: Duration = milliseconds(5);
 
+/** Fields of a request that are told; a browser sends a dozen, and a message holds no more than 1024 tuples. */
+export const FIELD_COUNT_MAX = 256;
+
+/** Names that can be a tuple's tag in every process: a field `a*b` is left out, or no link could carry the request. */
+const FIELD_NAME = /^[a-z0-9_.-]{1,64}$/i;
+
 /** Fields that the server makes itself, whatever a response says. */
 const OWN_FIELDS: ReadonlySet<string> = new Set([
   "connection",
@@ -113,7 +119,8 @@ const UNSERVED: HttpResponse = refusal(503, "Cannot serve the request: nobody ta
  */
 function messageOf(clientname: string, request: HttpRequest): Message {
   const tuples: (string | Value)[] = [];
-  for (const [name, value] of request.headers) tuples.push(capitalised(name), value);
+  const fields = [...request.headers].filter(([name]) => FIELD_NAME.test(name)).slice(0, FIELD_COUNT_MAX);
+  for (const [name, value] of fields) tuples.push(capitalised(name), value);
   tuples.push("Host", request.host, "clientname", clientname, "method", request.method);
   tuples.push("path", request.path, "query", request.query, "body", request.body);
   tuples.push("sockhost", request.local.address.toString(), "sockport", request.local.port);

@@ -40,6 +40,10 @@ export function makeSocket(table: ObjectTable, transport: StreamTransport, name:
   object.takes("connect", "Connect to `host` and `port`, or to the Unix socket `path`.", async (message) => {
     use();
     const stream = await transport.connect(addressOf(message));
+    if (object.isClosed) {
+      stream.close();
+      throw new UnavailableError(`Cannot connect socket ${name}: it was closed meanwhile`);
+    }
     const start = carry(table, object, stream);
     // The caller attaches its listeners in the turn in which it learns of the connection.
     table.bus.clock.after(milliseconds(0), start);

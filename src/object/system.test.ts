@@ -13,6 +13,7 @@ import { reject } from "#mailbox/verdict.ts";
 import { SimClock } from "#sim/clock.ts";
 import { SimHttpServers } from "#sim/http-server.ts";
 import { SimStreamNetwork } from "#sim/stream-network.ts";
+import { FIELD_COUNT_MAX } from "./http-server-object.ts";
 import { SOCKET_CLIENT_COUNT_MAX, SOCKET_PENDING_BYTES_MAX } from "./socket-object.ts";
 import { offerSystem } from "./system.ts";
 
@@ -50,6 +51,25 @@ describe("/system/http/server/new", () => {
       },
     };
   }
+
+  test("tells of a request only the fields that a tuple can hold, and no more than FIELD_COUNT_MAX", async () => {
+    const { bus, clock, http } = simulated();
+    await bus.call("/system/http/server/new", { name: "/web", port: 8080 });
+    const tags: string[] = [];
+    await bus.append("/web/request", "a", (message) => {
+      tags.push(...[...message].map(([tag]) => tag));
+      bus.send(`${message.get("clientname")}/close`, {});
+    });
+    const many = Array.from({ length: FIELD_COUNT_MAX }, (_, n): [string, string] => [`x-${n}`, ""]);
+    const headers: [string, string][] = [["Host", "a"], ["a*b", "1"], ["y".repeat(65), "1"], ...many];
+    const asked = http
+      .connect({ address: ip("0.0.0.0"), port: 8080 }, CLIENT)
+      .request({ target: "/", headers });
+    await clock.advance(seconds(1));
+    await asked;
+    assert.deepEqual(tags.slice(0, 2), ["Host", "X-0"]);
+    assert.equal(tags.filter((tag) => tag.startsWith("X-")).length, FIELD_COUNT_MAX - 1);
+  });
 
   test("sends the paper's tuples, which nothing a client sends can replace", async () => {
     const { bus, ask } = await served();
@@ -138,6 +158,20 @@ describe("/system/http/server/new", () => {
 });
 
 describe("/system/timer/new", () => {
+  test("keeps its pace when somebody sets the machine's time", async () => {
+    const wall = new SimClock();
+    const steady = new SimClock();
+    const bus = new Bus({ name: "me", clock: wall, steady });
+    offerSystem({ bus, http: new SimHttpServers(wall), streams: new LinuxStreamTransport() });
+    let count = 0;
+    await bus.append("/t/tick", "log", () => void count++);
+    await bus.call("/system/timer/new", { name: "/t", interval: 1000, repeat: true });
+    await wall.advance(seconds(3600));
+    assert.equal(count, 0);
+    await steady.advance(seconds(3));
+    assert.equal(count, 3);
+  });
+
   test("ticks in its pace until cancelled", async () => {
     const { bus, clock } = simulated();
     await bus.call("/system/timer/new", { name: "/t", interval: 100, repeat: true });
@@ -305,6 +339,24 @@ describe("/system/socket/new", () => {
 });
 
 describe("/system/socket/new, over simulated streams", () => {
+  test("a socket that is closed while it connects leaves no mailbox behind", async () => {
+    const clock = new SimClock();
+    const bus = new Bus({ name: "me", clock });
+    const network = new SimStreamNetwork({ clock });
+    const streams = network.transport();
+    offerSystem({ bus, http: new SimHttpServers(clock), streams });
+    await network.transport().listen({ kind: "unix", path: "/s" }, () => undefined);
+    await bus.call("/system/socket/new", { name: "/c" });
+    const connecting = bus.call("/c/connect", { path: "/s" }).catch(() => undefined);
+    await bus.call("/c/close", {});
+    await connecting;
+    await clock.advance(seconds(1));
+    assert.deepEqual(
+      [...bus.table.mailboxes.keys()].filter((path) => path.startsWith("/c/")),
+      [],
+    );
+  });
+
   test("closes the one connection too many, and takes one again when another has gone", async () => {
     const clock = new SimClock();
     const bus = new Bus({ name: "me", clock });

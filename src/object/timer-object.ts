@@ -30,10 +30,10 @@ export function makeTimer(table: ObjectTable, wanted: TimerRequest): void {
   const tick = object.sends("tick", "event", "It is time; `count` says for which time.");
   let timer: Timer | undefined;
   let count = 0;
-  let dueAt: Instant = after(bus.clock.now(), interval);
+  let dueAt: Instant = after(bus.steady.now(), interval);
   const arm = (): void => {
-    timer = bus.clock.after(Math.max(0, between(bus.clock.now(), dueAt)) as Duration, () => {
-      const late = between(dueAt, bus.clock.now());
+    timer = bus.steady.after(Math.max(0, between(bus.steady.now(), dueAt)) as Duration, () => {
+      const late = between(dueAt, bus.steady.now());
       const missed = Math.floor(Math.max(0, late) / interval);
       dueAt = after(dueAt, (interval * (missed + 1)) as Duration);
       count++;
