@@ -23,6 +23,7 @@ export function checkAcross(configuration: Configuration): Contradiction[] {
     ...(configuration.dhcpd ? checkDhcpd(configuration.dhcpd) : []),
     ...checkInterfacesAgree(configuration),
     ...checkPorts(configuration),
+    ...checkTimes(configuration),
     ...checkAccess(configuration),
   ];
 }
@@ -79,8 +80,16 @@ function checkDhcpd(dhcpd: DhcpdSection): Contradiction[] {
     const seen = `it is less than dhcpd.lease`;
     found.push({ path: ["dhcpd", "lease-max"], seen, fix: "leave it out, or make it longer" });
   }
-  for (const key of ["lease", "lookup-deadline"] as const) {
-    if (dhcpd[key] <= 0)
+  const least = dhcpd["lease-min"];
+  if (least !== undefined && least > dhcpd.lease) {
+    found.push({
+      path: ["dhcpd", "lease-min"],
+      seen: "it is more than dhcpd.lease",
+      fix: "leave it out, or make it shorter",
+    });
+  }
+  for (const key of ["lease", "lease-min", "offer-hold", "lookup-deadline"] as const) {
+    if ((dhcpd[key] ?? 1) <= 0)
       found.push({ path: ["dhcpd", key], seen: "it is no time at all", fix: "make it longer" });
   }
   found.push(...checkReserved(dhcpd));
@@ -125,6 +134,20 @@ function checkInterfacesAgree({ firewall, dhcpd }: Configuration): Contradiction
     return [{ path: ["dhcpd", "interface"], seen, fix: `use ${firewall.inside}` }];
   }
   return [];
+}
+
+function checkTimes({ firewall, portald }: Configuration): Contradiction[] {
+  const found: Contradiction[] = [];
+  const most = firewall?.["timeout-max"];
+  if (portald && most !== undefined && most < portald.session) {
+    const seen = "it is less than portald.session: the firewall would let nobody in";
+    found.push({ path: ["firewall", "timeout-max"], seen, fix: "leave it out, or make it longer" });
+  }
+  for (const key of ["poll", "decision-timeout"] as const) {
+    if (portald && portald[key] <= 0)
+      found.push({ path: ["portald", key], seen: "it is no time at all", fix: "make it longer" });
+  }
+  return found;
 }
 
 function checkPorts({ firewall, portald }: Configuration): Contradiction[] {

@@ -34,7 +34,7 @@ describe("example/gateway/metanet.yaml", () => {
 
   it("shows defaults that are the defaults", () => {
     const filled = EXAMPLE.replace(/^( *)# ([a-z0-9-]+: )/gm, (line, indent, key) =>
-      /language-server|captive-portal|address6|names/.test(line) ? line : `${indent}${key}`,
+      /language-server|captive-portal|address6|names|api-port|options/.test(line) ? line : `${indent}${key}`,
     );
     const spelled = parseConfiguration("metanet.yaml", filled);
     const { dhcpd, firewall, ...rest } = spelled;
@@ -42,15 +42,15 @@ describe("example/gateway/metanet.yaml", () => {
       ...JSON.parse(JSON.stringify({ ...configuration, dhcpd: undefined, firewall: undefined })),
       run: "/run/metanet",
     });
-    // These three follow others when they are left out, and the example writes out what they then are.
-    assert.deepEqual(
-      { ...dhcpd, routers: undefined, "lease-max": undefined },
-      { ...configuration.dhcpd, routers: undefined, "lease-max": undefined },
+    // These follow others, or the service, when they are left out; the example writes out what they then are.
+    const following = Object.fromEntries(
+      ["routers", "lease-min", "lease-max", "leases-max", "portal-port", "timeout-max"].map((key) => [
+        key,
+        undefined,
+      ]),
     );
-    assert.deepEqual(
-      { ...firewall, "portal-port": undefined },
-      { ...configuration.firewall, "portal-port": undefined },
-    );
+    assert.deepEqual({ ...dhcpd, ...following }, { ...configuration.dhcpd, ...following });
+    assert.deepEqual({ ...firewall, ...following }, { ...configuration.firewall, ...following });
   });
 });
 

@@ -4,9 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { ConfigurationError } from "#base/errors.ts";
-import { minutes } from "#base/time.ts";
+import { hours, minutes } from "#base/time.ts";
+import { dhcpdConfig } from "#service/dhcpd/config.ts";
 import { BadConfigurationError, formatProblem } from "./problem.ts";
 import { CONFIGURATION_BYTES_MAX, parseConfiguration, readConfiguration } from "./read.ts";
+import { dhcpdOptions, firewallOptions } from "./service-options.ts";
 
 const FIREWALL = "firewall: { inside: lan0, outside: wan0 }";
 const DHCPD = `dhcpd:
@@ -86,7 +88,7 @@ describe("parseConfiguration()", () => {
     ],
     "a key nobody knows": [
       `firewall: { inside: lan0, outside: wan0, colour: red }`,
-      "gw.yaml:1:42: firewall.colour: there is no such key; remove it; there are inside, outside, portal-port, masquerade, masquerade6, prefixes, resolvers, marks",
+      "gw.yaml:1:42: firewall.colour: there is no such key; remove it; there are inside, outside, portal-port, api-port, timeout-max, masquerade, masquerade6, prefixes, resolvers, marks",
     ],
     "a missing key": [
       "firewall: { inside: lan0 }",
@@ -177,6 +179,24 @@ describe("parseConfiguration()", () => {
       `${DHCPD}\n  lease: 1h\n  lease-max: 10m`,
       "gw.yaml:7:14: dhcpd.lease-max: it is less than dhcpd.lease; leave it out, or make it longer",
     ],
+    "a least lease above the lease": [
+      `${DHCPD}\n  lease: 1h\n  lease-min: 2h`,
+      "gw.yaml:7:14: dhcpd.lease-min: it is more than dhcpd.lease; leave it out, or make it shorter",
+    ],
+    "permits that end before the portal's sessions": [
+      "firewall: { inside: lan0, outside: wan0, timeout-max: 1h }\nportald: { address: 10.77.0.1 }",
+      "gw.yaml:1:55: firewall.timeout-max: it is less than portald.session: the firewall would let nobody in; leave it out, or make it longer",
+    ],
+    "no time for a decision": [
+      `${FIREWALL}\nportald: { address: 10.77.0.1, decision-timeout: 0 }`,
+      "gw.yaml:2:50: portald.decision-timeout: it is no time at all; make it longer",
+    ],
+    "options that are none, or are not written so": [
+      `${DHCPD}\n  options: { ntp-server: 10.77.0.1, interface-mtu: big, option-200: text }`,
+      "gw.yaml:6:26: dhcpd.options.ntp-server: there is no such option; use a name of the manual page of dhcpd, or option-N",
+      "gw.yaml:6:52: dhcpd.options.interface-mtu: 'big' is not its value; write it like 1500",
+      "gw.yaml:6:69: dhcpd.options.option-200: 'text' is not its value; write it like 0x0a1b2c",
+    ],
     "no time at all": [
       `${DHCPD}\n  lease: 0`,
       "gw.yaml:6:10: dhcpd.lease: it is no time at all; make it longer",
@@ -245,5 +265,45 @@ rights:
   gw.yaml:1:21: firewall.inside: this machine has no interface lan0; ${fix}
   gw.yaml:3:14: dhcpd.interface: this machine has no interface lan0; ${fix}`,
     });
+  });
+});
+
+describe("dhcpd.options", () => {
+  it("dhcpOptions reads every kind of option as people write it", () => {
+    const { dhcpd } = parseConfiguration(
+      "gw.yaml",
+      `${DHCPD}
+  options:
+    ntp-servers: [10.77.0.1, 10.77.0.2]
+    tftp-server-name: boot
+    interface-mtu: 1500
+    domain-search: [lab.example, example]
+    classless-routes: [10.1.0.0/16, 10.77.0.2]
+    option-200: "0x0a1b"`,
+    );
+    assert.ok(dhcpd);
+    const [subnet] = dhcpdConfig(dhcpdOptions(dhcpd)).subnets;
+    const sent = [...(subnet?.data ?? [])].map(
+      ([code, data]) => `${code} ${Buffer.from(data).toString("hex")}`,
+    );
+    for (const option of [
+      "42 0a4d00010a4d0002",
+      "66 626f6f74",
+      "26 05dc",
+      "121 100a010a4d0002",
+      "200 0a1b",
+    ]) {
+      assert.ok(sent.includes(option), `${option} in ${sent.join(", ")}`);
+    }
+  });
+});
+
+describe("firewallOptions()", () => {
+  it("firewallOptions() lets a permit last as long as the portal's sessions", () => {
+    const text = `${FIREWALL}\nportald: { address: 10.77.0.1, session: 7d }`;
+    const { firewall, portald } = parseConfiguration("gw.yaml", text);
+    assert.ok(firewall);
+    assert.equal(firewallOptions(firewall, portald).timeoutMax, hours(7 * 24));
+    assert.equal(firewallOptions(firewall, undefined).timeoutMax, hours(24));
   });
 });

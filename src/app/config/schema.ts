@@ -6,6 +6,8 @@
 import { z } from "zod";
 import type { IpAddress, IpPrefix } from "#base/ip-address.ts";
 import type { Duration } from "#base/time.ts";
+import type { Value } from "#base/value.ts";
+import { dhcpOptions } from "./dhcp-option.ts";
 import * as kind from "./kinds.ts";
 
 /** The broker: who may pass from the inside to the outside. */
@@ -13,6 +15,8 @@ export interface FirewallSection {
   readonly inside: string;
   readonly outside: string;
   readonly "portal-port"?: number | undefined;
+  readonly "api-port"?: number | undefined;
+  readonly "timeout-max"?: Duration | undefined;
   readonly masquerade: boolean;
   readonly masquerade6: boolean;
   readonly prefixes: readonly IpPrefix[];
@@ -27,6 +31,12 @@ const firewall: z.ZodType<FirewallSection> = z
     "portal-port": kind.port
       .optional()
       .describe("TCP port that plain HTTP of clients without a permit goes to; portald's port when left out"),
+    "api-port": kind.port
+      .optional()
+      .describe("TCP port of a portal's API over TLS (RFC 8908) that clients may reach before they log in"),
+    "timeout-max": kind.duration
+      .optional()
+      .describe("The longest time a permit may ask for; 24h or portald's session, the longer, when left out"),
     masquerade: kind.flag.prefault(true).describe("Whether clients leave with the outside's IPv4 address"),
     masquerade6: kind.flag.prefault(false).describe("The same for IPv6"),
     prefixes: z
@@ -52,7 +62,12 @@ export interface DhcpdSection {
   readonly domain?: string | undefined;
   readonly "captive-portal"?: string | undefined;
   readonly lease: Duration;
+  readonly "lease-min"?: Duration | undefined;
   readonly "lease-max"?: Duration | undefined;
+  readonly "leases-max"?: number | undefined;
+  readonly "offer-hold": Duration;
+  readonly quarantine: Duration;
+  readonly options?: Readonly<Record<string, Value>> | undefined;
   readonly authoritative: boolean;
   readonly "lookup-deadline": Duration;
 }
@@ -69,8 +84,24 @@ const dhcpd: z.ZodType<DhcpdSection> = z
       .describe("Default routers (option 3); the server itself when left out"),
     dns: z.array(kind.ip4).prefault([]).describe("Name servers (option 6)"),
     domain: kind.domain.optional().describe("Domain of the clients (option 15)"),
-    "captive-portal": kind.webAddress.optional().describe("URI of the portal's API (option 114, RFC 8910)"),
+    "captive-portal": kind.webAddress
+      .optional()
+      .describe(
+        "URI of a portal's API over HTTPS (option 114, RFC 8910); portald's own is not, so not that one",
+      ),
+    options: dhcpOptions.optional().describe("More options by name, such as ntp-servers, or option-N"),
     lease: kind.duration.prefault("1h").describe("How long an address is given for (option 51)"),
+    "lease-min": kind.duration
+      .optional()
+      .describe("The least a client may ask for; 1m or lease, the shorter, when left out"),
+    "leases-max": kind
+      .whole(1, 2 ** 24 - 1)
+      .optional()
+      .describe("Leases kept at the most, ended ones included"),
+    "offer-hold": kind.duration.prefault("30s").describe("How long an offered address is held"),
+    quarantine: kind.duration
+      .prefault("1h")
+      .describe("How long an address that was found in use is given to nobody"),
     "lease-max": kind.duration.optional().describe("The most a client may ask for; lease when left out"),
     authoritative: kind.flag.prefault(true).describe("Whether there is no other DHCP server on the network"),
     "lookup-deadline": kind.duration
@@ -90,6 +121,8 @@ export interface PortaldSection {
   readonly quota: number;
   readonly title: string;
   readonly poll: Duration;
+  readonly "sessions-max": number;
+  readonly "decision-timeout": Duration;
 }
 
 const portald: z.ZodType<PortaldSection> = z
@@ -108,6 +141,13 @@ const portald: z.ZodType<PortaldSection> = z
     quota: kind.size.prefault(0).describe("Logout after so many bytes up and down together; 0 is no limit"),
     title: kind.title.prefault("Welcome").describe("The network's name, on every page"),
     poll: kind.duration.prefault("5s").describe("How often the byte counters are read"),
+    "sessions-max": kind
+      .whole(1, 65_536)
+      .prefault(20_000)
+      .describe("Sessions at once; further clients are told that the network is full"),
+    "decision-timeout": kind.duration
+      .prefault("5s")
+      .describe("How long listeners and the firewall may take over a click"),
   })
   .describe("The captive portal");
 

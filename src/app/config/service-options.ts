@@ -2,6 +2,7 @@
  * The sections of the configuration as the options that the services take.
  * @module
  */
+import { type Duration, hours, milliseconds } from "#base/time.ts";
 import type { DhcpdOptions } from "#service/dhcpd/config.ts";
 import type { FirewallOptions } from "#service/firewall/config.ts";
 import { type PortaldOptions, portaldOptions } from "#service/portald/config.ts";
@@ -24,17 +25,28 @@ export function firewallOptions(
 ): FirewallOptions {
   const { inside, outside, masquerade, masquerade6, prefixes, resolvers, marks } = section;
   const portalPort = section["portal-port"] ?? portald?.port;
-  return { inside, outside, portalPort, masquerade, masquerade6, prefixes, resolvers, marks };
+  const timeoutMax = section["timeout-max"] ?? longestSession(portald);
+  const ports = { portalPort, apiPort: section["api-port"] };
+  return { inside, outside, ...ports, masquerade, masquerade6, prefixes, resolvers, marks, timeoutMax };
+}
+
+/** A permit of the portal lasts as long as its session: the firewall must not refuse it for that. */
+function longestSession(portald: PortaldSection | undefined): Duration {
+  return milliseconds(Math.max(hours(24), portald?.session ?? 0));
 }
 
 export function dhcpdOptions(section: DhcpdSection): DhcpdOptions {
   const {
     pool,
     "captive-portal": captivePortal,
+    "lease-min": leaseMin,
     "lease-max": leaseMax,
+    "leases-max": leaseCountMax,
+    "offer-hold": offerHold,
     "lookup-deadline": lookupDeadline,
   } = section;
   const { interface: name, server, subnet, routers, dns, domain, lease, authoritative } = section;
+  const { options, quarantine } = section;
   const network = {
     interface: name,
     server,
@@ -44,7 +56,12 @@ export function dhcpdOptions(section: DhcpdSection): DhcpdOptions {
     domain,
     lease,
     authoritative,
+    leaseMin,
     leaseMax,
+    leaseCountMax,
+    offerHold,
+    quarantine,
+    options,
     captivePortal,
   };
   return { lookupDeadline, subnets: [{ ...network, pool: [pool] }] };
@@ -63,5 +80,7 @@ export function portalOptions(section: PortaldSection): PortaldOptions {
     title,
     quotaBytes: quota,
     pollInterval: poll,
+    sessionCountMax: section["sessions-max"],
+    decisionTimeout: section["decision-timeout"],
   });
 }

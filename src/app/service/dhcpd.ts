@@ -24,6 +24,13 @@ const DHCP_SERVER_PORT = 67;
 export async function startDhcpd(context: ServiceContext, atEnd: AtEnd): Promise<void> {
   const section = context.configuration.dhcpd;
   if (!section) throw new ConfigurationError("Cannot start dhcpd: the configuration has no section for it");
+  const { "captive-portal": api } = section;
+  if (api !== undefined) {
+    context.logger.warn(
+      { api },
+      "clients expect an API over HTTPS at captive-portal (RFC 8908 section 4.1); portald's own is not yet, and one that fails keeps them offline",
+    );
+  }
   const folder = stateFolder(context);
   // Without a broker in another process the powers we still have open the socket.
   const descriptors =
