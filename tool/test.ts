@@ -13,6 +13,8 @@ import { isHidden, startAgainInPlainSight } from "./test/plain-sight.ts";
 import { closingReport, count, fileReport } from "./test/report.ts";
 import { endRunningFiles, type FileResult, runFile } from "./test/run-file.ts";
 
+const CHECKOUT = join(import.meta.dirname, "..");
+
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
@@ -20,7 +22,7 @@ const { values, positionals } = parseArgs({
     list: { type: "boolean", default: false },
     // In seconds, for each file.
     timeout: { type: "string" },
-    root: { type: "string", default: join(import.meta.dirname, "..") },
+    root: { type: "string", default: CHECKOUT },
   },
 });
 const root: string = resolve(values.root);
@@ -66,7 +68,7 @@ async function runAll(
 async function main(): Promise<number> {
   if (!values.list) {
     if (needsOwnRoot()) startAgainInOwnRoot();
-    if (isHidden(root)) startAgainInPlainSight(root, "tool/test.ts", process.argv.slice(2));
+    if (isHidden(CHECKOUT)) startAgainInPlainSight(CHECKOUT, "tool/test.ts", process.argv.slice(2));
   }
   const wanted = testFiles("").filter(
     (file) => positionals.length === 0 || positionals.some((word) => file.includes(word)),
