@@ -37,10 +37,9 @@ export async function codecRows(): Promise<Row[]> {
   if (bytes === 0) throw new Error("Cannot compare codecs: nothing was encoded");
   const [msgpackr, json, ours] = measured;
   if (!msgpackr || !json || !ours) throw new Error("Cannot compare codecs: a subject is missing");
-  const overJson = { ...ours, ratio: ours.nanoseconds / json.nanoseconds };
   return [
     timeRow("codec, 10 tuples there and back", ours, msgpackr, 1),
-    timeRow("codec, 10 tuples there and back", overJson, json, 0.5),
+    timeRow("codec, 10 tuples there and back", ours, json, 0.5),
   ];
 }
 

@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
-import { formatTime, type Measured, type Row, timeRow } from "./measure.ts";
+import { formatTime, type Measured, type Row, ratioOf, timeRow } from "./measure.ts";
 
 const run = promisify(execFile);
 const CORE = "0";
@@ -36,13 +36,12 @@ export async function linkRows(): Promise<Row[]> {
 function rowsOf(measured: readonly Measured[]): Row[] {
   const [echo, call, watched, oneWay, dbus] = measured;
   if (!echo || !call || !watched || !oneWay) throw new Error("Cannot compare links: a subject is missing");
-  const overCall = { ...watched, ratio: watched.nanoseconds / call.nanoseconds };
   const perSecond = (each: Measured): string =>
     `${Math.round(1e9 / each.nanoseconds).toLocaleString("en")}/s`;
-  const oneWayRatio = echo.nanoseconds / oneWay.nanoseconds;
+  const oneWayRatio = ratioOf(echo, oneWay);
   const rows = [
     timeRow("call between two processes, 10 tuples", call, echo, 2),
-    timeRow("one more remote listener in the chain", overCall, { ...call, name: "local only" }, 2.5),
+    timeRow("one more remote listener in the chain", watched, { ...call, name: "local only" }, 2.5),
     {
       what: "one-way messages of 10 tuples, 3 listeners",
       ours: perSecond(oneWay),
@@ -52,15 +51,7 @@ function rowsOf(measured: readonly Measured[]): Row[] {
       met: oneWayRatio >= 3,
     },
   ];
-  if (dbus)
-    rows.push(
-      timeRow(
-        "call between two processes, 10 values",
-        { ...call, ratio: call.nanoseconds / dbus.nanoseconds },
-        dbus,
-        1,
-      ),
-    );
+  if (dbus) rows.push(timeRow("call between two processes, 10 values", call, dbus, 1));
   else
     process.stderr.write(
       `no dbus-daemon or no sd-bus headers here: not compared (call ${formatTime(call.nanoseconds)})\n`,
