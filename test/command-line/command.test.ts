@@ -73,7 +73,7 @@ describe("the command line", () => {
       ["status --json", 3, /"running":false/],
       ["down", 3, /Nothing runs in/],
       ["up /nowhere/gw.yaml", 1, /there is no such file/],
-      ["completion bash", 0, /complete -o filenames -F _metanet metanet/],
+      ["completion bash", 0, /^complete -F _metanet metanet$/m],
       ["completion fish", 2, /Allowed choices are bash, zsh/],
       ["listen --band x gate:/gate/ask", 2, /Cannot use --band x: it is not a whole number/],
       [
@@ -167,6 +167,15 @@ done
       const outcome = await withScript(async () => assert.deepEqual(await ask("fail"), { who: "fail" }));
       assert.equal(outcome.code, 1);
       assert.match(outcome.err, /script\.sh: it ended with exit code 3/);
+    });
+    it("metanet listen exits with 0 after Ctrl-C, which reaches the script as well", async () => {
+      const args = ["listen", "gate:/gate/ask", "--", script];
+      const { process: command, said, ended } = start(directory, args, ["setsid"]);
+      await said("listening at gate:/gate/ask");
+      process.kill(-Number(command.pid), "SIGINT");
+      const outcome = await ended;
+      assert.equal(outcome.code, 0, outcome.err);
+      assert.doesNotMatch(outcome.err, /Cannot/);
     });
     it("metanet listen says that a program is not there", async () => {
       const outcome = await run(directory, ["listen", "gate:/gate/ask", "--", "/nowhere/program"]);

@@ -2,6 +2,7 @@
  * What the interactive lab says once everything runs: where things are, and what to try next.
  * @module
  */
+import { basename } from "node:path";
 import { GATEWAY } from "./address-plan.ts";
 import type { Lab } from "./lab.ts";
 import { insideUserNamespace } from "./rootless.ts";
@@ -19,6 +20,11 @@ await net.prepend("dhcpd:/dhcpd/lookup", "mine", async (request) => {
   // return stop;                 I have decided  (import { ip, node, reject, stop } from "metanet")
 });
 `;
+
+const IS_CHECKOUT = import.meta.filename.endsWith(".ts");
+/** How the command is typed, in the folder that the lab was started from. */
+const METANET = IS_CHECKOUT ? "bin/metanet" : "npx metanet";
+const COMMAND_WIDTH = 50;
 
 export interface WelcomeOptions {
   readonly ports: DoorPorts;
@@ -50,11 +56,14 @@ export function welcome(lab: Lab, { ports, visitorAddress, listenerFile }: Welco
     "",
     "Try next, in another terminal:",
     `  export METANET_RUN=${lab.place.run}`,
-    "  bin/metanet list                             every mailbox of the gateway",
-    "  bin/metanet observe dhcpd:/dhcpd/lookup      watch who asks for an address",
-    "  bin/metanet call firewall:/firewall/counters   who may pass, and how much they did",
+    ...table([
+      [`${METANET} list`, "the processes of the gateway"],
+      [`${METANET} list dhcpd`, "the mailboxes of one of them"],
+      [`${METANET} observe dhcpd:/dhcpd/lookup`, "watch who asks for an address"],
+      [`${METANET} call firewall:/firewall/counters`, "who may pass, and how much they did"],
+    ]),
     `  ${runListener(listenerFile)}`,
-    "                                               a listener of your own; its ten lines:",
+    `${" ".repeat(COMMAND_WIDTH)}a listener of your own; its ten lines:`,
     "",
     ...LISTENER.trimEnd()
       .split("\n")
@@ -65,8 +74,13 @@ export function welcome(lab: Lab, { ports, visitorAddress, listenerFile }: Welco
   ];
 }
 
-/** In a checkout the package's name stands for its sources; installed, for what was compiled. */
+function table(rows: readonly (readonly [command: string, what: string])[]): string[] {
+  return rows.map(([command, what]) => `  ${command}`.padEnd(COMMAND_WIDTH) + what);
+}
+
+/** The package's name stands for the sources in a checkout, and elsewhere for what is installed in the same folder. */
 function runListener(file: string): string {
-  const isCheckout = import.meta.filename.endsWith(".ts");
-  return isCheckout ? `node_modules/.bin/node -C metanet-source ${file}` : `node ${file}`;
+  return IS_CHECKOUT
+    ? `node_modules/.bin/node -C metanet-source ${file}`
+    : `cp ${file} . && node ${basename(file)}`;
 }

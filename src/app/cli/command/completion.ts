@@ -52,6 +52,8 @@ export function bashScript(commands: readonly Command[]): string {
         COMPREPLY=("\${COMPREPLY[@]#"$prefix"}")
         return ;;
       up)
+        # For file names only: bash would put a backslash before an address's colon. zsh has no compopt.
+        compopt -o filenames 2>/dev/null
         COMPREPLY=($(compgen -f -- "$cur"))
         return ;;
     esac
@@ -61,5 +63,5 @@ ${cases.join("\n")}
   esac
   COMPREPLY=($(compgen -W "$words" -- "$cur"))
 }
-complete -o filenames -F _metanet metanet`;
+complete -F _metanet metanet`;
 }

@@ -12,7 +12,7 @@ import type { Listener, ListenerOptions } from "#mailbox/listener.ts";
 import type { Attachment } from "#mailbox/router.ts";
 import type { Node } from "../../node.ts";
 import { readAddress, typesOf, withBus } from "../bus.ts";
-import { untilInterrupted } from "../interrupt.ts";
+import { type Ending, untilInterrupted } from "../interrupt.ts";
 import { LINE_BYTES_MAX } from "../json-lines.ts";
 import { LineListener } from "../line-listener.ts";
 import { readLines } from "../lines.ts";
@@ -98,19 +98,20 @@ async function listen(
   // A script that closed its input will close its output too, and that is what ends us.
   output.on("error", () => undefined);
   const attachment = await attach((message, context) => listener.listen(message, context));
+  const ended = readLines(script?.process.stdout ?? process.stdin, LINE_BYTES_MAX, {
+    line: (line) => listener.line(line),
+    tooLong: () => listener.badLine(`more than ${LINE_BYTES_MAX} bytes without an end`),
+  });
+  const interrupted = untilInterrupted(undefined, ended);
   note(
     attachment.state === "waiting"
       ? `${to} is not there yet; waiting for it`
       : `listening at ${to} as ${bus.name}/${options.label}`,
   );
-  const ended = readLines(script?.process.stdout ?? process.stdin, LINE_BYTES_MAX, {
-    line: (line) => listener.line(line),
-    tooLong: () => listener.badLine(`more than ${LINE_BYTES_MAX} bytes without an end`),
-  });
-  await untilInterrupted(undefined, ended);
+  const ending = await interrupted;
   listener.end();
   await attachment.detach();
-  if (script) await finish(script, command);
+  if (script) await finish(script, command, ending);
   else process.stdin.destroy();
 }
 
@@ -143,24 +144,23 @@ function start(command: readonly string[]): Script {
   const { promise, resolve } = Promise.withResolvers<string | undefined>();
   child.on("error", (error) => resolve(error.message));
   child.on("exit", (code, signal) => {
-    // The signal is ours: see below.
-    resolve(
-      code === 0 || signal === "SIGTERM" ? undefined : `it ended with ${signal ?? `exit code ${code}`}`,
-    );
+    // SIGTERM is ours, see below; Ctrl-C on a terminal goes to the script as well as to us.
+    const isStopped = signal === "SIGTERM" || signal === "SIGINT";
+    resolve(code === 0 || isStopped ? undefined : `it ended with ${signal ?? `exit code ${code}`}`);
   });
   return { process: child, failure: promise };
 }
 
 /**
  * Lets the script end by itself, then ends it.
- * @throws UnavailableError when it failed.
+ * @throws UnavailableError when it failed, unless somebody stopped us: how it ends then is its own affair.
  */
-async function finish(script: Script, command: readonly string[]): Promise<void> {
+async function finish(script: Script, command: readonly string[], ending: Ending): Promise<void> {
   script.process.stdin.end();
   const patience = setTimeout(() => script.process.kill("SIGTERM"), 1000);
   const failure = await script.failure;
   clearTimeout(patience);
-  if (failure !== undefined) {
+  if (failure !== undefined && ending !== "signal") {
     throw new UnavailableError(`Cannot go on listening: ${command.join(" ")}: ${failure}`);
   }
 }
