@@ -64,7 +64,7 @@ describe("the command line", () => {
       ["observe --count 1 --for 50ms gate:/gate/ask", 5, /observing gate:\/gate\/ask/],
       ["list", 0, /^PROCESS +MAILBOXES[\s\S]*\ngate /],
       ["list --addresses", 0, /^gate:\/gate\/ask$/m],
-      ["list gate", 0, /^gate:\/gate\/ask +call +1 +0 +\d+$/m],
+      ["list gate", 0, /^gate:\/gate\/ask +call +1 +\d+ +\d+$/m],
       ["list gate:/gate/ask", 0, /^1 +gate\/gate +listener +attached +1000 +listener /m],
       ["list --json gate", 0, /^\{"mailboxes":\[\{"address":"gate:\/gate\/ask","kind":"call","listeners":1,/],
       ["describe gate:/gate/ask", 0, /May somebody pass\?\n {2}takes\n {4}who +text +a name/],
