@@ -20,6 +20,7 @@ import { NetlinkSocket } from "./netlink.ts";
 import { translateErrors } from "./system-error.ts";
 
 const ENOENT = 2;
+const ENODEV = 19;
 
 /** What may be chosen. */
 export interface LinuxNeighboursOptions {
@@ -31,6 +32,7 @@ export interface LinuxNeighboursOptions {
 export class LinuxNeighbours implements Neighbours {
   readonly #socket: NetlinkSocket;
   readonly #interface: string | undefined;
+  #index: number | undefined;
 
   /** @throws UnavailableError when the kernel refuses a netlink socket. */
   constructor(options: LinuxNeighboursOptions = {}) {
@@ -40,8 +42,13 @@ export class LinuxNeighbours implements Neighbours {
 
   /** @throws UnavailableError when the interface is not there or the kernel gives no answer. */
   async find(address: IpAddress): Promise<MacAddress | undefined> {
-    const found = this.#interface === undefined ? this.#search(address) : this.#get(address, this.#interface);
-    return found?.mac;
+    if (this.#interface === undefined) return this.#search(address)?.mac;
+    const known = this.#index;
+    const found = known === undefined ? undefined : this.#get(address, known);
+    if (found) return found.mac;
+    // An interface that was made again has another index: what is not found may only be looked for in the wrong place.
+    this.#index = indexOf(this.#interface);
+    return this.#index === known ? undefined : this.#get(address, this.#index)?.mac;
   }
 
   async addressesOf(macs: readonly MacAddress[]): Promise<readonly (readonly IpAddress[])[]> {
@@ -60,8 +67,7 @@ export class LinuxNeighbours implements Neighbours {
     this.#socket.close();
   }
 
-  #get(address: IpAddress, interfaceName: string): Neighbour | undefined {
-    const index = indexOf(interfaceName);
+  #get(address: IpAddress, index: number): Neighbour | undefined {
     const sequence = this.#socket.reserve(1);
     let found: Neighbour | undefined;
     const request = encodeGetNeighbour(sequence, address, index);
@@ -69,7 +75,8 @@ export class LinuxNeighbours implements Neighbours {
       if (message.type === RTM_NEWNEIGH) found = decodeNeighbour(message.body);
     });
     const errno = answer?.errno ?? 0;
-    if (errno !== 0 && errno !== ENOENT) throw refused(`look up neighbour ${address}`, errno);
+    if (errno !== 0 && errno !== ENOENT && errno !== ENODEV)
+      throw refused(`look up neighbour ${address}`, errno);
     return found;
   }
 
@@ -84,7 +91,6 @@ export class LinuxNeighbours implements Neighbours {
   }
 }
 
-/** Asked for each time: an interface that is made again has another index. */
 function indexOf(interfaceName: string): number {
   return translateErrors(`look up a neighbour on ${interfaceName}`, () =>
     native().interfaceIndex(interfaceName),

@@ -117,6 +117,29 @@ test("LinuxNeighbours lists the addresses on its interface only", { skip: rootPr
   everywhere.close();
 });
 
+test("LinuxNeighbours finds a neighbour on an interface that was made again", {
+  skip: rootProblem(),
+}, async () => {
+  linuxNeighbours({}).close();
+  const make = (macText: string): void => {
+    for (const line of [
+      "link add again0 type veth peer name again1",
+      "link set again0 up",
+      `neighbour add 10.9.2.2 lladdr ${macText} dev again0`,
+    ]) {
+      execFileSync("ip", line.split(" "));
+    }
+  };
+  make(KNOWN);
+  const neighbours = linuxNeighbours({ interface: "again0" });
+  assert.equal(String(await neighbours.find(ip("10.9.2.2"))), KNOWN);
+  execFileSync("ip", ["link", "del", "again0"]);
+  await assert.rejects(neighbours.find(ip("10.9.2.2")), UnavailableError);
+  make(LINK_LOCAL);
+  assert.equal(String(await neighbours.find(ip("10.9.2.2"))), LINK_LOCAL);
+  neighbours.close();
+});
+
 test("LinuxNeighbours says when its interface is not there", { skip: rootProblem() }, async () => {
   const neighbours = linuxNeighbours({ interface: "nowhere0" });
   await assert.rejects(neighbours.find(ip("10.9.0.2")), (error) => {

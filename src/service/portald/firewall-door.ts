@@ -5,7 +5,7 @@
  */
 import type { IpAddress } from "#base/ip-address.ts";
 import { MacAddress } from "#base/mac-address.ts";
-import type { Duration } from "#base/time.ts";
+import { between, type Duration, type Instant, milliseconds } from "#base/time.ts";
 import type { Value } from "#base/value.ts";
 import "#contract/firewall.ts";
 import type { Bus } from "#mailbox/bus.ts";
@@ -16,6 +16,12 @@ export const PORTAL_MARK = 1;
 
 /** Counters asked for at once: what comfortably fits into a frame between processes. */
 export const COUNTER_ROWS_MAX = 4096;
+
+/**
+ * Permits that follow one another so closely are asked for together, this much later at the most: a crowd at the
+ * login page then costs the link, the firewall and the kernel a step each, not one for every client.
+ */
+export const PERMIT_GATHER: Duration = milliseconds(5);
 
 /** What the firewall said to a permit; `refused` is its policy's word, and stands. */
 export type PermitOutcome = "open" | "refused" | "failed";
@@ -29,6 +35,8 @@ export type DoorState = ReadonlyMap<
 export class FirewallDoor {
   readonly #bus: Bus;
   readonly #timeout: Duration;
+  #gathering: Promise<void> | undefined;
+  #permitAt: Instant = 0 as Instant;
   #failureCount = 0;
   #refusedCount = 0;
 
@@ -55,6 +63,8 @@ export class FirewallDoor {
       mark: PORTAL_MARK,
       ...(timeout === undefined ? {} : { timeout: Math.ceil(timeout) }),
     };
+    const turn = this.#turn();
+    if (turn) await turn;
     try {
       await this.#bus.call("firewall:/firewall/permit", body, { timeout: this.#timeout });
       return "open";
@@ -64,6 +74,21 @@ export class FirewallDoor {
       else this.#failureCount++;
       return isRefused ? "refused" : "failed";
     }
+  }
+
+  /** What a permit waits for so that others can join it; nothing when it is alone. */
+  #turn(): Promise<void> | undefined {
+    const { clock } = this.#bus;
+    const before = this.#permitAt;
+    this.#permitAt = clock.now();
+    if (!this.#gathering && between(before, this.#permitAt) >= PERMIT_GATHER) return undefined;
+    this.#gathering ??= new Promise((resolve) => {
+      clock.after(PERMIT_GATHER, () => {
+        this.#gathering = undefined;
+        resolve();
+      });
+    });
+    return this.#gathering;
   }
 
   /** Whether the firewall has answered that the address, or every address of the client, is shut out. */

@@ -27,7 +27,7 @@ export type PortaldLog = (
  * Saves that come so soon after the one before are gathered for as long: a disk does some hundred commits a second,
  * whatever is in them, and a crowd at the login page shares them.
  */
-export const SAVE_GATHER: Duration = milliseconds(10);
+export const SAVE_GATHER: Duration = milliseconds(25);
 
 export interface SessionBookOptions {
   readonly store: Store;
