@@ -1,6 +1,7 @@
 /**
  * The lab's network with `metanet up` on its gateway, for tests of faults: processes are killed and stopped by their
  * pids, and what the services and the kernel say afterwards is compared.
+ * @module
  */
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,6 +1,7 @@
 /**
  * What somebody without manners does at a service's Unix socket: noise, frames that are too long, and questions whose
  * answers are never read.
+ * @module
  */
 import { connect, type Socket } from "node:net";
 import { encodeHello } from "#link/hello.ts";
