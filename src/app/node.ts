@@ -21,7 +21,7 @@ import { isProcessName } from "#mailbox/address.ts";
 import { Bus } from "#mailbox/bus.ts";
 import type { Cause } from "#mailbox/cause.ts";
 import type { OrderPolicy } from "#mailbox/order-policy.ts";
-import { runDirectory } from "./run-directory.ts";
+import { requireReadable, runDirectory } from "./run-directory.ts";
 
 export interface NodeOptions {
   /** The run directory; `METANET_RUN`, `/run/metanet` or the user's own when absent. */
@@ -60,6 +60,7 @@ export class Node extends Bus {
   async join(options: ServiceNodeOptions): Promise<void> {
     const directory = options.directory ?? runDirectory();
     makeDirectory(directory);
+    requireReadable(directory);
     this.#endSys = offerSys(this, options.contracts, () => this.#links);
     for (const contract of options.contracts ?? []) this.offer(contract);
     const { rights: rules = [], fix, names = {} } = options;

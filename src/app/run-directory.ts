@@ -5,6 +5,7 @@
 import { chmodSync, chownSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { isProcessName } from "#mailbox/address.ts";
+import { DeniedError } from "#mailbox/errors.ts";
 
 /** Where root's processes meet. */
 export const SYSTEM_RUN_DIRECTORY = "/run/metanet";
@@ -34,6 +35,20 @@ export function makeSystemRunDirectory(directory: string): void {
   chownSync(directory, 0, 0);
   // mkdir() leaves out what the umask forbids.
   chmodSync(directory, 0o755);
+}
+
+/** @throws DeniedError when this user may not look into a run directory; one that is not there is fine. */
+export function requireReadable(directory: string): void {
+  try {
+    readdirSync(directory);
+  } catch (cause) {
+    const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
+    if (code !== "EACCES") return;
+    throw new DeniedError(
+      `Cannot look into run directory ${directory}: it is for another user only; use sudo, or set METANET_RUN to a folder of yours`,
+      { cause },
+    );
+  }
 }
 
 /** The names of the processes that have a socket there, sorted; a missing folder has none. */

@@ -74,7 +74,7 @@ const PROBES: readonly Probe[] = [
   {
     name: "user-namespaces",
     neededFor: "the lab without root",
-    fix: "sudo sysctl kernel.unprivileged_userns_clone=1 kernel.apparmor_restrict_unprivileged_userns=0 (the one that exists)",
+    fix: "sudo sysctl kernel.unprivileged_userns_clone=1 kernel.apparmor_restrict_unprivileged_userns=0 (the one that exists); there are none in a chroot",
     try: () => run("unshare", ["--user", "--map-root-user", "true"]),
   },
   {

@@ -7,7 +7,7 @@ import { formatAddress, type MailboxAddress, parseAddress } from "#mailbox/addre
 import { NoSuchMailboxError, PeerGoneError } from "#mailbox/errors.ts";
 import { specOf } from "../contracts.ts";
 import { type Node, node } from "../node.ts";
-import { processNames, runDirectory } from "../run-directory.ts";
+import { processNames, requireReadable, runDirectory } from "../run-directory.ts";
 import { nearest } from "../suggest.ts";
 import { type TagTypes, typesFromDescription } from "./tuple.ts";
 import type { TagType } from "./typed-value.ts";
@@ -57,6 +57,7 @@ export function requireProcess(address: {
 }): void {
   if (address.machine !== undefined) return;
   const directory = runDirectory();
+  requireReadable(directory);
   const running = processNames(directory).filter((name) => !name.startsWith("cli-"));
   if (running.includes(address.process)) return;
   const near = nearest(address.process, running);

@@ -100,7 +100,7 @@ async function requireUserNamespaces(): Promise<void> {
   const fix =
     reasons.length > 0
       ? `As root: ${reasons.join(", ")}`
-      : "In a container, allow user namespaces and an unmasked /proc";
+      : "In a container, allow user namespaces and an unmasked /proc; in a chroot there are none";
   throw new RootlessError(
     `Cannot run the lab as user ${process.getuid?.()}: unshare said "${tried.stderr.trim()}". ${fix}; or run it as root`,
   );

@@ -7,6 +7,7 @@ import { linkSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { ConfigurationError, UnavailableError } from "#base/errors.ts";
 import { createOwnFile, readOwnFile, replaceOwnFile } from "../own-file.ts";
+import { requireReadable } from "../run-directory.ts";
 import type { ServiceState } from "./supervision.ts";
 
 /** What the file holds; times are milliseconds since 1970. */
@@ -32,6 +33,7 @@ export function stateFile(directory: string): string {
 
 /** What supervises a run directory; `undefined` when nothing does, a file left by a dead process included. */
 export function readState(directory: string): SupervisorState | undefined {
+  requireReadable(directory);
   let text: string | undefined;
   try {
     text = readOwnFile(stateFile(directory));
