@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
@@ -31,6 +31,26 @@ const dhclient = (...more: string[]): string[] => [
   ...["-d", "-4", "-lf", join(lab.folder, "dhclient.leases"), "-pf", join(lab.folder, "dhclient.pid")],
   ...["-sf", lab.script, "-cf", "/dev/null", ...more, "eth0"],
 ];
+
+/** dhclient writes its lease down some time after it has called the script: only then does it remember. */
+async function dhclientRemembers(address: string): Promise<void> {
+  const file = join(lab.folder, "dhclient.leases");
+  for (let look = 0; look < 100; look++) {
+    if (existsSync(file) && readFileSync(file, "utf8").includes(`fixed-address ${address};`)) return;
+    await pause(50);
+  }
+  assert.fail(`dhclient did not write ${address} down within 5 s`);
+}
+
+/** dhclient writes its lease down after it has called the script: until then a kill makes it forget. */
+async function leaseWritten(address: string): Promise<void> {
+  const file = join(lab.folder, "dhclient.leases");
+  const end = performance.now() + 10_000;
+  while (!(existsSync(file) && readFileSync(file, "utf8").includes(`fixed-address ${address};`))) {
+    assert.ok(performance.now() < end, `dhclient did not write down ${address} in 10 s`);
+    await pause(10);
+  }
+}
 
 /** dhcpcd keeps its files in folders of the machine's; in a mount namespace of its own these are the test's. */
 function dhcpcd(...more: string[]): string[] {
@@ -181,7 +201,7 @@ describe("dhcpd with dhclient", { skip: labProblem("dhclient") }, () => {
     await lab.serve();
     const first = lab.client("dhclient", ...dhclient());
     await lab.event(/^BOUND 10\.77\.0\.100$/);
-    await pause(300); // dhclient writes its lease down after it has called the script
+    await dhclientRemembers("10.77.0.100");
     first.kill("SIGKILL");
     await lab.killServer();
     await lab.serve();
@@ -195,6 +215,7 @@ describe("dhcpd with dhclient", { skip: labProblem("dhclient") }, () => {
     await lab.serve();
     const first = lab.client("dhclient", ...dhclient());
     await lab.event(/^BOUND 10\.77\.0\.100$/);
+    await dhclientRemembers("10.77.0.100");
     first.kill("SIGKILL");
     await lab.killServer();
     lab.ip("server", "address", "add", "10.78.0.1/24", "dev", "eth0");
@@ -209,10 +230,10 @@ describe("dhcpd with dhclient", { skip: labProblem("dhclient") }, () => {
     await lab.serve();
     lab.client("dhclient", ...dhclient());
     await lab.event(/^BOUND 10\.77\.0\.100$/);
+    await leaseWritten("10.77.0.100");
     await lab.runClient("dhclient", ...dhclient("-r"));
     await lab.event(/^RELEASE/);
-    await pause(50);
-    assert.deepEqual((await lab.ask("leases")).state, ["released"]);
+    await until(async () => (await lab.ask("leases")).state?.[0] === "released", "the lease is not released");
   });
 });
 
