@@ -3,6 +3,7 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { SeededRandom } from "#base/seeded-random.ts";
 import { type Duration, milliseconds } from "#base/time.ts";
 import type { PeerCredentials } from "#io/stream.ts";
 import { joinBus } from "#link/join.ts";
@@ -10,7 +11,6 @@ import type { Links } from "#link/links.ts";
 import type { RightsRule } from "#link/rights.ts";
 import { Bus } from "#mailbox/bus.ts";
 import { SimClock } from "#sim/clock.ts";
-import { SimRandom } from "#sim/random.ts";
 import { SimStreamNetwork, type SimStreamTransport } from "#sim/stream-network.ts";
 
 export const RUN_DIRECTORY = "/run/metanet";
@@ -40,7 +40,7 @@ export class SimWorld {
       runDirectory: RUN_DIRECTORY,
       transport,
       watcher: this.network,
-      random: new SimRandom(seed),
+      random: new SeededRandom(seed),
       rights: { uid, rules },
     });
     return { bus, links, transport, kill: () => transport.kill() };

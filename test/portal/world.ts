@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import type { MetanetError } from "#base/errors.ts";
 import { type IpAddress, ip, prefix } from "#base/ip-address.ts";
 import { type MacAddress, mac } from "#base/mac-address.ts";
+import { SeededRandom } from "#base/seeded-random.ts";
 import { seconds } from "#base/time.ts";
 import { decodeUtf8 } from "#base/utf8.ts";
 import { firewall } from "#contract/firewall.ts";
@@ -20,7 +21,6 @@ import { SimClock } from "#sim/clock.ts";
 import { SimHttpServers } from "#sim/http-server.ts";
 import { SimKeyedHash } from "#sim/keyed-hash.ts";
 import { SimNeighbours } from "#sim/neighbours.ts";
-import { SimRandom } from "#sim/random.ts";
 import { SimDisk } from "#sim/store.ts";
 
 const PORTAL = ip("10.77.0.1");
@@ -172,7 +172,7 @@ export class World {
       http: this.http,
       neighbours: this.neighbours,
       store: this.disk.open(),
-      random: new SimRandom(seed),
+      random: new SeededRandom(seed),
       hasher: new SimKeyedHash(),
       log: (level, _text, { error }) => {
         this.log.push(`${level} ${error === undefined ? "" : (error as MetanetError).code}`);
