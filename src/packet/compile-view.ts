@@ -1,0 +1,325 @@
+/**
+ * Generates the class of a protocol's views. Each accessor is a few machine instructions at a constant offset, and
+ * each class has code of its own, which a JavaScript engine optimises apart from that of other protocols.
+ * @module
+ */
+import { ConfigurationError } from "#base/errors.ts";
+import { updateChecksum } from "./checksum.ts";
+import type { Codec, FieldSpec, Fields } from "./field.ts";
+import type { Packet } from "./packet.ts";
+import type { Protocol, ProtocolSpec } from "./protocol.ts";
+import { View } from "./view.ts";
+
+/** Fields a protocol may have. */
+export const FIELD_COUNT_MAX = 256;
+
+const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
+
+export interface CompiledView {
+  readonly header: { readonly minimumBytes: number };
+  readonly make: (packet: Packet) => View;
+}
+
+/** A field with a place that is known beforehand. */
+interface StaticField {
+  readonly name: string;
+  readonly at: number;
+  readonly bits: number;
+  readonly spec: FieldSpec;
+}
+
+/** @throws ConfigurationError when the declaration contradicts itself. */
+export function compileView(spec: ProtocolSpec<Fields, object>, protocol: () => Protocol): CompiledView {
+  const problem = (text: string): ConfigurationError =>
+    new ConfigurationError(`Cannot define protocol ${spec.name}: ${text}`);
+  const places = placesOf(spec, problem);
+  const minimumBytes = Math.max(0, ...places.map(({ at, bits }) => Math.ceil((at + bits) / 8)));
+  const codecs = new Map<string, Codec<unknown>>();
+  const source: string[] = [];
+  for (const place of places) source.push(...accessor(place, { minimumBytes, codecs, problem }));
+  if (spec.checksum !== undefined || spec.wordChanged !== undefined) source.push(...changes(spec));
+  const Compiled = build(
+    source.join("\n"),
+    codecs,
+    spec.wordChanged as ((...words: unknown[]) => void) | undefined,
+  );
+  for (const [name, field] of Object.entries(spec.fields)) {
+    if (!places.some((place) => place.name === name)) defineVariable(Compiled.prototype, name, field);
+  }
+  const methods = Object.getOwnPropertyDescriptors(spec.methods ?? {});
+  for (const name of Object.keys(methods)) {
+    if (name in View.prototype || name in spec.fields) throw problem(`the name ${name} is taken`);
+  }
+  Object.defineProperties(Compiled.prototype, methods);
+  return { header: { minimumBytes }, make: (packet) => new Compiled(packet, protocol()) };
+}
+
+type ViewClass = new (packet: Packet, protocol: Protocol) => View;
+
+function build(source: string, codecs: Map<string, Codec<unknown>>, told: unknown): ViewClass {
+  // The text is made here of checked names and of numbers only; nothing of it comes from a packet or a user's text.
+  const make = new Function(
+    "View",
+    "updateChecksum",
+    "codecs",
+    "told",
+    `"use strict"; return class extends View {\n${source}\n};`,
+  );
+  return make(View, updateChecksum, Object.fromEntries(codecs), told) as ViewClass;
+}
+
+function placesOf(spec: ProtocolSpec<Fields, object>, problem: (text: string) => Error): StaticField[] {
+  const places: StaticField[] = [];
+  const entries = Object.entries(spec.fields);
+  if (entries.length > FIELD_COUNT_MAX) throw problem(`${entries.length} fields, at most ${FIELD_COUNT_MAX}`);
+  let next: number | undefined = 0;
+  for (const [name, field] of entries) {
+    if (!NAME.test(name) || name === "constructor") throw problem(`'${name}' is no name for a field`);
+    if (name in View.prototype || name === "packet") throw problem(`the name ${name} is taken by every view`);
+    const { bits } = field;
+    const at: FieldSpec["at"] = field.at ?? next;
+    if (typeof at === "function" || typeof bits === "function") {
+      next = undefined;
+      continue;
+    }
+    if (at === undefined) throw problem(`field ${name} follows one whose place varies; give it an 'at'`);
+    if (!Number.isInteger(at) || at < 0 || at > 524_280) throw problem(`field ${name} is at bit ${at}`);
+    checkWidth(name, field, at, bits, problem);
+    places.push({ name, at, bits, spec: field });
+    next = at + bits;
+  }
+  return places;
+}
+
+function checkWidth(
+  name: string,
+  spec: FieldSpec,
+  at: number,
+  bits: number,
+  problem: (text: string) => Error,
+): void {
+  if (!Number.isInteger(bits) || bits < 1) throw problem(`field ${name} has ${bits} bits`);
+  if (spec.as === "boolean" && bits !== 1)
+    throw problem(`field ${name} is boolean and has ${bits} bits, not 1`);
+  const isWhole = at % 8 === 0 && bits % 8 === 0;
+  if (spec.as === "bytes" && !isWhole) throw problem(`field ${name} has bytes but is not at whole ones`);
+  if (spec.as !== "bytes" && bits > 128)
+    throw problem(`field ${name} has ${bits} bits; above 128 use as: "bytes"`);
+  if (!isWhole && (at % 8) + bits > 32) {
+    throw problem(`field ${name} is neither at whole bytes nor within 32 bits of one`);
+  }
+}
+
+interface Surroundings {
+  readonly minimumBytes: number;
+  readonly codecs: Map<string, Codec<unknown>>;
+  readonly problem: (text: string) => Error;
+}
+
+/** The getter and the setter of one field. */
+function accessor({ name, at, bits, spec }: StaticField, { minimumBytes, codecs }: Surroundings): string[] {
+  const byte = at >> 3;
+  const length = Math.ceil((at + bits) / 8) - byte;
+  if (spec.as === "bytes") {
+    return [
+      `get ${name}() { return this.bytes(${byte}, ${length}); }`,
+      `set ${name}(value) { this.write(${byte}, value.subarray(0, ${length})); }`,
+    ];
+  }
+  const isWhole = at % 8 === 0 && bits % 8 === 0;
+  const shift = length * 8 - (at % 8) - bits;
+  const container = isWhole ? length : length === 3 ? 4 : length;
+  let read = isWhole ? reading(byte, length) : bitReading(byte, length, shift, bits);
+  let value = "value";
+  if (spec.as === "boolean") {
+    read = `(${read}) !== 0`;
+    value = "(value ? 1 : 0)";
+  } else if (spec.as !== undefined) {
+    codecs.set(name, spec.as as Codec<unknown>);
+    read = `codecs.${name}.get(${read})`;
+    value = `codecs.${name}.set(value)`;
+  }
+  const write = isWhole ? writing(byte, length) : bitWriting(byte, container, length, shift, bits);
+  return [
+    `get ${name}() { const data = this.$data, at = this.$start; return ${read}; }`,
+    `set ${name}(value) {`,
+    `  const raw = ${value};`,
+    "  this.packet.$touch();",
+    "  const data = this.$data, at = this.$start;",
+    ...around(byte, length, minimumBytes, write),
+    "}",
+  ];
+}
+
+/** An expression for a number of whole bytes. */
+function reading(byte: number, length: number): string {
+  const at = `at + ${byte}`;
+  switch (length) {
+    case 1:
+      return `data.getUint8(${at})`;
+    case 2:
+      return `data.getUint16(${at})`;
+    case 3:
+      return `(data.getUint16(${at}) * 0x100 + data.getUint8(${at} + 2))`;
+    case 4:
+      return `data.getUint32(${at})`;
+    case 5:
+      return `(data.getUint32(${at}) * 0x100 + data.getUint8(${at} + 4))`;
+    case 6:
+      return `(data.getUint16(${at}) * 0x100000000 + data.getUint32(${at} + 2))`;
+    default:
+      return bigReading(byte, length);
+  }
+}
+
+function bigReading(byte: number, length: number): string {
+  const parts: string[] = [];
+  let at = byte;
+  for (let left = length; left > 0; ) {
+    const take = left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+    const part = take === 8 ? `data.getBigUint64(at + ${at})` : `BigInt(data.getUint${take * 8}(at + ${at}))`;
+    left -= take;
+    at += take;
+    parts.push(left > 0 ? `(${part} << ${left * 8}n)` : part);
+  }
+  return `(${parts.join(" | ")})`;
+}
+
+/** Bits within at most 32 that begin at a byte; three bytes are read as one and two. */
+function bitReading(byte: number, length: number, shift: number, bits: number): string {
+  const mask = bits === 32 ? "" : ` & 0x${(2 ** bits - 1).toString(16)}`;
+  return `((${reading(byte, length)} >>> ${shift})${mask})`;
+}
+
+/** Statements that write `raw`, cut to its width, to whole bytes. */
+function writing(byte: number, length: number): string[] {
+  const at = `at + ${byte}`;
+  switch (length) {
+    case 1:
+      return [`data.setUint8(${at}, raw);`];
+    case 2:
+      return [`data.setUint16(${at}, raw);`];
+    case 3:
+      return [`data.setUint16(${at}, raw / 0x100); data.setUint8(${at} + 2, raw);`];
+    case 4:
+      return [`data.setUint32(${at}, raw);`];
+    case 5:
+      return [`data.setUint32(${at}, raw / 0x100); data.setUint8(${at} + 4, raw);`];
+    case 6:
+      return [`data.setUint16(${at}, raw / 0x100000000); data.setUint32(${at} + 2, raw);`];
+    default:
+      return bigWriting(byte, length);
+  }
+}
+
+function bigWriting(byte: number, length: number): string[] {
+  const statements: string[] = [];
+  let at = byte;
+  for (let left = length; left > 0; ) {
+    const take = left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+    left -= take;
+    const part = left > 0 ? `raw >> ${left * 8}n` : "raw";
+    statements.push(
+      take === 8
+        ? `data.setBigUint64(at + ${at}, BigInt.asUintN(64, ${part}));`
+        : `data.setUint${take * 8}(at + ${at}, Number(BigInt.asUintN(${take * 8}, ${part})));`,
+    );
+    at += take;
+  }
+  return statements;
+}
+
+function bitWriting(byte: number, container: number, length: number, shift: number, bits: number): string[] {
+  const mask = 2 ** bits - 1;
+  const value = `(((raw & ${mask}) << ${shift}) >>> 0)`;
+  const kept = `(${reading(byte, length)} & ${~(mask << shift)})`;
+  if (container !== 4 || length === 4)
+    return [`data.setUint${length * 8}(at + ${byte}, (${kept} | ${value}) >>> 0);`];
+  return [
+    `const whole = (${kept} | ${value}) >>> 0;`,
+    `data.setUint16(at + ${byte}, whole >>> 8); data.setUint8(at + ${byte} + 2, whole);`,
+  ];
+}
+
+/** The writing between a look at the words around the field before and after. */
+function around(byte: number, length: number, minimumBytes: number, write: readonly string[]): string[] {
+  const first = byte & ~1;
+  const before: string[] = [];
+  const after: string[] = [];
+  for (let word = first, index = 0; word < byte + length; word += 2, index++) {
+    const read = word + 1 < minimumBytes ? `data.getUint16(at + ${word})` : `this.$word(${word})`;
+    before.push(`  const old${index} = ${read};`);
+    after.push(`  this.$wordChanged(${word}, old${index}, ${read});`);
+  }
+  return [...before, ...write.map((line) => `  ${line}`), ...after];
+}
+
+/** What a change of a word does to the checksums of this header, of those it carries, and of those around it. */
+function changes({ checksum, wordChanged }: ProtocolSpec<Fields, object>): string[] {
+  const lines = ["$wordChanged(at, old, now) {", "  if (old === now) return;"];
+  if (wordChanged !== undefined) lines.push("  told(this, at, old, now);");
+  if (checksum !== undefined) {
+    const { at, covers, twiceAt } = checksum;
+    const scope = covers === "header" ? ` && at < this.$header` : "";
+    lines.push(`  if (at !== ${at}${scope}) {`, "    this.$patch(old, now);");
+    if (twiceAt !== undefined) lines.push(`    if (at === ${twiceAt}) this.$patch(old, now);`);
+    lines.push("  }");
+  }
+  lines.push("  if (this.$covered) this.$tellOuter(at, old, now);", "}");
+  if (checksum === undefined) return lines;
+  const { at, zeroIsNone } = checksum;
+  lines.push("$patch(old, now) {", `  const before = this.$data.getUint16(this.$start + ${at});`);
+  if (zeroIsNone) lines.push("  if (before === 0) return;");
+  lines.push(`  const after = updateChecksum(before, old, now)${zeroIsNone ? " || 0xffff" : ""};`);
+  lines.push(`  this.$data.setUint16(this.$start + ${at}, after);`);
+  lines.push(`  if (this.$covered) this.$tellOuter(${at}, before, after);`, "}");
+  return lines;
+}
+
+/** A field whose place or width the header decides: looked at when it is used, `undefined` where it is not there. */
+function defineVariable(prototype: object, name: string, spec: FieldSpec): void {
+  const { at = 0, bits, as } = spec;
+  const place = (view: View): { byte: number; shift: number; width: number } | undefined => {
+    const start = typeof at === "function" ? at(view) : at;
+    const width = typeof bits === "function" ? bits(view) : bits;
+    if (!Number.isInteger(start) || !Number.isInteger(width) || start < 0 || width < 1) return undefined;
+    const length = Math.ceil(((start & 7) + width) / 8);
+    if (!view.$has(start >> 3, length)) return undefined;
+    return { byte: start >> 3, shift: length * 8 - (start & 7) - width, width };
+  };
+  const whole = (view: View, byte: number, length: number): bigint =>
+    view.bytes(byte, length).reduce((value, one) => (value << 8n) | BigInt(one), 0n);
+  const lengthOf = ({ shift, width }: { shift: number; width: number }): number =>
+    Math.ceil((shift + width) / 8);
+  Object.defineProperty(prototype, name, {
+    configurable: true,
+    get(this: View): unknown {
+      const found = place(this);
+      if (found === undefined) return undefined;
+      if (as === "bytes") return this.bytes(found.byte, found.width >> 3);
+      const value = (whole(this, found.byte, lengthOf(found)) >> BigInt(found.shift)) & mask(found.width);
+      const raw = found.width > 53 ? value : Number(value);
+      if (as === "boolean") return raw !== 0;
+      return as === undefined ? raw : as.get(raw);
+    },
+    set(this: View, value: unknown) {
+      const found = place(this);
+      if (found === undefined) return;
+      if (as === "bytes") {
+        this.write(found.byte, (value as Uint8Array).subarray(0, found.width >> 3));
+        return;
+      }
+      const raw = as === undefined ? value : as === "boolean" ? (value ? 1 : 0) : as.set(value);
+      const length = lengthOf(found);
+      const kept = whole(this, found.byte, length) & ~(mask(found.width) << BigInt(found.shift));
+      let all = kept | ((BigInt(raw as number) & mask(found.width)) << BigInt(found.shift));
+      const bytes = new Uint8Array(length);
+      for (let index = length - 1; index >= 0; index--, all >>= 8n) bytes[index] = Number(all & 0xffn);
+      this.write(found.byte, bytes);
+    },
+  });
+}
+
+function mask(bits: number): bigint {
+  return (1n << BigInt(bits)) - 1n;
+}

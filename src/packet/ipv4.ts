@@ -1,0 +1,111 @@
+/**
+ * IPv4 (RFC 791), with its options, and the pseudo header of what it carries.
+ * @module
+ */
+import { type Ipv4Input, ipv4Address, remembering } from "./address.ts";
+import { EtherType } from "./ethernet.ts";
+import { defineProtocol, type Protocol } from "./protocol.ts";
+import { patchTransport } from "./pseudo-header.ts";
+import type { View } from "./view.ts";
+
+/** IP protocol numbers as IANA lists them. */
+export const IpProtocol = {
+  icmp: 1,
+  igmp: 2,
+  ipv4: 4,
+  tcp: 6,
+  udp: 17,
+  ipv6: 41,
+  gre: 47,
+  icmpv6: 58,
+  sctp: 132,
+} as const;
+
+/** A codec for IPv4 addresses: numbers of 32 bits that may be written as text. */
+export const ipv4Codec = {
+  get: (raw: number): number => raw,
+  set: remembering((from: Ipv4Input) => ipv4Address(from)),
+};
+
+export interface Ipv4View extends View {
+  version: number;
+  /** The header's length in 32-bit words, 5 to 15. */
+  headerWords: number;
+  /** Differentiated services code point (RFC 2474). */
+  dscp: number;
+  /** Explicit congestion notification (RFC 3168). */
+  ecn: number;
+  /** Bytes of header and payload. */
+  totalLength: number;
+  identification: number;
+  dontFragment: boolean;
+  moreFragments: boolean;
+  /** In units of 8 bytes. */
+  fragmentOffset: number;
+  timeToLive: number;
+  /** The protocol of the payload, see {@link IpProtocol}. */
+  protocol: number;
+  checksum: number;
+  /** The source's address, 32 bits; takes text as well. */
+  get source(): number;
+  set source(address: Ipv4Input);
+  /** The destination's address, 32 bits; takes text as well. */
+  get destination(): number;
+  set destination(address: Ipv4Input);
+  /** Whether this is a part of a packet only. */
+  readonly isFragment: boolean;
+}
+
+export const ipv4 = defineProtocol({
+  name: "ipv4",
+  fields: {
+    version: { at: 0, bits: 4 },
+    headerWords: { at: 4, bits: 4 },
+    dscp: { at: 8, bits: 6 },
+    ecn: { at: 14, bits: 2 },
+    totalLength: { at: 16, bits: 16 },
+    identification: { at: 32, bits: 16 },
+    dontFragment: { at: 49, bits: 1, as: "boolean" },
+    moreFragments: { at: 50, bits: 1, as: "boolean" },
+    fragmentOffset: { at: 51, bits: 13 },
+    timeToLive: { at: 64, bits: 8 },
+    protocol: { at: 72, bits: 8 },
+    checksum: { at: 80, bits: 16 },
+    source: { at: 96, bits: 32, as: ipv4Codec },
+    destination: { at: 128, bits: 32, as: ipv4Codec },
+  },
+  carriedBy: {
+    packet: EtherType.ipv4,
+    ethernet: EtherType.ipv4,
+    vlan: EtherType.ipv4,
+    ipv4: IpProtocol.ipv4,
+    ipv6: IpProtocol.ipv4,
+    gre: EtherType.ipv4,
+  },
+  headerBytes: (header) => header.headerWords * 4,
+  // Aggregates above 64 KiB say 0 (Linux's BIG TCP): then the packet's end is the end.
+  contentBytes: (header) => header.totalLength || header.lengthBytes,
+  accepts: (header) => header.version === 4,
+  // A later fragment begins in the middle of something.
+  announces: (header) => (header.fragmentOffset === 0 ? header.protocol : -1),
+  isCarrier: true,
+  checksum: { at: 10, covers: "header" },
+  wordChanged: (header, at, old, now) => {
+    if (at >= 12 && at < 20) patchTransport(header, transportOf(header), old, now);
+    // The protocol is the low byte of the word it shares with the time to live.
+    else if (at === 8) patchTransport(header, transportOf(header), old & 0xff, now & 0xff);
+  },
+  resized: (header, bytes) => {
+    if (header.totalLength !== 0) header.totalLength += bytes;
+  },
+  methods: {
+    get isFragment(): boolean {
+      return this.moreFragments || this.fragmentOffset !== 0;
+    },
+  },
+}) as unknown as Protocol<Ipv4View>;
+
+/** The protocol number whose checksum is in this packet; -1 in a later fragment. */
+function transportOf(header: { readonly fragmentOffset: number; readonly protocol: number }): number {
+  return header.fragmentOffset === 0 ? header.protocol : -1;
+}

@@ -1,0 +1,222 @@
+/**
+ * A packet: some bytes of a memory that others own, what is known about them, and the views aimed at them. One
+ * Packet object serves one packet after the other; {@link Packet.keep} takes one away from that circle.
+ * @module
+ */
+import { ConfigurationError } from "#base/errors.ts";
+import type { Connection } from "./connection.ts";
+import { carriers, type Protocol, rawProtocol, rootProtocol } from "./protocol.ts";
+import { View } from "./view.ts";
+
+/** A script writes to a packet that it was declared to read only, or of which it sees only the start. */
+export class ReadOnlyPacketError extends ConfigurationError {
+  override readonly code: string = "read-only-packet";
+}
+
+/** The place of a packet on its way through the machine (netfilter's hooks). */
+export type Hook = "prerouting" | "input" | "forward" | "output" | "postrouting";
+
+/** What a packet begins with: an Ethernet header, or the header that an EtherType names. */
+export type FirstLayer = "ethernet" | "network";
+
+/** Headers in headers in headers: as many views of one protocol a packet can have; deeper ones are not seen. */
+export const NESTING_MAX = 16;
+
+export class Packet extends View {
+  /** Bytes the packet has in all; more than `lengthBytes` when only its start was copied. */
+  fullLengthBytes = 0;
+  /** Milliseconds since 1970 at which the packet was seen, with a fraction. */
+  time = 0;
+  hook: Hook | undefined = undefined;
+  /** Names of the interfaces; empty where there is none at this hook. */
+  inInterface = "";
+  outInterface = "";
+  /** Whether this is several segments in one, as offloads make them (up to 64 KiB and beyond). */
+  isAggregate = false;
+  /** Whether somebody wrote to it. */
+  isChanged = false;
+  /** The mark was set, to be given back with the verdict. */
+  isMarkChanged = false;
+  /** The EtherType of the first header when that is not Ethernet's own. */
+  $etherType = 0;
+  $first: FirstLayer = "network";
+  /** Why writing is refused; empty when it is not. */
+  $readOnly = "";
+  /** Where the connection tracker's entry is read from. */
+  $connection: ((packet: Packet) => Connection | undefined) | undefined = undefined;
+  #mark = 0;
+  /** By the protocols' indices. */
+  readonly #views: (View | undefined)[] = [];
+  /** Views of bytes without a protocol; the first ones belong to this packet. */
+  readonly #raws: View[] = [];
+  #rawCount = 0;
+  /** Those aimed at this packet, in the order of their making. */
+  readonly #aimed: View[] = [];
+  #aimedCount = 0;
+
+  constructor() {
+    super(undefined, rootProtocol);
+    this.$generation = 1;
+  }
+
+  /** The netfilter mark (skb->mark), 32 bits; setting it goes with the verdict. */
+  get mark(): number {
+    return this.#mark;
+  }
+
+  set mark(value: number) {
+    this.#mark = value >>> 0;
+    this.isMarkChanged = true;
+  }
+
+  /** What the connection tracker knows about the packet's connection; `undefined` when it was not asked to tell. */
+  get connection(): Connection | undefined {
+    return this.$connection?.(this);
+  }
+
+  /**
+   * The first header of `protocol`, behind whatever there is of Ethernet, VLAN, PPPoE, IPv4, IPv6, UDP and the like.
+   */
+  find<V extends View>(protocol: Protocol<V>): V | undefined {
+    let view: View = this;
+    for (let depth = 0; depth < NESTING_MAX; depth++) {
+      const found = view.payload(protocol);
+      if (found !== undefined) return found;
+      const next = carried(view);
+      if (next === undefined) return undefined;
+      view = next;
+    }
+    return undefined;
+  }
+
+  /** All headers from the outermost to the innermost known one. */
+  headers(): View[] {
+    const found: View[] = [];
+    let view: View = this;
+    for (let depth = 0; depth < NESTING_MAX; depth++) {
+      const next = carried(view, "any");
+      if (next === undefined) break;
+      found.push(next);
+      view = next;
+    }
+    return found;
+  }
+
+  /**
+   * Aims this object at other bytes; views of what it was aimed at before must not be used any more.
+   * @param etherType of the first header; {@link ETHERNET_FIRST} when that is an Ethernet header
+   */
+  aim(data: DataView, start: number, lengthBytes: number, etherType: number): this {
+    this.$data = data;
+    this.$start = start;
+    this.$end = start + lengthBytes;
+    this.$first = etherType === ETHERNET_FIRST ? "ethernet" : "network";
+    this.$etherType = etherType;
+    this.$generation++;
+    this.#aimedCount = 0;
+    this.#rawCount = 0;
+    this.fullLengthBytes = lengthBytes;
+    this.isChanged = false;
+    this.isMarkChanged = false;
+    this.isAggregate = false;
+    this.#mark = 0;
+    this.$connection = undefined;
+    return this;
+  }
+
+  /** Sets the mark it came with. */
+  $marked(mark: number): void {
+    this.#mark = mark;
+    this.isMarkChanged = false;
+  }
+
+  /**
+   * Copies the bytes to a memory of their own, and every view with them: for what is decided later, when the memory
+   * they came in has been given back.
+   */
+  keep(): this {
+    const bytes = new Uint8Array(this.bytes());
+    this.$move(new DataView(bytes.buffer), 0, bytes.length);
+    return this;
+  }
+
+  /** Aims the packet and its views at other memory that holds the same bytes, from `start`. */
+  $move(data: DataView, start: number, lengthBytes: number): void {
+    const shift = start - this.$start;
+    for (const view of this.$views()) {
+      view.$data = data;
+      view.$start += shift;
+      view.$end += shift;
+    }
+    this.$data = data;
+    this.$start = start;
+    this.$end = start + lengthBytes;
+  }
+
+  /** A free view of `protocol` aimed at some bytes; `undefined` when they do not hold its header. */
+  $aim<V extends View>(protocol: Protocol<V>, start: number, end: number, outer: View): V | undefined {
+    if (end - start < protocol.minimumBytes) return undefined;
+    let view = this.#views[protocol.index] as V | undefined;
+    if (view === undefined) {
+      view = protocol.make(this);
+      this.#views[protocol.index] = view;
+    }
+    for (let depth = 0; view.$generation === this.$generation; depth++) {
+      if (view.$start === start && view.$outer === outer) return view;
+      if (depth === NESTING_MAX) return undefined;
+      view.$chained ??= protocol.make(this);
+      view = view.$chained as V;
+    }
+    view.$data = this.$data;
+    view.$start = start;
+    view.$end = end;
+    view.$outer = outer;
+    view.$covered = outer.$covered || outer.$of.coversPayload;
+    if (!protocol.layOut(view)) return undefined;
+    view.$generation = this.$generation;
+    this.#aimed[this.#aimedCount++] = view;
+    return view;
+  }
+
+  /** A free view of bytes that lie inside of `outer`. */
+  $raw(start: number, end: number, outer: View): View {
+    let view = this.#raws[this.#rawCount];
+    if (view === undefined) {
+      view = rawProtocol.make(this);
+      this.#raws.push(view);
+    }
+    this.#rawCount++;
+    view.$data = this.$data;
+    view.$start = start;
+    view.$end = Math.max(start, end);
+    view.$outer = outer;
+    view.$covered = true;
+    view.$generation = this.$generation;
+    this.#aimed[this.#aimedCount++] = view;
+    return view;
+  }
+
+  /** Before every write. @throws ReadOnlyPacketError */
+  $touch(): void {
+    if (this.$readOnly !== "") throw new ReadOnlyPacketError(`Cannot write to the packet: ${this.$readOnly}`);
+    this.isChanged = true;
+  }
+
+  /** The views aimed at this packet. */
+  *$views(): Iterable<View> {
+    for (let index = 0; index < this.#aimedCount; index++) yield this.#aimed[index] as View;
+  }
+}
+
+/** For {@link Packet.aim}: an Ethernet header comes first. */
+export const ETHERNET_FIRST = -1;
+
+/** The next header that leads on to others; with "any" the next one of whatever kind. */
+function carried(view: View, which: "carriers" | "any" = "carriers"): View | undefined {
+  if (view.lengthBytes - view.$header <= 0) return undefined;
+  for (const protocol of carriers(which)) {
+    const next = view.payload(protocol);
+    if (next !== undefined) return next;
+  }
+  return undefined;
+}

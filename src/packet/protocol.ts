@@ -1,0 +1,217 @@
+/**
+ * Protocols: what a header looks like, what may carry it, how long it is and which checksum it has, as one
+ * declaration. From it comes a class of views whose accessors are generated code, so that a protocol declared in a
+ * script is as fast as those of this folder, which are declared the same way.
+ * @module
+ */
+import { ConfigurationError } from "#base/errors.ts";
+import { compileView } from "./compile-view.ts";
+import type { Fields, FieldsOf } from "./field.ts";
+import type { Packet } from "./packet.ts";
+import { View } from "./view.ts";
+
+/** The checksum of a header (RFC 1071). */
+export interface ChecksumSpec {
+  /** Bytes from the start of the header. */
+  readonly at: number;
+  /** What it is over. */
+  readonly covers: "header" | "all";
+  /** Zero means that there is none, and a sum of zero is sent as 0xffff (RFC 768). */
+  readonly zeroIsNone?: boolean;
+  /** Bytes at which a word counts twice, because the pseudo header has it as well (UDP's length). */
+  readonly twiceAt?: number;
+  /** The IP protocol number for the pseudo header of IPv4 and IPv6; absent where IPv4's checksum has none. */
+  readonly pseudoHeader?: { readonly 4: boolean; readonly 6: boolean };
+}
+
+/** Which number in the header outside says that this protocol comes next; `"any"` asks `accepts` only. */
+export interface CarriedBy {
+  readonly [outer: string]: number | readonly number[] | "any";
+}
+
+export interface ProtocolSpec<F extends Fields, M> {
+  /** Short, lower case: the name in listings and in other protocols' `carriedBy`. */
+  readonly name: string;
+  readonly fields: F;
+  /** Bytes of the header, a number or told by the header; less than the fields need makes it no header. */
+  readonly headerBytes?: number | ((header: View & FieldsOf<F>) => number);
+  /**
+   * Bytes of header and payload as the header tells them; what stands behind is padding. When it tells more than
+   * there is, the view ends where the packet does.
+   */
+  readonly contentBytes?: (header: View & FieldsOf<F>) => number;
+  /** The outer protocols by name, each with the number that announces this one. */
+  readonly carriedBy?: CarriedBy;
+  /** The policy: a last look at the header, with all its fields there, whether it is this protocol at all. */
+  readonly accepts?: (header: View & FieldsOf<F>, outer: View) => boolean;
+  /** The numbers by which this header announces what it carries; -1 for nothing known. */
+  readonly announces?: (header: View & FieldsOf<F>) => number;
+  /** A second one, where either of two may announce it (ports). */
+  readonly announcesToo?: (header: View & FieldsOf<F>) => number;
+  /** Other protocols are looked for behind this one by `find`. */
+  readonly isCarrier?: boolean;
+  readonly checksum?: ChecksumSpec;
+  /** Told of every change of a word of the header, for checksums further in (IP's addresses). */
+  readonly wordChanged?: (header: View & FieldsOf<F>, at: number, old: number, now: number) => void;
+  /** Told that what it carries became longer or shorter by some bytes: brings its length field up to date. */
+  readonly resized?: (header: View & FieldsOf<F>, bytes: number) => void;
+  /** Functions and getters of the view, with the view as `this`. */
+  readonly methods?: M & ThisType<View & FieldsOf<F> & M>;
+}
+
+/** A protocol, as `payload(protocol)` takes it. */
+export interface Protocol<V extends View = View> {
+  readonly name: string;
+  /** Small, one for each protocol of the process. */
+  readonly index: number;
+  /** Bytes that must be there before anything is asked. */
+  readonly minimumBytes: number;
+  readonly fields: Fields;
+  readonly checksum: ChecksumSpec | undefined;
+  /** Has a checksum over its payload. */
+  readonly coversPayload: boolean;
+  /** Has fields that mean something for a checksum. */
+  readonly isChecked: boolean;
+  readonly isCarrier: boolean;
+  readonly resized: ((view: View, bytes: number) => void) | undefined;
+  /** Whether the header outside says that this comes next. */
+  isCarriedBy(outer: View): boolean;
+  announced(view: View): number;
+  announcedToo(view: View): number;
+  /** Sets header length and end of a view that has been aimed; `false` when the bytes do not fit the protocol. */
+  layOut(view: View): boolean;
+  make(packet: Packet): V;
+}
+
+/** The view of a protocol: `ViewOf<typeof tcp>`. */
+export type ViewOf<P> = P extends Protocol<infer V> ? V : never;
+
+const all: Protocol[] = [];
+const carrying: Protocol[] = [];
+
+/** Every protocol of this process, in the order of their definition. */
+export function protocols(): readonly Protocol[] {
+  return all;
+}
+
+/** @internal for {@link Packet.find} */
+export function carriers(which: "carriers" | "any"): readonly Protocol[] {
+  return which === "any" ? all : carrying;
+}
+
+/**
+ * Makes a protocol of its declaration.
+ * @throws ConfigurationError when the declaration contradicts itself.
+ */
+export function defineProtocol<const F extends Fields, M = unknown>(
+  spec: ProtocolSpec<F, M>,
+): Protocol<View & FieldsOf<F> & M> {
+  const untyped = spec as unknown as ProtocolSpec<Fields, object>;
+  const { header, make } = compileView(untyped, () => protocol);
+  const protocol: Protocol = {
+    name: spec.name,
+    index: all.length + 1,
+    minimumBytes: header.minimumBytes,
+    fields: spec.fields,
+    checksum: spec.checksum,
+    coversPayload: spec.checksum?.covers === "all",
+    isChecked: spec.checksum !== undefined || spec.wordChanged !== undefined,
+    isCarrier: spec.isCarrier ?? false,
+    resized: untyped.resized as Protocol["resized"],
+    isCarriedBy: carriedBy(spec.carriedBy ?? {}),
+    announced: (untyped.announces as ((view: View) => number) | undefined) ?? (() => -1),
+    announcedToo: (untyped.announcesToo as ((view: View) => number) | undefined) ?? (() => -1),
+    layOut: layOut(untyped, header.minimumBytes),
+    make,
+  };
+  all.push(protocol);
+  if (protocol.isCarrier) carrying.push(protocol);
+  return protocol as unknown as Protocol<View & FieldsOf<F> & M>;
+}
+
+function layOut(spec: ProtocolSpec<Fields, object>, minimumBytes: number): Protocol["layOut"] {
+  const { headerBytes = minimumBytes, contentBytes, accepts } = spec;
+  if (typeof headerBytes === "number" && headerBytes < minimumBytes) {
+    throw new ConfigurationError(
+      `Cannot define protocol ${spec.name}: its fields need ${minimumBytes} bytes, headerBytes is ${headerBytes}`,
+    );
+  }
+  return (view) => {
+    const header = view as View & FieldsOf<Fields>;
+    if (contentBytes !== undefined) {
+      const bytes = contentBytes(header);
+      if (!(bytes >= minimumBytes)) return false;
+      if (view.$start + bytes < view.$end) view.$end = view.$start + bytes;
+    }
+    const bytes = typeof headerBytes === "number" ? headerBytes : headerBytes(header);
+    if (!(bytes >= minimumBytes && view.$start + bytes <= view.$end)) return false;
+    view.$header = bytes;
+    return accepts === undefined || accepts(header, view.$outer as View);
+  };
+}
+
+function carriedBy(table: CarriedBy): Protocol["isCarriedBy"] {
+  const byName = new Map(
+    Object.entries(table).map(([outer, numbers]) => [
+      outer,
+      typeof numbers === "number" ? [numbers] : numbers,
+    ]),
+  );
+  // Names become small integers once: this is asked for every header of every packet.
+  const byIndex: (readonly number[] | "any" | undefined)[] = [];
+  return (outer) => {
+    const { index, name } = outer.$of;
+    let numbers = byIndex[index];
+    if (numbers === undefined) {
+      while (byIndex.length <= index) byIndex.push(undefined);
+      numbers = byName.get(name) ?? NOT_CARRIED;
+      byIndex[index] = numbers;
+    }
+    if (numbers === "any") return true;
+    if (numbers.length === 0) return false;
+    return isAmong(numbers, outer.$of.announced(outer)) || isAmong(numbers, outer.$of.announcedToo(outer));
+  };
+}
+
+const NOT_CARRIED: readonly number[] = [];
+
+function isAmong(numbers: readonly number[], number: number): boolean {
+  for (let at = 0; at < numbers.length; at++) if (numbers[at] === number) return true;
+  return false;
+}
+
+/** Bytes of which nothing is known: payloads and slices. */
+export const rawProtocol: Protocol = {
+  name: "bytes",
+  index: -1,
+  minimumBytes: 0,
+  fields: {},
+  checksum: undefined,
+  coversPayload: false,
+  isChecked: false,
+  isCarrier: false,
+  resized: undefined,
+  isCarriedBy: () => false,
+  announced: () => -1,
+  announcedToo: () => -1,
+  layOut: () => true,
+  make: (packet) => new View(packet, rawProtocol),
+};
+
+/** The packet itself, as the outermost protocol: it announces the EtherType of its first header. */
+export const rootProtocol: Protocol = {
+  name: "packet",
+  index: 0,
+  minimumBytes: 0,
+  fields: {},
+  checksum: undefined,
+  coversPayload: false,
+  isChecked: false,
+  isCarrier: true,
+  resized: undefined,
+  isCarriedBy: () => false,
+  announced: (view) => (view as Packet).$etherType,
+  announcedToo: () => -2,
+  layOut: () => true,
+  make: (packet) => packet,
+};
