@@ -1,0 +1,94 @@
+/**
+ * An engine runs packet scripts. There is one for user space and there will be one in the kernel; both take the same
+ * description and tell the same statistics.
+ * @module
+ */
+import type { Duration } from "#base/time.ts";
+import type { Hook } from "#packet/packet.ts";
+import type { VerdictKind } from "./verdict.ts";
+
+/** What becomes of a packet whose script fails, is too slow, or is not there. */
+export type OnError = "drop" | "accept";
+
+export type ScriptFamily = "inet" | "ip" | "ip6" | "bridge";
+
+/** What to run, and on which packets. */
+export interface ScriptSpec {
+  /** The name it is listed and unloaded by: 1 to 64 of `a-z A-Z 0-9 _ -`, a letter first. */
+  readonly name: string;
+  /** The absolute path of the module. */
+  readonly file: string;
+  /** The exported function. */
+  readonly function: string;
+  readonly hook: Hook;
+  readonly family: ScriptFamily;
+  readonly inInterface?: string;
+  readonly outInterface?: string;
+  /** An expression in nft's language; the kernel evaluates it. */
+  readonly match?: string;
+  /** Scripts of one isolate share their modules' variables; others share nothing but maps. */
+  readonly isolate: string;
+  readonly onError: OnError;
+  /** Queues, each with an isolate of its own, over which connections are spread; 1 to 64. */
+  readonly queueCount: number;
+  /** How long a later verdict is waited for. */
+  readonly deadline: Duration;
+  /** How long a function may keep its isolate busy with one packet. */
+  readonly timeLimit: Duration;
+  /** For `context.random`; a random one when absent. */
+  readonly seed?: number;
+}
+
+/** An error of a script, as it is counted: where in the script, what, how often. */
+export interface ScriptFault {
+  /** `threw`, `timed-out` (later than its deadline), `stuck` (longer than its time limit), `nonsense` (no verdict). */
+  readonly kind: "threw" | "timed-out" | "stuck" | "nonsense" | "overflow" | "memory";
+  /** `nat.ts:12:7`; the function's name when the place is not known. */
+  readonly place: string;
+  readonly message: string;
+  readonly count: number;
+}
+
+export interface ScriptStatistics {
+  readonly packets: number;
+  readonly bytes: number;
+  readonly verdicts: Readonly<Record<VerdictKind, number>>;
+  readonly errors: number;
+  /** Packets that went by `onError` because nobody could be asked. */
+  readonly bypassed: number;
+  /** Held for a later verdict now. */
+  readonly held: number;
+  readonly sent: number;
+  readonly deferred: number;
+  /** Nanoseconds that 50 and 99 of 100 packets took at most; 0 before the first. */
+  readonly timeP50: number;
+  readonly timeP99: number;
+  readonly counters: Readonly<Record<string, number>>;
+  readonly faults: readonly ScriptFault[];
+}
+
+export interface LoadedScript {
+  readonly spec: ScriptSpec;
+  readonly engine: "user" | "kernel";
+  readonly state: "running" | "restarting" | "failed";
+  /** Grows with every reload, from 1. */
+  readonly version: number;
+  /** Whether the script is run on aggregates, and how much of each packet it sees. */
+  readonly isWriting: boolean;
+  readonly readBytes: number;
+  readonly statistics: ScriptStatistics;
+}
+
+export interface ScriptEngine {
+  /**
+   * Runs a script from now on. A name that is loaded is replaced: with the same hook and match not one packet is lost
+   * or goes unseen, and when the new one cannot be loaded the old one stays.
+   * @throws ScriptLoadError, MatchRefusedError, ConfigurationError, UnavailableError
+   */
+  load(spec: ScriptSpec): Promise<LoadedScript>;
+  /** Packets are not brought to the script any more; those held get their verdicts first. `false`: not loaded. */
+  unload(name: string): Promise<boolean>;
+  list(): Promise<readonly LoadedScript[]>;
+  /** Unloads everything and leaves nothing behind. */
+  close(): Promise<void>;
+}
