@@ -130,7 +130,7 @@ export interface HeldDecision {
 export interface PacketQueueOptions {
   /** 0 to 65535; one reader in a network namespace. */
   readonly queueNumber: number;
-  /** How much of each packet is copied, in bytes: 65,535 at first, which a consumer that changes packets needs. */
+  /** How much of each packet is copied, in bytes: all that can be had at first, which a consumer that changes packets needs. */
   readonly copyRangeBytes?: number;
   /** How many packets wait at most, held ones included; 4096 at first. One more is lost, or goes on unseen. */
   readonly queueLengthMax?: number;
@@ -145,8 +145,8 @@ export interface PacketQueueOptions {
   readonly conntrack?: boolean;
 }
 
-/** The most of a packet that can be asked for, in bytes: IPv6 jumbograms of the segmentation offload are larger. */
-export const COPY_RANGE_BYTES_MAX = 65_535;
+/** The most of a packet that can be had, in bytes: one netlink attribute (65,535 with its header of four). */
+export const COPY_RANGE_BYTES_MAX = 65_531;
 export const QUEUE_LENGTH_DEFAULT = 4096;
 /** Packets of one batch at most. */
 export const PACKET_BATCH_COUNT_MAX = 32;

@@ -24,6 +24,7 @@ export const SO_RCVBUFFORCE = 33;
 export const SO_PEERGROUPS = 59;
 
 export const SOL_NETLINK = 270;
+export const NETLINK_NO_ENOBUFS = 5;
 export const NETLINK_CAP_ACK = 10;
 
 export const MSG_TRUNC = 0x20;

@@ -1,0 +1,160 @@
+/**
+ * Connections as the kernel tracks them (linux/netfilter/nfnetlink_conntrack.h): the attributes that come with a
+ * queued packet (`NFQA_CT`) or as the answer of the connection table itself. Reading never throws.
+ * @module
+ */
+import { type IpAddress, ip } from "#base/ip-address.ts";
+import {
+  decodeNetlinkAttributes,
+  decodeUint32Network,
+  findAttribute,
+  findNested,
+  LITTLE_ENDIAN,
+  type NetlinkAttribute,
+} from "./netlink.ts";
+
+const Attribute = {
+  original: 1,
+  reply: 2,
+  status: 3,
+  protocolInfo: 4,
+  timeout: 7,
+  mark: 8,
+  id: 12,
+  zone: 18,
+} as const;
+const TupleAttribute = { address: 1, protocol: 2 } as const;
+const AddressAttribute = { source4: 1, target4: 2, source6: 3, target6: 4 } as const;
+const ProtocolAttribute = { number: 1, sourcePort: 2, targetPort: 3 } as const;
+const PROTOCOL_INFO_TCP = 1;
+const TCP_STATE = 1;
+const TYPE_MASK = 0x3fff;
+
+/** Bits of {@link Conntrack.status} (`IPS_…`). */
+export const ConntrackStatus = {
+  /** Announced by another connection, as FTP's data by its control connection. */
+  expected: 0x1,
+  seenReply: 0x2,
+  /** Not removed early when the table is full. */
+  assured: 0x4,
+  /** In the table: its first packet has gone through. */
+  confirmed: 0x8,
+  sourceNat: 0x10,
+  targetNat: 0x20,
+} as const;
+
+/** `enum ip_conntrack_info`: what a packet is to its connection. From 3 on it is one of the reply direction. */
+export const ConntrackInfo = {
+  established: 0,
+  related: 1,
+  new: 2,
+  establishedReply: 3,
+  relatedReply: 4,
+  untracked: 7,
+} as const;
+
+/** One direction of a connection. */
+export interface ConntrackTuple {
+  readonly source: IpAddress;
+  readonly target: IpAddress;
+  /** As in the IP header: 6 is TCP, 17 UDP. */
+  readonly protocol: number;
+  /** Absent for protocols without ports. */
+  readonly sourcePort?: number;
+  readonly targetPort?: number;
+}
+
+export interface Conntrack {
+  readonly original: ConntrackTuple;
+  /** What the answers look like: other than `original` turned round when addresses are translated. */
+  readonly reply: ConntrackTuple;
+  /** Bits of {@link ConntrackStatus}. */
+  readonly status: number;
+  readonly mark: number;
+  /** Absent in a kernel that keeps it to itself; the same as long as the connection lives. */
+  readonly id?: number;
+  /** What is left before the connection is forgotten, in seconds. */
+  readonly timeoutSeconds?: number;
+  readonly zone: number;
+  /** `enum tcp_conntrack`: 3 is established; TCP only. */
+  readonly tcpState?: number;
+}
+
+/** The connection that the attributes in `bytes` describe, or `undefined`. */
+export function decodeConntrack(bytes: Uint8Array): Conntrack | undefined {
+  const attributes = decodeNetlinkAttributes(bytes);
+  const original = decodeTuple(findNested(attributes, Attribute.original));
+  const reply = decodeTuple(findNested(attributes, Attribute.reply));
+  if (original === undefined || reply === undefined) return undefined;
+  const id = decodeUint32Network(findAttribute(attributes, Attribute.id));
+  const timeoutSeconds = decodeUint32Network(findAttribute(attributes, Attribute.timeout));
+  const info = findNested(findNested(attributes, Attribute.protocolInfo), PROTOCOL_INFO_TCP);
+  const [tcpState] = findAttribute(info, TCP_STATE) ?? [];
+  return {
+    original,
+    reply,
+    status: decodeUint32Network(findAttribute(attributes, Attribute.status)) ?? 0,
+    mark: decodeUint32Network(findAttribute(attributes, Attribute.mark)) ?? 0,
+    zone: decodeUint16Network(findAttribute(attributes, Attribute.zone)) ?? 0,
+    ...(id === undefined ? {} : { id }),
+    ...(timeoutSeconds === undefined ? {} : { timeoutSeconds }),
+    ...(tcpState === undefined ? {} : { tcpState }),
+  };
+}
+
+/**
+ * The mark alone, without allocation: of the attributes in `lengthBytes` bytes from `offset` on. 0 when there is none,
+ * as the kernel leaves a mark of 0 out.
+ */
+export function readConntrackMark(view: DataView, offset: number, lengthBytes: number): number {
+  const at = findValue(view, offset, lengthBytes, Attribute.mark);
+  return at < 0 ? 0 : view.getUint32(at);
+}
+
+/** The bits of {@link ConntrackStatus} alone, as {@link readConntrackMark}. */
+export function readConntrackStatus(view: DataView, offset: number, lengthBytes: number): number {
+  const at = findValue(view, offset, lengthBytes, Attribute.status);
+  return at < 0 ? 0 : view.getUint32(at);
+}
+
+/** Where the value of a 32-bit attribute starts, or -1. */
+function findValue(view: DataView, offset: number, lengthBytes: number, type: number): number {
+  if (offset < 0 || lengthBytes < 0 || offset + lengthBytes > view.byteLength) return -1;
+  const end = offset + lengthBytes;
+  for (let at = offset; at + 4 <= end; ) {
+    const attributeBytes = view.getUint16(at, LITTLE_ENDIAN);
+    if (attributeBytes < 4 || at + attributeBytes > end) return -1;
+    const found = view.getUint16(at + 2, LITTLE_ENDIAN) & TYPE_MASK;
+    if (found === type) return attributeBytes === 8 ? at + 4 : -1;
+    at += (attributeBytes + 3) & ~3;
+  }
+  return -1;
+}
+
+function decodeTuple(attributes: readonly NetlinkAttribute[] | undefined): ConntrackTuple | undefined {
+  const addresses = findNested(attributes, TupleAttribute.address);
+  const { source4, target4, source6, target6 } = AddressAttribute;
+  const source = findAttribute(addresses, source4) ?? findAttribute(addresses, source6);
+  const target = findAttribute(addresses, target4) ?? findAttribute(addresses, target6);
+  const details = findNested(attributes, TupleAttribute.protocol);
+  const [protocol] = findAttribute(details, ProtocolAttribute.number) ?? [];
+  if (!isAddress(source) || !isAddress(target) || protocol === undefined) return undefined;
+  const sourcePort = decodeUint16Network(findAttribute(details, ProtocolAttribute.sourcePort));
+  const targetPort = decodeUint16Network(findAttribute(details, ProtocolAttribute.targetPort));
+  return {
+    source: ip(source),
+    target: ip(target),
+    protocol,
+    ...(sourcePort === undefined ? {} : { sourcePort }),
+    ...(targetPort === undefined ? {} : { targetPort }),
+  };
+}
+
+function isAddress(bytes: Uint8Array | undefined): bytes is Uint8Array {
+  return bytes?.length === 4 || bytes?.length === 16;
+}
+
+function decodeUint16Network(bytes: Uint8Array | undefined): number | undefined {
+  const [high, low] = bytes?.length === 2 ? bytes : [];
+  return high === undefined || low === undefined ? undefined : (high << 8) | low;
+}
