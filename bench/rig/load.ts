@@ -1,0 +1,95 @@
+/**
+ * The loads of the measurements and what each tells: small UDP packets as fast as they go, UDP round trips, one TCP
+ * stream.
+ * @module
+ */
+import { ADDRESSES, type BenchNetwork, SINK_PORT } from "./network.ts";
+import type { Programs } from "./programs.ts";
+
+export interface Flood {
+  /** Packets per second that reached `dst`, and that left `src`. */
+  readonly delivered: number;
+  readonly sent: number;
+  /** The part of them that did not arrive, 0 to 1. */
+  readonly loss: number;
+}
+
+export interface Latency {
+  /** Microseconds of a round trip. */
+  readonly p50: number;
+  readonly p99: number;
+  readonly count: number;
+  readonly lost: number;
+}
+
+export interface LoadOptions {
+  readonly version: 4 | 6;
+  /** How long is measured, after a warm-up, in milliseconds. */
+  readonly milliseconds: number;
+  /** Packets per second of a flood; as many as go when absent. */
+  readonly perSecond?: number;
+}
+
+/** Where the echo server of the latency client listens. */
+export const ECHO_PORT = 7;
+
+const PAYLOAD_BYTES = "18";
+const REQUEST_BYTES = "32";
+const WARM_MS = "100";
+/** Generator and clients are here, and with them the forwarding that they cause. */
+const LOAD_CORE = 0;
+
+/** Packets of 60 bytes with Ethernet header. */
+export async function flood(network: BenchNetwork, programs: Programs, options: LoadOptions): Promise<Flood> {
+  const words = [ADDRESSES[options.version].dst, String(SINK_PORT), PAYLOAD_BYTES, "1"];
+  const numbers = [String(options.perSecond ?? 0), WARM_MS, String(options.milliseconds)];
+  const file = `/run/netns/${network.namespace("dst")}`;
+  const text = await network.runLong(
+    "src",
+    [programs.path("udp-flood"), ...words, ...numbers, file],
+    LOAD_CORE,
+  );
+  const { nanoseconds, sent, delivered } = JSON.parse(text);
+  const perSecond = (count: number): number => (count * 1e9) / nanoseconds;
+  return {
+    delivered: perSecond(delivered),
+    sent: perSecond(sent),
+    loss: Math.max(0, 1 - delivered / Math.max(1, sent)),
+  };
+}
+
+/** Round trips one after the other, with a flood of a given rate beside them or without. */
+export async function latency(
+  network: BenchNetwork,
+  programs: Programs,
+  options: LoadOptions,
+): Promise<Latency> {
+  const { perSecond, milliseconds } = options;
+  const beside =
+    perSecond === undefined
+      ? undefined
+      : flood(network, programs, { ...options, milliseconds: milliseconds + 100 });
+  const numbers = [REQUEST_BYTES, WARM_MS, String(milliseconds)];
+  const words = [programs.path("udp-ping"), ADDRESSES[options.version].dst, String(ECHO_PORT), ...numbers];
+  const text = await network.runLong("src", words, LOAD_CORE);
+  await beside;
+  const { p50 = Number.NaN, p99 = Number.NaN, count, lost } = JSON.parse(text);
+  return { p50: p50 / 1000, p99: p99 / 1000, count, lost };
+}
+
+/** One TCP stream from `src` to `dst`, in Gbit/s as it arrives; `core` pins the server, absent lets both go anywhere. */
+export async function stream(network: BenchNetwork, options: LoadOptions, oneCore: boolean): Promise<number> {
+  const core = oneCore ? LOAD_CORE : undefined;
+  const server = await network.start("dst", ["iperf3", "-s", "-1", "--forceflush"], {
+    core,
+    ready: /listening/,
+  });
+  try {
+    const seconds = String(Math.max(1, Math.round(options.milliseconds / 1000)));
+    const words = ["iperf3", "-J", "-c", ADDRESSES[options.version].dst, "-t", seconds];
+    const text = await network.runLong("src", [...words, "--connect-timeout", "2000"], core);
+    return JSON.parse(text).end.sum_received.bits_per_second / 1e9;
+  } finally {
+    await server.stop();
+  }
+}

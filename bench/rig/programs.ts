@@ -1,0 +1,41 @@
+/**
+ * The C programs of the measurements, compiled into a folder of their own when a run begins.
+ * @module
+ */
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const PROGRAMS = {
+  "queue-plain": ["-lnetfilter_queue", "-lnfnetlink"],
+  "queue-batched": [],
+  "udp-flood": [],
+  "udp-ping": [],
+} as const satisfies Record<string, readonly string[]>;
+
+export type ProgramName = keyof typeof PROGRAMS;
+
+export interface Programs {
+  readonly folder: string;
+  /** The path of a program; compiles it at the first call. */
+  path(name: ProgramName): string;
+  remove(): void;
+}
+
+export function makePrograms(): Programs {
+  const folder = mkdtempSync(join(tmpdir(), "metanet-bench-"));
+  const made = new Set<ProgramName>();
+  return {
+    folder,
+    path(name) {
+      const program = join(folder, name);
+      if (made.has(name)) return program;
+      const source = join(import.meta.dirname, "..", "peers", `${name}.c`);
+      execFileSync("cc", ["-O2", "-Wall", source, "-o", program, ...PROGRAMS[name]]);
+      made.add(name);
+      return program;
+    },
+    remove: () => rmSync(folder, { recursive: true, force: true }),
+  };
+}
