@@ -24,7 +24,7 @@ export interface QueueRule {
   readonly name: string;
   readonly family: QueueFamily;
   readonly hook: QueueHook;
-  /** The order among the scripts of a hook, 0 to {@link RULE_INDEX_MAX}. */
+  /** The order among the scripts of a hook, 0 to {@link RULE_INDEX_MAX}; one script of a family at each place. */
   readonly index: number;
   /** Names of interfaces, as nft has them: `lan0`, `veth*`. Not every hook knows both. */
   readonly inInterface?: string;
@@ -58,12 +58,20 @@ export const QUEUE_RULE_MARKS: QueueRuleMarks = { done: 0x4000_0000, sent: 0x200
 export interface QueueRules {
   readonly marks: QueueRuleMarks;
   /**
-   * Makes the chain of a script, or changes it, in one step: packets meet the old one or the new one.
-   * @throws MatchRefusedError, ConfigurationError, RulesUnsupportedError, and what `RuleSet` throws without nft or root.
+   * Makes the rules of a script, or changes them, in one step: packets meet the old ones or the new ones. The first call
+   * removes what an earlier process left behind.
+   * @throws MatchRefusedError, ConfigurationError, RulesUnsupportedError, ClaimedError when another process has rules of
+   * this table, and what `RuleSet` throws without nft or root.
    */
   load(rule: QueueRule): Promise<void>;
-  /** Removes a script's chain, and the table with the last one; nothing to do when it is gone already. */
+  /**
+   * Removes a script's rules, and the table with the last ones; nothing to do when they are gone already. Packets that
+   * already wait in its queue, and all others, stay untouched while any script is left: the kernel drops what waits in
+   * every queue when a chain leaves its hook, so empty chains stay until then.
+   */
   unload(name: string): Promise<void>;
+  /** Stops bringing packets without removing anything: for one who lets his queue run empty before `unload`. */
+  detach(name: string): Promise<void>;
   /** Whether nft understands an expression. @throws MatchRefusedError when not. */
   check(family: QueueFamily, match: string): Promise<void>;
   /** Packets and bytes of every chain since it was loaded, in the order of their loading. */

@@ -13,11 +13,11 @@ const COMPLAINT_CHARACTERS_MAX = 2_000;
 const SYSTEM_FOLDERS = "/usr/sbin:/sbin";
 
 /**
- * Runs `program -f -` with `text` on its standard input.
+ * Runs `program -f -` with `text` on its standard input; with `isCheck` nothing is changed.
  * @throws NftMissingError, NotPermittedError, RulesRefusedError
  */
-export async function runNft(program: string, text: string): Promise<void> {
-  const { code, complaint } = await run(program, text);
+export async function runNft(program: string, text: string, isCheck = false): Promise<void> {
+  const { code, complaint } = await run(program, text, isCheck ? ["-c"] : []);
   if (code === 0) return;
   if (complaint.includes("Operation not permitted")) {
     throw new NotPermittedError("Cannot load the rule set: the kernel allows it to root only. Start as root");
@@ -25,9 +25,13 @@ export async function runNft(program: string, text: string): Promise<void> {
   throw new RulesRefusedError(`Cannot load the rule set: nft ended with ${code}: ${complaint.trim()}`);
 }
 
-function run(program: string, text: string): Promise<{ code: number | string; complaint: string }> {
+function run(
+  program: string,
+  text: string,
+  options: readonly string[],
+): Promise<{ code: number | string; complaint: string }> {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, ["-f", "-"], {
+    const child = spawn(program, [...options, "-f", "-"], {
       env: { ...process.env, LC_ALL: "C", PATH: `${process.env.PATH ?? ""}:${SYSTEM_FOLDERS}` },
       stdio: ["pipe", "ignore", "pipe"],
       timeout: RUN_MILLISECONDS_MAX,
