@@ -3,6 +3,7 @@
  * @module
  */
 import { type MacInput, macAddress, remembering } from "./address.ts";
+import type { InputsOf } from "./field.ts";
 import { defineProtocol, type Protocol } from "./protocol.ts";
 import type { View } from "./view.ts";
 
@@ -35,15 +36,18 @@ export interface EthernetView extends View {
   type: number;
 }
 
+const fields = {
+  destination: { at: 0, bits: 48, as: macCodec },
+  source: { at: 48, bits: 48, as: macCodec },
+  type: { at: 96, bits: 16 },
+} as const;
+
 /** Ethernet, as the first header of a packet where a hook or a capture has it. */
 export const ethernet = defineProtocol({
   name: "ethernet",
-  fields: {
-    destination: { at: 0, bits: 48, as: macCodec },
-    source: { at: 48, bits: 48, as: macCodec },
-    type: { at: 96, bits: 16 },
-  },
+  fields,
   carriedBy: { packet: -1 },
   announces: (header) => header.type,
+  announcedIn: "type",
   isCarrier: true,
-}) as unknown as Protocol<EthernetView>;
+}) as unknown as Protocol<EthernetView, InputsOf<typeof fields>>;

@@ -44,5 +44,15 @@ export type FieldValue<S extends FieldSpec> =
 /** Widths that do not fit a number and are common enough to be told apart by the compiler. */
 type BigBits = 56 | 64 | 72 | 80 | 96 | 112 | 128;
 
+/** What a field of this declaration may be set to; codecs may take more than they give. */
+export type FieldInput<S extends FieldSpec> = S["as"] extends {
+  readonly set: (value: infer T) => number | bigint;
+}
+  ? T
+  : Exclude<FieldValue<S>, undefined>;
+
+/** What a header of this declaration is built from; every field may be left out. */
+export type InputsOf<F extends Fields> = { readonly [K in keyof F]?: FieldInput<F[K]> };
+
 /** The fields of a declaration, readable and writable. */
 export type FieldsOf<F extends Fields> = { -readonly [K in keyof F]: FieldValue<F[K]> };

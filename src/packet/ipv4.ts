@@ -4,6 +4,7 @@
  */
 import { type Ipv4Input, ipv4Address, remembering } from "./address.ts";
 import { EtherType } from "./ethernet.ts";
+import type { InputsOf } from "./field.ts";
 import { defineProtocol, type Protocol } from "./protocol.ts";
 import { patchTransport } from "./pseudo-header.ts";
 import type { View } from "./view.ts";
@@ -56,24 +57,26 @@ export interface Ipv4View extends View {
   readonly isFragment: boolean;
 }
 
+const fields = {
+  version: { at: 0, bits: 4 },
+  headerWords: { at: 4, bits: 4 },
+  dscp: { at: 8, bits: 6 },
+  ecn: { at: 14, bits: 2 },
+  totalLength: { at: 16, bits: 16 },
+  identification: { at: 32, bits: 16 },
+  dontFragment: { at: 49, bits: 1, as: "boolean" },
+  moreFragments: { at: 50, bits: 1, as: "boolean" },
+  fragmentOffset: { at: 51, bits: 13 },
+  timeToLive: { at: 64, bits: 8 },
+  protocol: { at: 72, bits: 8 },
+  checksum: { at: 80, bits: 16 },
+  source: { at: 96, bits: 32, as: ipv4Codec },
+  destination: { at: 128, bits: 32, as: ipv4Codec },
+} as const;
+
 export const ipv4 = defineProtocol({
   name: "ipv4",
-  fields: {
-    version: { at: 0, bits: 4 },
-    headerWords: { at: 4, bits: 4 },
-    dscp: { at: 8, bits: 6 },
-    ecn: { at: 14, bits: 2 },
-    totalLength: { at: 16, bits: 16 },
-    identification: { at: 32, bits: 16 },
-    dontFragment: { at: 49, bits: 1, as: "boolean" },
-    moreFragments: { at: 50, bits: 1, as: "boolean" },
-    fragmentOffset: { at: 51, bits: 13 },
-    timeToLive: { at: 64, bits: 8 },
-    protocol: { at: 72, bits: 8 },
-    checksum: { at: 80, bits: 16 },
-    source: { at: 96, bits: 32, as: ipv4Codec },
-    destination: { at: 128, bits: 32, as: ipv4Codec },
-  },
+  fields,
   carriedBy: {
     packet: EtherType.ipv4,
     ethernet: EtherType.ipv4,
@@ -88,6 +91,9 @@ export const ipv4 = defineProtocol({
   accepts: (header) => header.version === 4,
   // A later fragment begins in the middle of something.
   announces: (header) => (header.fragmentOffset === 0 ? header.protocol : -1),
+  announcedIn: "protocol",
+  initial: { version: 4, timeToLive: 64 },
+  sized: (headerBytes, contentBytes) => ({ headerWords: headerBytes / 4, totalLength: contentBytes }),
   isCarrier: true,
   checksum: { at: 10, covers: "header" },
   wordChanged: (header, at, old, now) => {
@@ -103,7 +109,7 @@ export const ipv4 = defineProtocol({
       return this.moreFragments || this.fragmentOffset !== 0;
     },
   },
-}) as unknown as Protocol<Ipv4View>;
+}) as unknown as Protocol<Ipv4View, InputsOf<typeof fields>>;
 
 /** The protocol number whose checksum is in this packet; -1 in a later fragment. */
 function transportOf(header: { readonly fragmentOffset: number; readonly protocol: number }): number {

@@ -6,7 +6,7 @@
  */
 import { ConfigurationError } from "#base/errors.ts";
 import { compileView } from "./compile-view.ts";
-import type { Fields, FieldsOf } from "./field.ts";
+import type { Fields, FieldsOf, InputsOf } from "./field.ts";
 import type { Packet } from "./packet.ts";
 import { View } from "./view.ts";
 
@@ -55,12 +55,42 @@ export interface ProtocolSpec<F extends Fields, M> {
   readonly wordChanged?: (header: View & FieldsOf<F>, at: number, old: number, now: number) => void;
   /** Told that what it carries became longer or shorter by some bytes: brings its length field up to date. */
   readonly resized?: (header: View & FieldsOf<F>, bytes: number) => void;
+  /** What a header has that is built without being told otherwise; fields not named here are zero. */
+  readonly initial?: InputsOf<F>;
+  /** The length fields of a header that is built, of the bytes of the header and of header and payload. */
+  readonly sized?: (headerBytes: number, contentBytes: number) => InputsOf<F>;
+  /** The field that is set to what announces the payload when a packet is built. */
+  readonly announcedIn?: keyof F & string;
   /** Functions and getters of the view, with the view as `this`. */
   readonly methods?: M & ThisType<View & FieldsOf<F> & M>;
 }
 
-/** A protocol, as `payload(protocol)` takes it. */
-export interface Protocol<V extends View = View> {
+/** A header to be built: see `build`. */
+export interface Header {
+  readonly protocol: Protocol;
+  readonly values: Readonly<Record<string, unknown>>;
+  /** What stands behind the fields and still belongs to the header: options, already encoded. */
+  readonly options: Uint8Array | undefined;
+}
+
+/** How headers of a protocol are built. */
+export interface Building {
+  /** Bytes of the header before its options; told by the header where it varies. */
+  readonly headerBytes: number | ((header: View) => number);
+  /** Has fields whose place or width the header decides. */
+  readonly isVariable: boolean;
+  readonly initial: Readonly<Record<string, unknown>>;
+  readonly sized:
+    | ((headerBytes: number, contentBytes: number) => Readonly<Record<string, unknown>>)
+    | undefined;
+  readonly announcedIn: string | undefined;
+  /** The numbers that announce this protocol in a header of the named one; none where nothing does. */
+  readonly carriedBy: CarriedBy;
+}
+
+/** A protocol, as `payload(protocol)` takes it; `I` is what its headers are built from. */
+// biome-ignore lint/suspicious/noExplicitAny: only `header` looks at it, of protocols that are known
+export interface Protocol<V extends View = View, I = any> {
   readonly name: string;
   /** Small, one for each protocol of the process. */
   readonly index: number;
@@ -81,6 +111,13 @@ export interface Protocol<V extends View = View> {
   /** Sets header length and end of a view that has been aimed; `false` when the bytes do not fit the protocol. */
   layOut(view: View): boolean;
   make(packet: Packet): V;
+  /**
+   * A header for `build`: `udp.header({ destinationPort: 53 })`. Lengths, checksums and what announces the next
+   * header are filled in unless given.
+   * @param options bytes behind the fields that still belong to the header
+   */
+  header(values?: I, options?: Uint8Array): Header;
+  readonly building: Building;
 }
 
 /** The view of a protocol: `ViewOf<typeof tcp>`. */
@@ -105,7 +142,7 @@ export function carriers(which: "carriers" | "any"): readonly Protocol[] {
  */
 export function defineProtocol<const F extends Fields, M = unknown>(
   spec: ProtocolSpec<F, M>,
-): Protocol<View & FieldsOf<F> & M> {
+): Protocol<View & FieldsOf<F> & M, InputsOf<F>> {
   const untyped = spec as unknown as ProtocolSpec<Fields, object>;
   const { header, make } = compileView(untyped, () => protocol);
   const protocol: Protocol = {
@@ -123,10 +160,21 @@ export function defineProtocol<const F extends Fields, M = unknown>(
     announcedToo: (untyped.announcesToo as ((view: View) => number) | undefined) ?? (() => -1),
     layOut: layOut(untyped, header.minimumBytes),
     make,
+    header: (values: Readonly<Record<string, unknown>> = {}, options) => ({ protocol, values, options }),
+    building: {
+      headerBytes: (untyped.headerBytes as Building["headerBytes"] | undefined) ?? header.minimumBytes,
+      isVariable: Object.values(untyped.fields).some(
+        ({ at, bits }) => typeof at === "function" || typeof bits === "function",
+      ),
+      initial: untyped.initial ?? {},
+      sized: untyped.sized,
+      announcedIn: untyped.announcedIn,
+      carriedBy: untyped.carriedBy ?? {},
+    },
   };
   all.push(protocol);
   if (protocol.isCarrier) carrying.push(protocol);
-  return protocol as unknown as Protocol<View & FieldsOf<F> & M>;
+  return protocol as unknown as Protocol<View & FieldsOf<F> & M, InputsOf<F>>;
 }
 
 function layOut(spec: ProtocolSpec<Fields, object>, minimumBytes: number): Protocol["layOut"] {
@@ -180,6 +228,15 @@ function isAmong(numbers: readonly number[], number: number): boolean {
   return false;
 }
 
+const NOT_BUILT: Building = {
+  headerBytes: 0,
+  isVariable: false,
+  initial: {},
+  sized: undefined,
+  announcedIn: undefined,
+  carriedBy: {},
+};
+
 /** Bytes of which nothing is known: payloads and slices. */
 export const rawProtocol: Protocol = {
   name: "bytes",
@@ -196,6 +253,8 @@ export const rawProtocol: Protocol = {
   announcedToo: () => -1,
   layOut: () => true,
   make: (packet) => new View(packet, rawProtocol),
+  header: (_values, options) => ({ protocol: rawProtocol, values: {}, options }),
+  building: NOT_BUILT,
 };
 
 /** The packet itself, as the outermost protocol: it announces the EtherType of its first header. */
@@ -214,4 +273,6 @@ export const rootProtocol: Protocol = {
   announcedToo: () => -2,
   layOut: () => true,
   make: (packet) => packet,
+  header: (_values, options) => ({ protocol: rootProtocol, values: {}, options }),
+  building: NOT_BUILT,
 };

@@ -3,7 +3,7 @@
  * a transport covers as well, though they stand in the header outside.
  * @module
  */
-import { updateChecksum } from "./checksum.ts";
+import { sumWords, updateChecksum } from "./checksum.ts";
 import type { View } from "./view.ts";
 
 /** Where transports have their checksum, and whether zero means none; those whose checksum has the pseudo header. */
@@ -42,4 +42,20 @@ export function patchTransport(
   if (isUdp && after === 0) after = 0xffff;
   header.$data.setUint16(place, after);
   if (header.$covered) header.$tellOuter(at, before, after);
+}
+
+/**
+ * The sum of the pseudo header's words that stand outside of a transport header.
+ * @param header IPv4's or IPv6's; others have no pseudo header and give `undefined`
+ * @param protocol the transport's number
+ * @param lengthBytes of transport header and payload
+ */
+export function sumPseudoHeader(header: View, protocol: number, lengthBytes: number): number | undefined {
+  const { name } = header.$of;
+  if (name !== "ipv4" && name !== "ipv6") return undefined;
+  const addresses =
+    name === "ipv4"
+      ? sumWords(header.$data, header.$start + 12, 8)
+      : sumWords(header.$data, header.$start + 8, 32);
+  return addresses + protocol + (lengthBytes >>> 16) + (lengthBytes & 0xffff);
 }

@@ -32,6 +32,9 @@ export const tcp = defineProtocol({
   headerBytes: (header) => header.dataOffset * 4,
   announces: (header) => header.destinationPort,
   announcesToo: (header) => header.sourcePort,
+  announcedIn: "destinationPort",
+  initial: { window: 65_535 },
+  sized: (headerBytes) => ({ dataOffset: headerBytes / 4 }),
   isCarrier: true,
   checksum: { at: 16, covers: "all", pseudoHeader: { 4: true, 6: true } },
 });

@@ -20,6 +20,8 @@ export const udp = defineProtocol({
   contentBytes: (header) => header.length || header.lengthBytes,
   announces: (header) => header.destinationPort,
   announcesToo: (header) => header.sourcePort,
+  announcedIn: "destinationPort",
+  sized: (_headerBytes, contentBytes) => ({ length: contentBytes }),
   isCarrier: true,
   checksum: { at: 6, covers: "all", zeroIsNone: true, twiceAt: 4, pseudoHeader: { 4: true, 6: true } },
   resized: (header, bytes) => {
