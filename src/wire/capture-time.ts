@@ -56,21 +56,14 @@ function setExactTicks(record: MutableCaptureRecord, high: number, low: number, 
 export const NANOSECOND_SECONDS_MAX: number = 18_446_744_072;
 
 /**
- * The high 32 bits of a time as a count of nanoseconds.
+ * Writes a time as a count of nanoseconds, the high 32 bits first, each half low byte first.
  * @param seconds 0 to {@link NANOSECOND_SECONDS_MAX}.
  */
-export function highNanoseconds(seconds: number, nanoseconds: number): number {
-  return Math.floor(upper48(seconds, nanoseconds) / 65_536);
-}
-
-/** The low 32 bits; see {@link highNanoseconds}. */
-export function lowNanoseconds(seconds: number, nanoseconds: number): number {
-  const lowest = ((seconds % 65_536) * NANOSECONDS_A_SECOND + nanoseconds) % 65_536;
-  return (upper48(seconds, nanoseconds) % 65_536) * 65_536 + lowest;
-}
-
-/** All but the low 16 bits: the product by halves, of which each is exact. */
-function upper48(seconds: number, nanoseconds: number): number {
-  const lower = (seconds % 65_536) * NANOSECONDS_A_SECOND + nanoseconds;
-  return Math.floor(seconds / 65_536) * NANOSECONDS_A_SECOND + Math.floor(lower / 65_536);
+export function setNanosecondTicks(view: DataView, at: number, seconds: number, nanoseconds: number): void {
+  // The product by digits of 16 bits, of which each is exact.
+  const digit = seconds % 65_536;
+  const lower = digit * NANOSECONDS_A_SECOND + nanoseconds;
+  const upper = ((seconds - digit) / 65_536) * NANOSECONDS_A_SECOND + Math.floor(lower / 65_536);
+  view.setUint32(at, Math.floor(upper / 65_536), true);
+  view.setUint32(at + 4, (upper % 65_536) * 65_536 + (lower % 65_536), true);
 }
