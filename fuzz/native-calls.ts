@@ -13,7 +13,7 @@ import { type Native, native, type Watch } from "#linux/native.ts";
 const seed = Number(process.argv[2] ?? Date.now() % 1e9);
 const callCount = Number(process.argv[3] ?? 20_000);
 
-type Kind = "fd" | "number" | "bytes" | "words" | "watch" | "callback" | "text" | "anything";
+type Kind = "fd" | "number" | "bytes" | "words" | "parts" | "watch" | "callback" | "text" | "anything";
 
 /** Left out are close, setns and what gives up privileges: they take away what the process itself needs. */
 const SIGNATURES: Partial<Record<keyof Native, readonly Kind[]>> = {
@@ -33,6 +33,7 @@ const SIGNATURES: Partial<Record<keyof Native, readonly Kind[]>> = {
   interfaceIndex: ["text"],
   receiveBatch: ["fd", "bytes", "words", "number", "number", "number"],
   sendBatch: ["fd", "bytes", "words", "number", "number"],
+  sendParts: ["fd", "parts", "words", "number", "number"],
   watch: ["fd", "number", "callback"],
   unwatch: ["watch"],
   watchFor: ["watch", "number"],
@@ -85,6 +86,7 @@ const byKind: Record<Kind, fc.Arbitrary<unknown>> = {
     fc.array(fc.integer({ min: -1, max: 60 }), { maxLength: 30 }).map((list) => Int32Array.from(list)),
     fc.int32Array({ maxLength: 12 }),
   ),
+  parts: fc.array(fc.uint8Array({ maxLength: 40 }), { maxLength: 5 }),
   callback: fc.constantFrom(
     () => {},
     () => closeSome(),

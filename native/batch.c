@@ -1,6 +1,6 @@
 /*
  * Many datagrams per system call, into and out of one slab of memory that JavaScript owns. On the packet path
- * nothing is thrown for what the kernel says: these two functions give -errno instead.
+ * nothing is thrown for what the kernel says: these functions give -errno instead.
  */
 #include "metanet.h"
 
@@ -66,6 +66,11 @@ static napi_value call_receive_batch(napi_env env, napi_callback_info info) {
   return make_number(env, received);
 }
 
+/* What sendParts reads about a message: its first part and their count, address and control data as parts or -1. */
+#define PART_WORDS 4
+/* Parts of one call at most: their headers on the stack are 24 KiB. */
+#define PART_COUNT_MAX 1024
+
 /* The piece of the slab that two words of a row describe; false when it is not inside. */
 static bool piece(Bytes slab, const int32_t *words, Bytes *out) {
   if (words[0] < 0 || words[1] < 0 || (size_t)words[0] + (size_t)words[1] > slab.length) return false;
@@ -112,5 +117,74 @@ static napi_value call_send_batch(napi_env env, napi_callback_info info) {
   return make_number(env, sent < 0 ? -errno : sent);
 }
 
-const Function batch_functions[] = {
-    {"receiveBatch", call_receive_batch}, {"sendBatch", call_send_batch}, {NULL, NULL}};
+/* The memory of every part; false after it has thrown. Getting an element may run JavaScript, so that comes first. */
+static bool read_parts(Arguments *arguments, size_t index, struct iovec *parts, uint32_t *count) {
+  napi_value elements[PART_COUNT_MAX];
+  bool is_array = false;
+  if (napi_is_array(arguments->env, arguments->values[index], &is_array) != napi_ok || !is_array ||
+      napi_get_array_length(arguments->env, arguments->values[index], count) != napi_ok) {
+    napi_throw_type_error(arguments->env, "ERR_INVALID_ARG_TYPE", "Cannot sendParts: argument 'parts' is not an array");
+    return false;
+  }
+  if (*count > PART_COUNT_MAX) {
+    throw_range(arguments, "argument 'parts' has more than 1024 elements");
+    return false;
+  }
+  for (uint32_t part = 0; part < *count; part++) {
+    if (napi_get_element(arguments->env, arguments->values[index], part, &elements[part]) != napi_ok) return false;
+  }
+  for (uint32_t part = 0; part < *count; part++) {
+    Arguments element = {.env = arguments->env, .call = arguments->call, .count = 1, .values = {elements[part]}};
+    Bytes bytes;
+    if (!bytes_argument(&element, 0, "parts", &bytes)) return false;
+    parts[part] = (struct iovec){bytes.data, bytes.length};
+  }
+  return true;
+}
+
+/* Whether -1 or the index of a part. */
+static bool is_part(int32_t word, uint32_t count) { return word == -1 || (word >= 0 && (uint32_t)word < count); }
+
+/*
+ * sendParts(fd, parts, table, start, count): messages gathered from an array of Uint8Arrays; otherwise as sendBatch.
+ */
+static napi_value call_send_parts(napi_env env, napi_callback_info info) {
+  Arguments arguments;
+  int fd;
+  Words table;
+  int64_t start, count;
+  struct iovec parts[PART_COUNT_MAX];
+  uint32_t part_count;
+  if (!read_arguments(&arguments, env, info, "sendParts", 5, 5) || !fd_argument(&arguments, 0, &fd) ||
+      !integer_argument(&arguments, 3, "start", 0, INT32_MAX, &start) ||
+      !integer_argument(&arguments, 4, "count", 1, BATCH_COUNT_MAX, &count) ||
+      !read_parts(&arguments, 1, parts, &part_count) || !words_argument(&arguments, 2, "table", &table)) {
+    return NULL;
+  }
+  if ((size_t)(start + count) > table.length / PART_WORDS) {
+    return throw_range(&arguments, "table has fewer rows than start + count");
+  }
+  struct mmsghdr messages[BATCH_COUNT_MAX];
+  for (size_t index = 0; index < (size_t)count; index++) {
+    const int32_t *row = table.data + ((size_t)start + index) * PART_WORDS;
+    if (row[0] < 0 || row[1] < 0 || (int64_t)row[0] + row[1] > part_count || !is_part(row[2], part_count) ||
+        !is_part(row[3], part_count)) {
+      return throw_range(&arguments, "a row of the table names a part that is not there");
+    }
+    const struct iovec none = {NULL, 0};
+    const struct iovec address = row[2] < 0 ? none : parts[row[2]], control = row[3] < 0 ? none : parts[row[3]];
+    messages[index].msg_hdr = (struct msghdr){.msg_iov = &parts[row[0]],
+                                              .msg_iovlen = (size_t)row[1],
+                                              .msg_name = address.iov_base,
+                                              .msg_namelen = (socklen_t)address.iov_len,
+                                              .msg_control = control.iov_base,
+                                              .msg_controllen = control.iov_len};
+  }
+  int sent = sendmmsg(fd, messages, (unsigned)count, MSG_DONTWAIT | MSG_NOSIGNAL);
+  return make_number(env, sent < 0 ? -errno : sent);
+}
+
+const Function batch_functions[] = {{"receiveBatch", call_receive_batch},
+                                    {"sendBatch", call_send_batch},
+                                    {"sendParts", call_send_parts},
+                                    {NULL, NULL}};

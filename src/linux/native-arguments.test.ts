@@ -5,6 +5,7 @@ import {
   type Native,
   native,
   nativeProblem,
+  PART_COUNT_MAX,
   PASSED_COUNT_MAX,
   READABLE,
   RECEIVE_WORDS,
@@ -32,6 +33,7 @@ describe("the addon's arguments", { skip: nativeProblem() ?? false }, () => {
     interfaceIndex: ["lo"],
     receiveBatch: [999_999, new Uint8Array(64), new Int32Array(8), 16, 0, 0],
     sendBatch: [999_999, new Uint8Array(64), new Int32Array(12), 0, 1],
+    sendParts: [999_999, [new Uint8Array(8)], Int32Array.of(0, 1, -1, -1), 0, 1],
     watch: [999_999, READABLE, () => {}],
     unwatch: [{}],
     watchFor: [{}, 0],
@@ -132,6 +134,13 @@ describe("the addon's arguments", { skip: nativeProblem() ?? false }, () => {
     ["sendBatch", [1, new Uint8Array(64), Int32Array.of(64, 1, 0, 0, 0, 0), 0, 1]],
     ["sendBatch", [1, new Uint8Array(64), Int32Array.of(0, 1, 60, 5, 0, 0), 0, 1]],
     ["sendBatch", [1, new Uint8Array(64), Int32Array.of(0, 1, 0, 0, 2 ** 31 - 1, 2 ** 31 - 1), 0, 1]],
+    ["sendParts", [1, [new Uint8Array(8)], Int32Array.of(0, 1, -1, -1), 0, 2]],
+    ["sendParts", [1, [new Uint8Array(8)], Int32Array.of(0, 2, -1, -1), 0, 1]],
+    ["sendParts", [1, [new Uint8Array(8)], Int32Array.of(-1, 1, -1, -1), 0, 1]],
+    ["sendParts", [1, [new Uint8Array(8)], Int32Array.of(2 ** 31 - 1, 2 ** 31 - 1, -1, -1), 0, 1]],
+    ["sendParts", [1, [new Uint8Array(8)], Int32Array.of(0, 1, 1, -1), 0, 1]],
+    ["sendParts", [1, [new Uint8Array(8)], Int32Array.of(0, 1, -1, -2), 0, 1]],
+    ["sendParts", [1, Array(PART_COUNT_MAX + 1).fill(new Uint8Array(1)), Int32Array.of(0, 1, -1, -1), 0, 1]],
     ["watch", [0, 0, () => {}]],
     ["watch", [0, 4, () => {}]],
     ["sendDescriptors", [1, new Uint8Array(0), new Int32Array(1)]],
@@ -150,7 +159,7 @@ describe("the addon's arguments", { skip: nativeProblem() ?? false }, () => {
   for (const [key, args] of Object.entries(fine)) {
     if (args[0] !== 999_999) continue;
     it(`${key}() of a descriptor that is not open is EBADF`, () => {
-      const isBatch = key.endsWith("Batch");
+      const isBatch = /Batch$|Parts$/.test(key);
       if (isBatch) assert.equal(call(key as keyof Native, args), -9);
       else assert.throws(() => call(key as keyof Native, args), { code: "EBADF", errno: -9, syscall: key });
     });

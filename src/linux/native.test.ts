@@ -155,6 +155,22 @@ describe("the addon's batches", { skip: nativeProblem() ?? false }, () => {
     for (const { fd } of [receiver, sender]) native().close(fd);
   });
 
+  it("sendParts() gathers each datagram from parts, also from none and from one part twice", () => {
+    const receiver = udp();
+    const sender = udp();
+    const parts = [Buffer.from("ab"), Buffer.from("cde"), new Uint8Array(), receiver.address].map((part) =>
+      Uint8Array.from(part),
+    );
+    const table = Int32Array.of(0, 2, 3, -1, 1, 2, 3, -1, 2, 0, 3, -1);
+    assert.equal(native().sendParts(sender.fd, parts, table, 0, 3), 3);
+    const buffer = new Uint8Array(16);
+    for (const text of ["abcde", "cde", ""]) {
+      const lengthBytes = native().receive(receiver.fd, buffer, 0);
+      assert.equal(Buffer.from(buffer.subarray(0, lengthBytes)).toString(), text);
+    }
+    for (const { fd } of [receiver, sender]) native().close(fd);
+  });
+
   it("sendBatch() stops before the message the kernel refuses, and gives its errno when that is the first", () => {
     const { fd, address } = udp();
     const slab = new Uint8Array(64);

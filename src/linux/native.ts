@@ -29,6 +29,12 @@ export const RECEIVE_WORDS = 4;
 /** Words of a row for {@link Native.sendBatch}: offset and length of payload, address and control in the slab. */
 export const SEND_WORDS = 6;
 
+/** Words of a row for {@link Native.sendParts}: first part, their count, the parts with address and control, or -1. */
+export const PART_WORDS = 4;
+
+/** Parts of one {@link Native.sendParts} at most. */
+export const PART_COUNT_MAX = 1024;
+
 /** Messages one batch holds at most, whatever the slab's size. */
 export const NATIVE_BATCH_COUNT_MAX = 256;
 
@@ -83,6 +89,14 @@ export interface Native {
   ): number;
   /** Messages of rows `start` to `start + count` that left, or -errno of the first one when none did. */
   sendBatch(fd: number, slab: Uint8Array, table: Int32Array, start: number, count: number): number;
+  /** As {@link sendBatch}, each message gathered from `parts`. */
+  sendParts(
+    fd: number,
+    parts: readonly Uint8Array[],
+    table: Int32Array,
+    start: number,
+    count: number,
+  ): number;
 
   /** Calls back with the events on every turn of the loop in which there are some, or with -errno. */
   watch(fd: number, events: number, callback: (events: number) => void): Watch;

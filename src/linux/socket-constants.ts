@@ -5,6 +5,7 @@
 
 export const AF_UNIX = 1;
 export const AF_INET = 2;
+export const AF_INET6 = 10;
 export const AF_NETLINK = 16;
 export const AF_PACKET = 17;
 
@@ -21,6 +22,7 @@ export const SO_PEERCRED = 17;
 export const SO_BINDTODEVICE = 25;
 export const SO_SNDBUFFORCE = 32;
 export const SO_RCVBUFFORCE = 33;
+export const SO_MARK = 36;
 export const SO_PEERGROUPS = 59;
 
 export const SOL_NETLINK = 270;
