@@ -1,5 +1,5 @@
 /**
- * `npm run bench [NAME …] [-- --json]`: every benchmark, or those named, as one table of ratios.
+ * `npm run bench [NAME …] [-- --json]`: every benchmark, or those named, as one table of ratios; `-- --help` says more.
  * @module
  */
 import { codecRows } from "./codec.ts";
@@ -8,17 +8,55 @@ import { firewallRows } from "./firewall.ts";
 import { linkRows } from "./link.ts";
 import { mailboxRows } from "./mailbox.ts";
 import type { Row } from "./measure.ts";
+import { netpipeRows } from "./netpipe.ts";
 import { portalRows } from "./portal.ts";
+import { scriptRows } from "./script.ts";
 
-const BENCHMARKS: Readonly<Record<string, () => Promise<Row[]>>> = {
-  mailbox: mailboxRows,
-  codec: codecRows,
-  link: linkRows,
-  dhcpd: dhcpdRows,
-  firewall: firewallRows,
-  portal: portalRows,
+interface Benchmark {
+  readonly rows: (words: readonly string[]) => Promise<Row[]>;
+  readonly says: string;
+  /** It takes minutes and writes into docs/benchmarks, so it runs only when it is named. */
+  readonly onlyNamed?: true;
+}
+
+const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
+  mailbox: { rows: mailboxRows, says: "listeners of one process against EventEmitter" },
+  codec: { rows: codecRows, says: "messages to bytes and back against msgpackr and JSON" },
+  link: { rows: linkRows, says: "calls between processes against a framed echo and D-Bus" },
+  dhcpd: { rows: dhcpdRows, says: "DHCP exchanges against Kea" },
+  firewall: { rows: firewallRows, says: "permits against nft, forwarding with 10,000 clients" },
+  portal: { rows: portalRows, says: "redirects and logins against node:http and nft processes" },
+  script: {
+    rows: scriptRows,
+    says: "packet scripts against C netfilter queue programs: packets/s, round trips, TCP; 60 s (--long: 9 min)",
+    onlyNamed: true,
+  },
+  netpipe: {
+    rows: netpipeRows,
+    says: "NetPIPE's curves through NAT by scripts, by Linux, by C programs; 65 s (--long: 15 min)",
+    onlyNamed: true,
+  },
 };
 
+const HELP = `npm run bench [NAME …] [-- OPTION …]
+
+Measures MetaNet against other programs in the same run and prints a table of ratios. Without a name, everything that
+takes seconds; what needs root or a missing program is left out, and says so.
+
+${Object.entries(BENCHMARKS)
+  .map(([name, { says, onlyNamed }]) => `  ${name.padEnd(10)}${says}${onlyNamed ? "; only when named" : ""}`)
+  .join("\n")}
+
+  --json    the rows for programs
+  --long    more rounds, for script, netpipe and caches; these write data and plots into docs/benchmarks
+  --help    this
+`;
+
+if (process.argv.includes("--help")) {
+  process.stdout.write(HELP);
+  process.exit(0);
+}
+const options = process.argv.slice(2).filter((word) => word.startsWith("-"));
 const named = process.argv.slice(2).filter((word) => !word.startsWith("-"));
 const unknown = named.filter((name) => !(name in BENCHMARKS));
 if (unknown.length > 0) {
@@ -30,13 +68,12 @@ if (unknown.length > 0) {
 
 const rows: Row[] = [];
 for (const [name, benchmark] of Object.entries(BENCHMARKS)) {
-  if (named.length > 0 && !named.includes(name)) continue;
+  if (named.length > 0 ? !named.includes(name) : benchmark.onlyNamed) continue;
   process.stderr.write(`${name} …\n`);
-  rows.push(...(await benchmark()));
+  rows.push(...(await benchmark.rows(options)));
 }
-process.stdout.write(
-  process.argv.includes("--json") ? `${JSON.stringify(rows, undefined, 2)}\n` : table(rows),
-);
+if (options.includes("--json")) process.stdout.write(`${JSON.stringify(rows, undefined, 2)}\n`);
+else if (rows.length > 0) process.stdout.write(table(rows));
 
 function table(all: readonly Row[]): string {
   const cells = all.map((row) => [

@@ -71,7 +71,7 @@ export async function scriptRows(words: readonly string[] = []): Promise<Row[]> 
     programs.remove();
   }
   await writeData("script", { cells });
-  process.stdout.write(tableOf(cells));
+  if (!words.includes("--json")) process.stdout.write(tableOf(cells));
   return rowsOf(cells);
 }
 
@@ -177,7 +177,7 @@ async function turns(
       }
     }
   }
-  for (const [handler, one] of running) checkWorked(handler, await one.stop());
+  for (const [handler, one] of running) checkWorked(handler, mode, await one.stop());
   return handlers.map((handler, index) => ({
     experiment: experiment.name,
     unit: experiment.unit,
@@ -190,10 +190,11 @@ async function turns(
 }
 
 /** A handler past which the packets went would win every comparison. */
-function checkWorked(handler: Handler, counted: string | undefined): void {
-  if (counted === undefined) return;
-  const { packets } = JSON.parse(counted) as { packets: number };
-  if (!(packets > 0)) throw new Error(`Cannot compare: ${handler.name} saw no packet: ${counted}`);
+function checkWorked(handler: Handler, mode: Experiment["mode"], told: string | undefined): void {
+  if (told === undefined) return;
+  const done = JSON.parse(told) as { packets: number; counted: number; modified: number };
+  const count = { accept: done.packets, read: done.counted, nat: done.modified }[mode];
+  if (!(count > 0)) throw new Error(`Cannot compare: ${handler.name} did nothing: ${told}`);
 }
 
 /** Ours against the better of the programs it is compared with. */

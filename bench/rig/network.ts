@@ -6,6 +6,7 @@
  */
 import { type ChildProcess, execFile, execFileSync, type SpawnOptions, spawn } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
+import { setTimeout as pause } from "node:timers/promises";
 import { promisify } from "node:util";
 import { createNamespace, removeNamespace } from "#linux/namespace.ts";
 
@@ -29,6 +30,8 @@ const LINKS: readonly { readonly fw: string; readonly far: Place }[] = [
 ];
 const STOP_AGAIN_MS = 200;
 const STOP_TRIES_MAX = 10;
+const LISTENING_PAUSE_MS = 20;
+const LISTENING_TRIES_MAX = 250;
 const run = promisify(execFile);
 
 let networkCount = 0;
@@ -143,6 +146,16 @@ export class BenchNetwork {
       if (!options.ready) child.once("spawn", resolve);
     });
     return started;
+  }
+
+  /** Waits until somebody there listens on a port, for programs that do not say so. */
+  async listening(place: Place, port: number, kind: "tcp" | "udp" = "tcp"): Promise<void> {
+    const words = ["ss", "-Hln", kind === "tcp" ? "-t" : "-u", `sport = :${port}`];
+    for (let tries = 0; tries < LISTENING_TRIES_MAX; tries++) {
+      if (this.run(place, words) !== "") return;
+      await pause(LISTENING_PAUSE_MS);
+    }
+    throw new Error(`Cannot measure: nobody listens on ${kind} port ${port} in ${place}`);
   }
 
   /** Ends what it started and removes the namespaces. */
