@@ -5,6 +5,7 @@ import { handover } from "./handover.ts";
 import { jsonLines } from "./json-lines.ts";
 import { link } from "./link.ts";
 import { netlink } from "./netlink.ts";
+import { pcap } from "./pcap.ts";
 import { play, type Target } from "./target.ts";
 import { webClient } from "./web-client.ts";
 
@@ -24,5 +25,6 @@ describe("garbage", () => {
   briefly(jsonLines);
   briefly(link);
   briefly(netlink);
+  briefly(pcap);
   briefly(webClient);
 });

@@ -66,7 +66,7 @@ export async function* gunzipChunks(chunks: Chunks, name: string): Chunks {
   let failure: Error | undefined;
   let readBytes = 0;
   let isEnded = false;
-  // Also when something else follows the last member: that is not ours to read.
+  // Zeros may follow the last member, as tapes have them; anything else is damage.
   gunzip.on("end", () => {
     isEnded = true;
   });
