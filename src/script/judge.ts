@@ -1,0 +1,326 @@
+/**
+ * Asks one script about one packet after the other: takes its answer apart, counts, holds packets whose verdict comes
+ * later, and turns everything that goes wrong into the rule's `--on-error`. Nothing here throws.
+ *
+ * A packet that is to `repeat` is asked about again at once, here and not through the kernel: so that the bound holds
+ * for this packet without a mark, and what stands between the hook and the script is passed once.
+ * @module
+ */
+import type { Duration } from "#base/time.ts";
+import type { Packet } from "#packet/packet.ts";
+import type { PacketScript, ScriptIdentity } from "./context.ts";
+import { DeferredWork } from "./deferred.ts";
+import type { OnError } from "./engine.ts";
+import { describeValue, type FaultKind, FaultTable, type IsOwnFile, messageOf, placeOf } from "./faults.ts";
+import { type Held, HeldPackets } from "./held.ts";
+import type { ReadConnection, ScriptHost } from "./host.ts";
+import { Outbox } from "./outbox.ts";
+import { ScriptContext } from "./script-context.ts";
+import { TALLY, TALLY_COUNT, VERDICT_TALLY } from "./tally.ts";
+import {
+  drop,
+  kindOf,
+  type Later,
+  markOf,
+  proceed,
+  REPEAT_COUNT_MAX,
+  repeat,
+  type Verdict,
+} from "./verdict.ts";
+
+/** Instead of a verdict: the packet is held, and the Packet object with it. Take another one for the next packet. */
+export const HELD = -1;
+/** Instead of a verdict: the script failed, and the packet goes on as it came in. */
+export const UNCHANGED = -2;
+
+/** One of this many packets is timed. */
+const SAMPLE_EVERY = 16;
+/** In case a script has none: the rule's deadline. */
+export const DEADLINE_DEFAULT: Duration = 2000 as Duration;
+
+export interface JudgeOptions {
+  readonly script: PacketScript;
+  readonly functionName: string;
+  readonly identity: ScriptIdentity;
+  readonly host: ScriptHost;
+  readonly onError: OnError;
+  readonly deadline?: Duration;
+  /** For `context.random`. */
+  readonly seed: number;
+  readonly isOwnFile: IsOwnFile;
+  /** Where it counts; {@link TALLY_COUNT} floats, its own when absent. */
+  readonly tally?: Float64Array;
+  /** Kept when a script is loaded again. */
+  readonly faults?: FaultTable;
+  /** Why packets must not be written to; empty when they may. */
+  readonly readOnly?: string;
+  readonly heldCountMax?: number;
+  /** The connection of the packet that is asked about. */
+  readonly connection?: () => ReadConnection | undefined;
+}
+
+export class ScriptJudge {
+  readonly context: ScriptContext;
+  readonly tally: Float64Array;
+  readonly faults: FaultTable;
+  readonly #options: JudgeOptions;
+  readonly #script: PacketScript;
+  readonly #host: ScriptHost;
+  readonly #held: HeldPackets;
+  readonly #deferred: DeferredWork;
+  readonly #deadline: Duration;
+  #sequence = 0;
+  #isRetired = false;
+
+  constructor(options: JudgeOptions) {
+    const { host, identity, seed } = options;
+    this.#options = options;
+    this.#script = options.script;
+    this.#host = host;
+    this.#deadline = options.deadline ?? DEADLINE_DEFAULT;
+    this.tally = options.tally ?? new Float64Array(TALLY_COUNT);
+    this.faults = options.faults ?? new FaultTable();
+    this.#held = new HeldPackets(options.readOnly ?? "", options.heldCountMax);
+    this.#deferred = new DeferredWork(host, (action, packet) => this.#runDeferred(action, packet));
+    this.context = new ScriptContext({
+      host,
+      script: identity,
+      seed,
+      deferred: this.#deferred,
+      outbox: new Outbox(host, () => this.#count(TALLY.sent)),
+      onOverflow: (what) => this.#note("overflow", options.functionName, what),
+      onDeferred: () => this.#count(TALLY.deferred),
+    });
+  }
+
+  get heldCount(): number {
+    return this.#held.count;
+  }
+
+  /** A Packet object to aim at the next packet. */
+  freshPacket(): Packet {
+    return this.#held.freshPacket();
+  }
+
+  /**
+   * What the script says about a packet: accept, drop, proceed, one of kind queue, {@link HELD} or {@link UNCHANGED}.
+   * A mark has been set on the packet. @param token names the packet when its verdict comes later.
+   */
+  judge(packet: Packet, token: number): number {
+    this.#count(TALLY.packets);
+    this.tally[TALLY.bytes] = (this.tally[TALLY.bytes] ?? 0) + packet.fullLengthBytes;
+    if (++this.#sequence % SAMPLE_EVERY !== 0) return this.#ask(packet, token, 0);
+    const start = this.#host.steady();
+    const verdict = this.#ask(packet, token, 0);
+    this.#host.sample((this.#host.steady() - start) * 1_000_000);
+    return verdict;
+  }
+
+  /** Counts an error that was seen from outside: a promise that nobody awaited, a timer that threw. */
+  notice(thrown: unknown): void {
+    this.#noteThrown(thrown);
+  }
+
+  /** A new version has taken over: deferred work runs as long as packets wait for their verdicts, and no longer. */
+  retire(): void {
+    this.#isRetired = true;
+    if (this.#held.count === 0) this.#deferred.cancelAll();
+  }
+
+  /** Everything that is held gets the rule's `--on-error`, and nothing that was deferred runs. */
+  giveUp(): void {
+    this.#deferred.cancelAll();
+    for (const held of this.#held.all()) {
+      this.#count(TALLY.bypassed);
+      this.#settle(held, this.#failed(), false);
+    }
+  }
+
+  #ask(packet: Packet, token: number, repeatCount: number): number {
+    let answer: unknown;
+    try {
+      answer = this.#script(packet, this.context);
+    } catch (error) {
+      this.#noteThrown(error);
+      return this.#failed();
+    }
+    switch (answer) {
+      case undefined:
+      case 2:
+        this.#count(VERDICT_TALLY.continue);
+        return proceed;
+      case 1:
+        this.#count(VERDICT_TALLY.accept);
+        return 1;
+      case 0:
+        this.#count(VERDICT_TALLY.drop);
+        return drop;
+      default:
+        if (typeof answer === "number") return this.#special(answer, packet, token, repeatCount);
+        return this.#hold(answer, packet, token, repeatCount);
+    }
+  }
+
+  /** The verdicts with a number in them, and those that are none. */
+  #special(answer: number, packet: Packet, token: number, repeatCount: number): number {
+    const kind = kindOf(answer);
+    if (kind === undefined) return this.#nonsense(answer);
+    this.#count(VERDICT_TALLY[kind]);
+    if (kind === "repeat") {
+      if (repeatCount < REPEAT_COUNT_MAX) return this.#ask(packet, token, repeatCount + 1);
+      this.#note("nonsense", this.#options.functionName, `repeat, ${REPEAT_COUNT_MAX} times in a row`);
+      return this.#failed();
+    }
+    if (kind === "mark") {
+      packet.mark = markOf(answer as Verdict);
+      return proceed;
+    }
+    return answer;
+  }
+
+  #hold(answer: unknown, packet: Packet, token: number, repeatCount: number): number {
+    const later = laterOf(answer);
+    if (later === undefined) return this.#nonsense(answer);
+    if (!this.#held.hasRoomFor(packet)) {
+      this.#note("overflow", this.#options.functionName, "too many packets wait for a later verdict");
+      return this.#failed();
+    }
+    this.#count(VERDICT_TALLY.later);
+    const held = this.#held.add(token, packet, this.#options.connection?.(), repeatCount);
+    this.tally[TALLY.held] = this.#held.count;
+    const { clock } = this.#host;
+    if (typeof later.verdict === "number") {
+      const known = later.verdict;
+      held.timer = clock.after(later.delay ?? (0 as Duration), () => this.#told(held, known));
+      return HELD;
+    }
+    held.timer = clock.after(later.deadline ?? this.#deadline, () => this.#isLate(held));
+    later.verdict.then(
+      (value: unknown) => this.#told(held, value),
+      (error: unknown) => {
+        if (held.isSettled) return;
+        this.#noteThrown(error);
+        this.#settle(held, this.#failed(), true);
+      },
+    );
+    return HELD;
+  }
+
+  /** The later verdict is there. */
+  #told(held: Held, value: unknown): void {
+    if (held.isSettled) return;
+    const { packet, token } = held;
+    if (value === repeat) {
+      this.#count(VERDICT_TALLY.repeat);
+      this.#held.remove(held, false);
+      this.tally[TALLY.held] = this.#held.count;
+      const verdict =
+        held.repeatCount < REPEAT_COUNT_MAX
+          ? this.#ask(packet, token, held.repeatCount + 1)
+          : this.#nonsense(value);
+      if (verdict !== HELD) this.#tell(held, verdict);
+      return;
+    }
+    const answer = value === undefined ? proceed : value;
+    const kind = typeof answer === "number" ? kindOf(answer) : undefined;
+    if (kind === undefined) {
+      this.#settle(held, this.#nonsense(answer), true);
+      return;
+    }
+    this.#count(VERDICT_TALLY[kind]);
+    if (kind === "mark") packet.mark = markOf(answer as Verdict);
+    this.#settle(held, kind === "mark" ? proceed : (answer as number), true);
+  }
+
+  #isLate(held: Held): void {
+    if (held.isSettled) return;
+    this.#note("timed-out", this.#options.functionName, "no verdict before the deadline");
+    this.#settle(held, this.#failed(), false);
+  }
+
+  #settle(held: Held, verdict: number, isFree: boolean): void {
+    held.isSettled = true;
+    this.#tell(held, verdict);
+    this.#held.remove(held, isFree);
+    this.tally[TALLY.held] = this.#held.count;
+    if (this.#isRetired && this.#held.count === 0) this.#deferred.cancelAll();
+  }
+
+  #tell({ token, packet, connection }: Held, verdict: number): void {
+    this.#host.settle({
+      token,
+      packet,
+      verdict: (verdict === UNCHANGED ? proceed : verdict) as Verdict,
+      isFault: verdict === UNCHANGED,
+      connectionMark: connection?.isMarkChanged ? connection.mark : undefined,
+    });
+  }
+
+  #runDeferred(
+    action: (context: ScriptContext, packet: Packet | undefined) => unknown,
+    packet?: Packet,
+  ): void {
+    try {
+      const result = action(this.context, packet);
+      if (isPromiseLike(result)) {
+        result.then(undefined, (error: unknown) => this.#noteThrown(error));
+      }
+    } catch (error) {
+      this.#noteThrown(error);
+    }
+  }
+
+  #nonsense(answer: unknown): number {
+    const message = `answered ${describeValue(answer)}, which is no verdict`;
+    this.#note("nonsense", this.#options.functionName, message);
+    return this.#failed();
+  }
+
+  #failed(): number {
+    if (this.#options.onError === "drop") {
+      this.#count(VERDICT_TALLY.drop);
+      return drop;
+    }
+    this.#count(VERDICT_TALLY.continue);
+    return UNCHANGED;
+  }
+
+  #noteThrown(error: unknown): void {
+    const { isOwnFile, functionName } = this.#options;
+    this.#note("threw", placeOf(error, isOwnFile) ?? functionName, messageOf(error));
+  }
+
+  #note(kind: FaultKind, place: string, message: string): void {
+    this.#count(TALLY.errors);
+    this.faults.add(kind, place, message);
+  }
+
+  #count(place: number): void {
+    this.tally[place] = (this.tally[place] ?? 0) + 1;
+  }
+}
+
+/** What an answer that is no number says about later; `undefined` when it is nonsense. Getters may throw. */
+function laterOf(answer: unknown): Later | undefined {
+  try {
+    if (isPromiseLike(answer)) return { verdict: answer as PromiseLike<Verdict> };
+    if (typeof answer !== "object" || answer === null) return undefined;
+    const { verdict, deadline, delay } = answer as Later;
+    if (!isTime(deadline) || !isTime(delay)) return undefined;
+    if (isPromiseLike(verdict)) {
+      return deadline === undefined ? { verdict } : { verdict, deadline };
+    }
+    if (typeof verdict !== "number" || kindOf(verdict) === undefined) return undefined;
+    return delay === undefined ? { verdict } : { verdict, delay };
+  } catch {
+    return undefined;
+  }
+}
+
+function isTime(value: unknown): boolean {
+  return value === undefined || (typeof value === "number" && value >= 0 && Number.isFinite(value));
+}
+
+function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
+}
