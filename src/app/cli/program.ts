@@ -16,6 +16,7 @@ import { leasesCommand } from "./command/leases.ts";
 import { listCommand } from "./command/list.ts";
 import { listenCommand } from "./command/listen.ts";
 import { observeCommand } from "./command/observe.ts";
+import { scriptCommand } from "./command/script.ts";
 import { sendCommand } from "./command/send.ts";
 import { serviceCommand } from "./command/service.ts";
 import { statusCommand } from "./command/status.ts";
@@ -52,6 +53,7 @@ export function buildProgram(terminal: Terminal): Command {
       observeCommand(terminal),
       traceCommand(terminal),
     ],
+    ["Packets:", scriptCommand(terminal)],
     ["Clients:", leasesCommand(terminal), clientsCommand(terminal)],
     ["Other:", benchCommand(), completionCommand(terminal)],
   ];
@@ -60,7 +62,7 @@ export function buildProgram(terminal: Terminal): Command {
     for (const command of commands) program.addCommand(command);
   }
   program.addCommand(serviceCommand(), { hidden: true });
-  for (const command of [program, ...program.commands]) {
+  for (const command of withSubcommands(program)) {
     command.exitOverride().configureOutput({
       writeOut: (text) => terminal.out(text.replace(/\n$/, "")),
       writeErr: (text) => terminal.note(text.replace(/\n$/, "")),
@@ -69,6 +71,11 @@ export function buildProgram(terminal: Terminal): Command {
     });
   }
   return program;
+}
+
+/** The command and all below it: commander hands these settings on to none that was made on its own. */
+function withSubcommands(command: Command): Command[] {
+  return [command, ...command.commands.flatMap(withSubcommands)];
 }
 
 const EXAMPLES = `
