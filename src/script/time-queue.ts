@@ -1,5 +1,5 @@
 /**
- * What a script wants done later: items by their time, of the same time in the order of their coming. Told the time,
+ * What is to happen later: items by their time, of the same time in the order of their coming. Told the time,
  * it answers what is due; it waits for nothing.
  * @module
  */
@@ -8,20 +8,20 @@ import { Heap } from "#base/heap.ts";
 import type { Instant } from "#base/time.ts";
 
 /** How many items may wait unless told otherwise; each may hold a packet. */
-export const DEFERRED_COUNT_MAX = 65_536;
+export const TIMED_COUNT_MAX = 65_536;
 
 /** Cancelled items that are kept until their time comes; with more, all are thrown out at once. */
 const CANCELLED_SLACK = 64;
 
 /** An item that waits. */
-export interface DeferredItem<Item> {
+export interface TimedItem<Item> {
   readonly at: Instant;
   readonly item: Item;
 }
 
 type State = "waiting" | "done" | "cancelled";
 
-class Entry<Item> implements DeferredItem<Item> {
+class Entry<Item> implements TimedItem<Item> {
   readonly at: Instant;
   readonly item: Item;
   state: State = "waiting";
@@ -33,16 +33,18 @@ class Entry<Item> implements DeferredItem<Item> {
 }
 
 /** A queue by time that holds `countMax` items and refuses the next, which is counted. */
-export class DeferredWork<Item> {
+export class TimeQueue<Item> {
   readonly countMax: number;
   readonly #heap = new Heap<Entry<Item>>();
   #size = 0;
   #refused = 0;
 
   /** @throws ConfigurationError unless `countMax` is a positive integer. */
-  constructor(countMax: number = DEFERRED_COUNT_MAX) {
+  constructor(countMax: number = TIMED_COUNT_MAX) {
     if (!Number.isInteger(countMax) || countMax < 1) {
-      throw new ConfigurationError(`Cannot defer work: room for ${countMax} items, wanted 1 or more`);
+      throw new ConfigurationError(
+        `Cannot make a queue by time: room for ${countMax} items, wanted 1 or more`,
+      );
     }
     this.countMax = countMax;
   }
@@ -64,7 +66,7 @@ export class DeferredWork<Item> {
   }
 
   /** Lets `item` wait until `at`; a time that is over is due at the next {@link advance}. `undefined`: no room. */
-  add(at: Instant, item: Item): DeferredItem<Item> | undefined {
+  add(at: Instant, item: Item): TimedItem<Item> | undefined {
     // An item without a time would never come up, and would bring the order of the others into disorder.
     if (this.#size >= this.countMax || Number.isNaN(at)) {
       this.#refused++;
@@ -76,8 +78,8 @@ export class DeferredWork<Item> {
     return entry;
   }
 
-  /** Takes out an item of this queue; `false` when it is out already. */
-  cancel(waiting: DeferredItem<Item>): boolean {
+  /** Takes out an item; `false` when it is out already. */
+  cancel(waiting: TimedItem<Item>): boolean {
     const entry = waiting as Entry<Item>;
     if (entry.state !== "waiting") return false;
     entry.state = "cancelled";
