@@ -7,7 +7,7 @@ import type { Clock } from "#base/clock.ts";
 import type { Connection } from "#packet/connection.ts";
 import type { Packet } from "#packet/packet.ts";
 import type { PacketColumns } from "./columns.ts";
-import type { ScriptBus, ScriptCounter, SendOptions } from "./context.ts";
+import type { ScriptBus, SendOptions } from "./context.ts";
 import type { MapOptions } from "./map-directory.ts";
 import type { SharedMap } from "./shared-map.ts";
 import type { Verdict } from "./verdict.ts";
@@ -42,7 +42,6 @@ export interface ScriptHost {
   settle(settled: Settled): void;
   /** Sends a packet now, as parts; whether it could be taken. The parts are not changed afterwards. */
   send(parts: readonly Uint8Array[], options: SendOptions): boolean;
-  counter(name: string): ScriptCounter;
   /** @throws MapConflictError, ConfigurationError, LimitExceededError */
   map(name: string, options?: MapOptions): SharedMap;
   readonly bus: ScriptBus;

@@ -9,14 +9,14 @@
 import type { Duration } from "#base/time.ts";
 import type { Packet } from "#packet/packet.ts";
 import type { PacketScript, ScriptIdentity } from "./context.ts";
-import { DeferredWork } from "./deferred.ts";
+import { type CounterName, ScriptCounters } from "./counters.ts";
+import { DeferredActions } from "./deferred-actions.ts";
 import type { OnError } from "./engine.ts";
 import { describeValue, type FaultKind, FaultTable, type IsOwnFile, messageOf, placeOf } from "./faults.ts";
 import { type Held, HeldPackets } from "./held.ts";
 import type { ReadConnection, ScriptHost } from "./host.ts";
 import { Outbox } from "./outbox.ts";
 import { ScriptContext } from "./script-context.ts";
-import { TALLY, TALLY_COUNT, VERDICT_TALLY } from "./tally.ts";
 import {
   drop,
   kindOf,
@@ -38,6 +38,12 @@ const SAMPLE_EVERY = 16;
 /** In case a script has none: the rule's deadline. */
 export const DEADLINE_DEFAULT: Duration = 2000 as Duration;
 
+/** Kinds of faults that are counted by themselves as well. */
+const FAULT_COUNTERS: Partial<Record<FaultKind, CounterName>> = {
+  "timed-out": "timeouts",
+  overflow: "overflows",
+};
+
 export interface JudgeOptions {
   readonly script: PacketScript;
   readonly functionName: string;
@@ -48,8 +54,8 @@ export interface JudgeOptions {
   /** For `context.random`. */
   readonly seed: number;
   readonly isOwnFile: IsOwnFile;
-  /** Where it counts; {@link TALLY_COUNT} floats, its own when absent. */
-  readonly tally?: Float64Array;
+  /** Where it counts; in memory of its own when absent. */
+  readonly counters?: ScriptCounters;
   /** Kept when a script is loaded again. */
   readonly faults?: FaultTable;
   /** Why packets must not be written to; empty when they may. */
@@ -61,13 +67,13 @@ export interface JudgeOptions {
 
 export class ScriptJudge {
   readonly context: ScriptContext;
-  readonly tally: Float64Array;
+  readonly counters: ScriptCounters;
   readonly faults: FaultTable;
   readonly #options: JudgeOptions;
   readonly #script: PacketScript;
   readonly #host: ScriptHost;
   readonly #held: HeldPackets;
-  readonly #deferred: DeferredWork;
+  readonly #deferred: DeferredActions;
   readonly #deadline: Duration;
   #sequence = 0;
   #isRetired = false;
@@ -78,18 +84,19 @@ export class ScriptJudge {
     this.#script = options.script;
     this.#host = host;
     this.#deadline = options.deadline ?? DEADLINE_DEFAULT;
-    this.tally = options.tally ?? new Float64Array(TALLY_COUNT);
+    this.counters = options.counters ?? new ScriptCounters();
     this.faults = options.faults ?? new FaultTable();
     this.#held = new HeldPackets(options.readOnly ?? "", options.heldCountMax);
-    this.#deferred = new DeferredWork(host, (action, packet) => this.#runDeferred(action, packet));
+    this.#deferred = new DeferredActions(host, (action, packet) => this.#runDeferred(action, packet));
     this.context = new ScriptContext({
       host,
       script: identity,
       seed,
       deferred: this.#deferred,
-      outbox: new Outbox(host, () => this.#count(TALLY.sent)),
+      counters: this.counters,
+      outbox: new Outbox(host, () => this.counters.add("sent")),
       onOverflow: (what) => this.#note("overflow", options.functionName, what),
-      onDeferred: () => this.#count(TALLY.deferred),
+      onDeferred: () => this.counters.add("deferred"),
     });
   }
 
@@ -107,8 +114,8 @@ export class ScriptJudge {
    * A mark has been set on the packet. @param token names the packet when its verdict comes later.
    */
   judge(packet: Packet, token: number): number {
-    this.#count(TALLY.packets);
-    this.tally[TALLY.bytes] = (this.tally[TALLY.bytes] ?? 0) + packet.fullLengthBytes;
+    this.counters.add("packets");
+    this.counters.add("bytes", packet.fullLengthBytes);
     if (++this.#sequence % SAMPLE_EVERY !== 0) return this.#ask(packet, token, 0);
     const start = this.#host.steady();
     const verdict = this.#ask(packet, token, 0);
@@ -131,7 +138,7 @@ export class ScriptJudge {
   giveUp(): void {
     this.#deferred.cancelAll();
     for (const held of this.#held.all()) {
-      this.#count(TALLY.bypassed);
+      this.counters.add("bypassed");
       this.#settle(held, this.#failed(), false);
     }
   }
@@ -147,13 +154,13 @@ export class ScriptJudge {
     switch (answer) {
       case undefined:
       case 2:
-        this.#count(VERDICT_TALLY.continue);
+        this.counters.add("continue");
         return proceed;
       case 1:
-        this.#count(VERDICT_TALLY.accept);
+        this.counters.add("accept");
         return 1;
       case 0:
-        this.#count(VERDICT_TALLY.drop);
+        this.counters.add("drop");
         return drop;
       default:
         if (typeof answer === "number") return this.#special(answer, packet, token, repeatCount);
@@ -165,7 +172,7 @@ export class ScriptJudge {
   #special(answer: number, packet: Packet, token: number, repeatCount: number): number {
     const kind = kindOf(answer);
     if (kind === undefined) return this.#nonsense(answer);
-    this.#count(VERDICT_TALLY[kind]);
+    this.counters.add(kind);
     if (kind === "repeat") {
       if (repeatCount < REPEAT_COUNT_MAX) return this.#ask(packet, token, repeatCount + 1);
       this.#note("nonsense", this.#options.functionName, `repeat, ${REPEAT_COUNT_MAX} times in a row`);
@@ -185,9 +192,9 @@ export class ScriptJudge {
       this.#note("overflow", this.#options.functionName, "too many packets wait for a later verdict");
       return this.#failed();
     }
-    this.#count(VERDICT_TALLY.later);
+    this.counters.add("later");
     const held = this.#held.add(token, packet, this.#options.connection?.(), repeatCount);
-    this.tally[TALLY.held] = this.#held.count;
+    this.counters.add("held");
     const { clock } = this.#host;
     if (typeof later.verdict === "number") {
       const known = later.verdict;
@@ -211,9 +218,9 @@ export class ScriptJudge {
     if (held.isSettled) return;
     const { packet, token } = held;
     if (value === repeat) {
-      this.#count(VERDICT_TALLY.repeat);
+      this.counters.add("repeat");
       this.#held.remove(held, false);
-      this.tally[TALLY.held] = this.#held.count;
+      this.counters.add("held", -1);
       const verdict =
         held.repeatCount < REPEAT_COUNT_MAX
           ? this.#ask(packet, token, held.repeatCount + 1)
@@ -227,7 +234,7 @@ export class ScriptJudge {
       this.#settle(held, this.#nonsense(answer), true);
       return;
     }
-    this.#count(VERDICT_TALLY[kind]);
+    this.counters.add(kind);
     if (kind === "mark") packet.mark = markOf(answer as Verdict);
     this.#settle(held, kind === "mark" ? proceed : (answer as number), true);
   }
@@ -242,7 +249,7 @@ export class ScriptJudge {
     held.isSettled = true;
     this.#tell(held, verdict);
     this.#held.remove(held, isFree);
-    this.tally[TALLY.held] = this.#held.count;
+    this.counters.add("held", -1);
     if (this.#isRetired && this.#held.count === 0) this.#deferred.cancelAll();
   }
 
@@ -278,10 +285,10 @@ export class ScriptJudge {
 
   #failed(): number {
     if (this.#options.onError === "drop") {
-      this.#count(VERDICT_TALLY.drop);
+      this.counters.add("drop");
       return drop;
     }
-    this.#count(VERDICT_TALLY.continue);
+    this.counters.add("continue");
     return UNCHANGED;
   }
 
@@ -291,12 +298,10 @@ export class ScriptJudge {
   }
 
   #note(kind: FaultKind, place: string, message: string): void {
-    this.#count(TALLY.errors);
+    this.counters.add("errors");
+    const kindCounter = FAULT_COUNTERS[kind];
+    if (kindCounter) this.counters.add(kindCounter);
     this.faults.add(kind, place, message);
-  }
-
-  #count(place: number): void {
-    this.tally[place] = (this.tally[place] ?? 0) + 1;
   }
 }
 

@@ -15,7 +15,8 @@ import type {
   ScriptIdentity,
   SendOptions,
 } from "./context.ts";
-import type { DeferredAction, DeferredWork } from "./deferred.ts";
+import type { ScriptCounters } from "./counters.ts";
+import type { DeferredAction, DeferredActions } from "./deferred-actions.ts";
 import type { ScriptHost } from "./host.ts";
 import type { MapOptions } from "./map-directory.ts";
 import type { Outbox } from "./outbox.ts";
@@ -30,8 +31,9 @@ export interface ContextParts {
   readonly host: ScriptHost;
   readonly script: ScriptIdentity;
   readonly seed: number;
-  readonly deferred: DeferredWork;
+  readonly deferred: DeferredActions;
   readonly outbox: Outbox;
+  readonly counters: ScriptCounters;
   /** What could not be put off, for the count. */
   readonly onOverflow: (what: string) => void;
   readonly onDeferred: () => void;
@@ -89,7 +91,7 @@ export class ScriptContext implements Context {
   readonly send = (packet: BuiltPacket | Packet | Uint8Array, options?: SendOptions): boolean =>
     this.#parts.outbox.add(packet, options);
 
-  readonly counter = (name: string): ScriptCounter => this.#parts.host.counter(name);
+  readonly counter = (name: string): ScriptCounter => this.#parts.counters.named(name);
 
   readonly map = (name: string, options?: MapOptions): SharedMap => this.#parts.host.map(name, options);
 

@@ -18,7 +18,7 @@ interface Waiting {
   timer: Timer | undefined;
 }
 
-export class DeferredWork {
+export class DeferredActions {
   readonly #host: ScriptHost;
   readonly #run: (action: DeferredAction, packet: Packet | undefined) => void;
   readonly #waiting = new Set<Waiting>();
