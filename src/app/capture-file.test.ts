@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -179,14 +180,19 @@ describe("capture files", () => {
     });
   }
 
-  test("readCapture() refuses a file it may not read", {
-    skip: isRoot ? "root may read everything" : false,
-  }, async () => {
-    writeFileSync(at("secret"), "", { mode: 0 });
-    await assert.rejects(readCapture(at("secret")), {
-      name: "ConfigurationError",
-      message: /permission denied/,
-    });
+  test("readCapture() and writeCapture() refuse what they may not read or write", async () => {
+    const secret = write("secret", "");
+    chmodSync(secret, 0);
+    const expected = { name: "ConfigurationError", message: /: permission denied; / };
+    const options = { writer: new PcapWriter({ linkType: 1 }), isAtomic: false };
+    // Root may read everything; the folder is its own, and nobody may look into it.
+    if (isRoot) process.seteuid?.(65_534);
+    try {
+      await assert.rejects(readCapture(secret), expected);
+      await assert.rejects(writeCapture(secret, options), expected);
+    } finally {
+      if (isRoot) process.seteuid?.(0);
+    }
   });
 
   test("writeCapture() leaves the old file alone when it is abandoned", async () => {

@@ -4,11 +4,14 @@
  */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { CaptureReader } from "./capture.ts";
 import { MalformedCaptureError } from "./capture-record.ts";
+import { PcapWriter } from "./pcap-writer.ts";
+import { PcapngWriter } from "./pcapng-writer.ts";
 
 const FOLDER = join(import.meta.dirname, "..", "..", "..", "shared", "captures");
 const skip = existsSync(FOLDER) ? false : "../shared/captures is not there";
@@ -79,11 +82,11 @@ function capturePaths(): string[] {
 }
 
 /** What capinfos says of each file, in our form; it says nothing of those that it cannot read. */
-function askCapinfos(paths: readonly string[]): ReadonlyMap<string, string> {
+function askCapinfos(paths: readonly string[], folder: string): ReadonlyMap<string, string> {
   // A table with commas, plain numbers, and these columns: packets, their lengths on the wire, times in seconds.
   const columns = ["-T", "-M", "-m", "-c", "-d", "-a", "-e", "-S"];
   const { stdout, error } = spawnSync("capinfos", [...columns, ...paths], {
-    cwd: FOLDER,
+    cwd: folder,
     encoding: "utf8",
     maxBuffer: 1 << 24,
   });
@@ -140,7 +143,7 @@ describe("every capture at hand", { skip }, () => {
   test("CaptureReader finds the packets, lengths and times that capinfos finds, but for what is named", (context) => {
     const paths = capturePaths();
     assert.ok(paths.length > 1000, `${paths.length} captures`);
-    const theirs = askCapinfos(paths);
+    const theirs = askCapinfos(paths, FOLDER);
     const different: Record<string, string> = {};
     const failures: Record<string, string> = {};
     for (const path of paths) {
@@ -161,4 +164,31 @@ describe("every capture at hand", { skip }, () => {
       assert.deepEqual(summarise(file, 1 + ((index * 31) % 997)), whole, path);
     }
   });
+});
+
+test("capinfos finds in what PcapWriter and PcapngWriter write what CaptureReader finds", () => {
+  const classic = new PcapWriter({ linkType: 1, timeUnit: "microseconds" });
+  const fine = new PcapWriter({ linkType: 101 });
+  const next = new PcapngWriter({ application: "a test", comment: "of three packets" });
+  next.addInterface({ linkType: 1, name: "lan", snapLengthBytes: 5 });
+  next.addInterface({ linkType: 1 });
+  for (const [index, seconds] of [1_700_000_000, 1_700_000_001, 2_000_000_000].entries()) {
+    const record = { seconds, nanoseconds: 987_654_321, originalBytes: 60 + index, offset: 1 };
+    const packet = { ...record, capturedBytes: 3 + index, bytes: new Uint8Array(8).fill(0x45) };
+    classic.write(packet);
+    fine.write(packet);
+    next.write(packet, index % 2, index === 1 ? "the second" : undefined);
+  }
+  const folder = mkdtempSync(join(tmpdir(), "mn-capinfos-"));
+  try {
+    const files = { "a.pcap": classic.take(), "b.pcap": fine.take(), "c.pcapng": next.take() };
+    for (const [name, bytes] of Object.entries(files)) writeFileSync(join(folder, name), bytes);
+    const theirs = askCapinfos(Object.keys(files), folder);
+    assert.equal(theirs.get("c.pcapng"), "3 183 1700000000.987654321 2000000000.987654321");
+    for (const [name, bytes] of Object.entries(files)) {
+      assert.equal(theirs.get(name), summarise(bytes, 7).text, name);
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });

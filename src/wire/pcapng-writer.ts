@@ -110,7 +110,7 @@ export class PcapngWriter implements CaptureWriter {
     const output = this.#output;
     output.reserve(8 + fixedBytes);
     const start = output.length;
-    output.bytes.fill(0, start, start + 8 + fixedBytes);
+    for (let at = 8; at < 8 + fixedBytes; at += 4) output.view.setUint32(start + at, 0);
     output.view.setUint32(start, type, true);
     output.length += 8 + fixedBytes;
     return start;
@@ -145,7 +145,7 @@ export class PcapngWriter implements CaptureWriter {
     const output = this.#output;
     const missing = padded(output.length) - output.length;
     output.reserve(4);
-    output.bytes.fill(0, output.length, output.length + missing);
+    output.view.setUint32(output.length, 0);
     output.length += missing;
   }
 }
