@@ -104,7 +104,8 @@ export class LinuxQueueRules implements QueueRules {
         );
       } catch (error) {
         await this.#run(this.#discardText({ rule, generation })).catch(() => undefined);
-        throw error;
+        // Some kernels find out only when the chain is reached from a hook.
+        throw isMissing(error) ? unsupported(rule, ENOENT) : error;
       }
       this.#loaded.set(rule.name, { rule, generation });
     });
@@ -265,10 +266,7 @@ export class LinuxQueueRules implements QueueRules {
       errno = firstErrno(this.#socket.ask(batch, first, first + 1));
       if (errno === 0) return;
     }
-    throw new RulesUnsupportedError(
-      `Cannot load the rule '${rule.name}': this kernel cannot queue packets of family ${family} (errno ${errno}). ` +
-        "It needs CONFIG_NFT_QUEUE, or CONFIG_NETFILTER_XT_TARGET_NFQUEUE with CONFIG_NFT_COMPAT",
-    );
+    throw unsupported(rule, errno);
   }
 
   #list(family: QueueFamily): RuleContent[] {
@@ -293,7 +291,7 @@ export class LinuxQueueRules implements QueueRules {
     try {
       await this.#run(text);
     } catch (error) {
-      if (!(error instanceof RulesRefusedError && error.message.includes("No such file"))) throw error;
+      if (!isMissing(error)) throw error;
     }
   }
 
@@ -326,4 +324,17 @@ function firstErrno(answers: readonly { readonly errno: number }[]): number {
 
 function isSamePlace(one: QueueRule, other: QueueRule): boolean {
   return one.family === other.family && placeChain(one) === placeChain(other);
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof RulesRefusedError && error.message.includes("No such file");
+}
+
+function unsupported({ name, family }: QueueRule, errno: number): RulesUnsupportedError {
+  const seen = `this kernel cannot queue packets of family ${family} (errno ${errno})`;
+  const fix =
+    family === "bridge"
+      ? "It needs CONFIG_NFT_QUEUE; without it, `ip link set BRIDGE type bridge nf_call_iptables 1 nf_call_ip6tables 1` sends IP packets that cross a bridge through family inet"
+      : "It needs CONFIG_NFT_QUEUE, or CONFIG_NETFILTER_XT_TARGET_NFQUEUE with CONFIG_NFT_COMPAT";
+  return new RulesUnsupportedError(`Cannot load the rule '${name}': ${seen}. ${fix}`);
 }
