@@ -116,7 +116,7 @@ export class LinuxQueueRules implements QueueRules {
       const loaded = this.#loaded.get(name);
       if (loaded === undefined) return;
       this.#loaded.delete(name);
-      if (this.#loaded.size === 0) this.#removeTables();
+      if (this.#loaded.size === 0) this.#giveBack();
       else await this.#runIfThere(detachText(this.#table, loaded.rule) + this.#discardText(loaded));
     });
   }
@@ -161,12 +161,16 @@ export class LinuxQueueRules implements QueueRules {
     return this.#next(async () => {
       this.#takeTable();
       this.#loaded.clear();
-      this.#removeTables();
+      this.#giveBack();
     });
   }
 
   close(): void {
     this.#socket.close();
+  }
+
+  get #claim(): string {
+    return `${this.#table}-owner`;
   }
 
   #next<R>(action: () => Promise<R>): Promise<R> {
@@ -199,7 +203,7 @@ export class LinuxQueueRules implements QueueRules {
    */
   #takeTable(): void {
     if (this.#isOurs) return;
-    const claim = `${this.#table}-owner`;
+    const claim = this.#claim;
     const first = this.#socket.reserve(nftBatchSequenceCount(1));
     const batch = encodeNftBatch(first, [{ do: "add-owned-table", table: claim }]);
     const errno = firstErrno(this.#socket.ask(batch, first, first + 1));
@@ -215,14 +219,23 @@ export class LinuxQueueRules implements QueueRules {
   }
 
   #removeTables(): void {
-    for (const family of QUEUE_FAMILIES) {
-      const first = this.#socket.reserve(RULE_SEQUENCE_COUNT);
-      const batch = encodeRemoveTable(first, family, this.#table);
-      const errno = firstErrno(this.#socket.ask(batch, first, first + 1));
-      const isUnknownFamily = errno === EOPNOTSUPP || errno === EAFNOSUPPORT;
-      if (errno !== 0 && errno !== ENOENT && !isUnknownFamily) {
-        throw nftablesError(`remove table ${family} ${this.#table}`, errno);
-      }
+    for (const family of QUEUE_FAMILIES) this.#removeTable(family, this.#table);
+  }
+
+  /** Nothing of ours is left, and another process may have the name. */
+  #giveBack(): void {
+    this.#removeTables();
+    this.#removeTable("inet", this.#claim);
+    this.#isOurs = false;
+  }
+
+  #removeTable(family: QueueFamily, table: string): void {
+    const first = this.#socket.reserve(RULE_SEQUENCE_COUNT);
+    const batch = encodeRemoveTable(first, family, table);
+    const errno = firstErrno(this.#socket.ask(batch, first, first + 1));
+    const isUnknownFamily = errno === EOPNOTSUPP || errno === EAFNOSUPPORT;
+    if (errno !== 0 && errno !== ENOENT && !isUnknownFamily) {
+      throw nftablesError(`remove table ${family} ${table}`, errno);
     }
   }
 
