@@ -228,7 +228,7 @@ function setChecksum(
   const size = view.$header;
   const behind = atOffset(size, fold(sumBehind));
   const own = (): number => fold(sumWords(view.$data, view.$start, size));
-  if (checksum === undefined) return own() + behind;
+  if (checksum === undefined || checksum.presentIf?.(view) === false) return own() + behind;
   const given = values[checksumField(protocol)];
   if (given !== undefined) {
     // The fields written after it have brought their changes to it.

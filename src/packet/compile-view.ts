@@ -38,11 +38,7 @@ export function compileView(spec: ProtocolSpec<Fields, object>, protocol: () => 
   const source: string[] = [];
   for (const place of places) source.push(...accessor(place, { minimumBytes, codecs, problem }));
   if (spec.checksum !== undefined || spec.wordChanged !== undefined) source.push(...changes(spec));
-  const Compiled = build(
-    source.join("\n"),
-    codecs,
-    spec.wordChanged as ((...words: unknown[]) => void) | undefined,
-  );
+  const Compiled = build(source.join("\n"), codecs, spec);
   for (const [name, field] of Object.entries(spec.fields)) {
     if (!places.some((place) => place.name === name)) defineVariable(Compiled.prototype, name, field);
   }
@@ -56,16 +52,22 @@ export function compileView(spec: ProtocolSpec<Fields, object>, protocol: () => 
 
 type ViewClass = new (packet: Packet, protocol: Protocol) => View;
 
-function build(source: string, codecs: Map<string, Codec<unknown>>, told: unknown): ViewClass {
+function build(
+  source: string,
+  codecs: Map<string, Codec<unknown>>,
+  { wordChanged, checksum }: ProtocolSpec<Fields, object>,
+): ViewClass {
   // The text is made here of checked names and of numbers only; nothing of it comes from a packet or a user's text.
   const make = new Function(
     "View",
     "updateChecksum",
     "codecs",
     "told",
+    "present",
     `"use strict"; return class extends View {\n${source}\n};`,
   );
-  return make(View, updateChecksum, Object.fromEntries(codecs), told) as ViewClass;
+  const byField = Object.fromEntries(codecs);
+  return make(View, updateChecksum, byField, wordChanged, checksum?.presentIf) as ViewClass;
 }
 
 function placesOf(spec: ProtocolSpec<Fields, object>, problem: (text: string) => Error): StaticField[] {
@@ -267,8 +269,10 @@ function changes({ checksum, wordChanged }: ProtocolSpec<Fields, object>): strin
   }
   lines.push("  if (this.$covered) this.$tellOuter(at, old, now);", "}");
   if (checksum === undefined) return lines;
-  const { at, zeroIsNone } = checksum;
-  lines.push("$patch(old, now) {", `  const before = this.$data.getUint16(this.$start + ${at});`);
+  const { at, zeroIsNone, presentIf } = checksum;
+  lines.push("$patch(old, now) {");
+  if (presentIf !== undefined) lines.push("  if (!present(this)) return;");
+  lines.push(`  const before = this.$data.getUint16(this.$start + ${at});`);
   if (zeroIsNone) lines.push("  if (before === 0) return;");
   lines.push(`  const after = updateChecksum(before, old, now)${zeroIsNone ? " || 0xffff" : ""};`);
   lines.push(`  this.$data.setUint16(this.$start + ${at}, after);`);

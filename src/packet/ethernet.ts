@@ -4,7 +4,7 @@
  */
 import { type MacInput, macAddress, remembering } from "./address.ts";
 import type { InputsOf } from "./field.ts";
-import { defineProtocol, type Protocol } from "./protocol.ts";
+import { type CarriedBy, defineProtocol, ETHERNET_FIRST, type Protocol } from "./protocol.ts";
 import type { View } from "./view.ts";
 
 /** EtherTypes as IANA lists them. */
@@ -17,7 +17,14 @@ export const EtherType = {
   pppoeDiscovery: 0x8863,
   pppoeSession: 0x8864,
   serviceVlan: 0x88a8,
+  /** Ethernet in GRE (RFC 7637 and older ways). */
+  ethernet: 0x6558,
 } as const;
+
+/** The headers that announce what comes next by an EtherType. */
+export function carriedByEtherType(...numbers: readonly number[]): CarriedBy {
+  return { packet: numbers, ethernet: numbers, vlan: numbers, gre: numbers };
+}
 
 /** A codec for MAC addresses: numbers of 48 bits that may be written as text. */
 export const macCodec = {
@@ -46,7 +53,7 @@ const fields = {
 export const ethernet = defineProtocol({
   name: "ethernet",
   fields,
-  carriedBy: { packet: -1 },
+  carriedBy: { packet: ETHERNET_FIRST, gre: EtherType.ethernet, vxlan: "any" },
   announces: (header) => header.type,
   announcedIn: "type",
   isCarrier: true,

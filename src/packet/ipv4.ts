@@ -3,8 +3,9 @@
  * @module
  */
 import { type Ipv4Input, ipv4Address, remembering } from "./address.ts";
-import { EtherType } from "./ethernet.ts";
+import { carriedByEtherType, EtherType } from "./ethernet.ts";
 import type { InputsOf } from "./field.ts";
+import { type HeaderOption, optionOf, optionsOf, removeOption, setOption } from "./options.ts";
 import { defineProtocol, type Protocol } from "./protocol.ts";
 import { patchTransport } from "./pseudo-header.ts";
 import type { View } from "./view.ts";
@@ -18,9 +19,26 @@ export const IpProtocol = {
   udp: 17,
   ipv6: 41,
   gre: 47,
+  authentication: 51,
   icmpv6: 58,
+  /** IPv6's "no next header". */
+  none: 59,
   sctp: 132,
+  udpLite: 136,
 } as const;
+
+/** Kinds of options (their type byte) as IANA lists them. */
+export const Ipv4Option = {
+  end: 0,
+  fill: 1,
+  recordRoute: 7,
+  timestamp: 68,
+  looseSourceRoute: 131,
+  strictSourceRoute: 137,
+  routerAlert: 148,
+} as const;
+
+const OPTIONS_AT = 20;
 
 /** A codec for IPv4 addresses: numbers of 32 bits that may be written as text. */
 export const ipv4Codec = {
@@ -55,6 +73,19 @@ export interface Ipv4View extends View {
   set destination(address: Ipv4Input);
   /** Whether this is a part of a packet only. */
   readonly isFragment: boolean;
+  /** All options but those that fill; ends at one that cannot be read. */
+  options(): Iterable<HeaderOption>;
+  /** The first option of a kind, kind and length included; see {@link Ipv4Option}. */
+  option(kind: number): View | undefined;
+  /**
+   * Writes an option, in place or with the header growing; `data` is without kind and length. `false` when there is
+   * no room. @throws ReadOnlyPacketError
+   */
+  setOption(kind: number, data: Uint8Array): boolean;
+  /** Overwrites the options of a kind with ones that fill; whether there was one. @throws ReadOnlyPacketError */
+  removeOption(kind: number): boolean;
+  /** What an option that records or prescribes a route has, up to where it is filled or ends; empty without it. */
+  route(kind?: number): number[];
 }
 
 const fields = {
@@ -78,12 +109,13 @@ export const ipv4 = defineProtocol({
   name: "ipv4",
   fields,
   carriedBy: {
-    packet: EtherType.ipv4,
-    ethernet: EtherType.ipv4,
-    vlan: EtherType.ipv4,
+    ...carriedByEtherType(EtherType.ipv4),
+    pppoe: 0x0021,
+    mpls: 1,
+    // The packet that an error is about.
+    icmp: 1,
     ipv4: IpProtocol.ipv4,
     ipv6: IpProtocol.ipv4,
-    gre: EtherType.ipv4,
   },
   headerBytes: (header) => header.headerWords * 4,
   // Aggregates above 64 KiB say 0 (Linux's BIG TCP): then the packet's end is the end.
@@ -101,12 +133,36 @@ export const ipv4 = defineProtocol({
     // The protocol is the low byte of the word it shares with the time to live.
     else if (at === 8) patchTransport(header, transportOf(header), old & 0xff, now & 0xff);
   },
-  resized: (header, bytes) => {
-    if (header.totalLength !== 0) header.totalLength += bytes;
-  },
+  lengthIn: "totalLength",
+  headerUnitBytes: 4,
   methods: {
     get isFragment(): boolean {
       return this.moreFragments || this.fragmentOffset !== 0;
+    },
+    options(): Iterable<HeaderOption> {
+      return optionsOf(this, OPTIONS_AT);
+    },
+    option(kind: number): View | undefined {
+      return optionOf(this, OPTIONS_AT, kind);
+    },
+    setOption(kind: number, data: Uint8Array): boolean {
+      return setOption(this, OPTIONS_AT, kind, data);
+    },
+    removeOption(kind: number): boolean {
+      return removeOption(this, OPTIONS_AT, kind);
+    },
+    route(kind: number = Ipv4Option.recordRoute): number[] {
+      const option = optionOf(this, OPTIONS_AT, kind);
+      // The pointer is to the next free place and counts from 1 (RFC 791 §3.1).
+      const isRecorded = kind === Ipv4Option.recordRoute;
+      const end = isRecorded ? (option?.uint8(2) ?? 0) - 1 : (option?.lengthBytes ?? 0);
+      const addresses: number[] = [];
+      for (let at = 3; at + 4 <= end; at += 4) {
+        const address = option?.uint32(at);
+        if (address === undefined) break;
+        addresses.push(address);
+      }
+      return addresses;
     },
   },
 }) as unknown as Protocol<Ipv4View, InputsOf<typeof fields>>;

@@ -5,8 +5,10 @@
  */
 import { ConfigurationError } from "#base/errors.ts";
 import type { Connection } from "./connection.ts";
-import { carriers, type Protocol, rawProtocol, rootProtocol } from "./protocol.ts";
+import { carriers, ETHERNET_FIRST, type Protocol, rawProtocol, rootProtocol } from "./protocol.ts";
 import { View } from "./view.ts";
+
+export { ETHERNET_FIRST };
 
 /** A script writes to a packet that it was declared to read only, or of which it sees only the start. */
 export class ReadOnlyPacketError extends ConfigurationError {
@@ -40,6 +42,8 @@ export class Packet extends View {
   /** The EtherType of the first header when that is not Ethernet's own. */
   $etherType = 0;
   $first: FirstLayer = "network";
+  /** How far the packet may grow in its memory; growing further takes it to a memory of its own. */
+  $limit = 0;
   /** Why writing is refused; empty when it is not. */
   $readOnly = "";
   /** Where the connection tracker's entry is read from. */
@@ -110,6 +114,7 @@ export class Packet extends View {
     this.$data = data;
     this.$start = start;
     this.$end = start + lengthBytes;
+    this.$limit = this.$end;
     this.$first = etherType === ETHERNET_FIRST ? "ethernet" : "network";
     this.$etherType = etherType;
     this.$generation++;
@@ -151,6 +156,7 @@ export class Packet extends View {
     this.$data = data;
     this.$start = start;
     this.$end = start + lengthBytes;
+    this.$limit = data.byteLength;
   }
 
   /** A free view of `protocol` aimed at some bytes; `undefined` when they do not hold its header. */
@@ -202,14 +208,28 @@ export class Packet extends View {
     this.isChanged = true;
   }
 
+  /** Before the packet becomes longer or shorter. @throws ReadOnlyPacketError */
+  $resizable(): void {
+    this.$touch();
+    if (this.isAggregate)
+      throw new ReadOnlyPacketError("Cannot resize the packet: it is several segments in one");
+    if (this.fullLengthBytes > this.lengthBytes)
+      throw new ReadOnlyPacketError("Cannot resize the packet: only its start is here");
+  }
+
+  /** A view that is aimed at nothing any more. */
+  $forget(view: View): void {
+    const index = this.#aimed.indexOf(view);
+    if (index < 0 || index >= this.#aimedCount) return;
+    this.#aimedCount--;
+    this.#aimed[index] = this.#aimed[this.#aimedCount] as View;
+  }
+
   /** The views aimed at this packet. */
   *$views(): Iterable<View> {
     for (let index = 0; index < this.#aimedCount; index++) yield this.#aimed[index] as View;
   }
 }
-
-/** For {@link Packet.aim}: an Ethernet header comes first. */
-export const ETHERNET_FIRST = -1;
 
 /** The next header that leads on to others; with "any" the next one of whatever kind. */
 function carried(view: View, which: "carriers" | "any" = "carriers"): View | undefined {

@@ -10,6 +10,9 @@ import type { Fields, FieldsOf, InputsOf } from "./field.ts";
 import type { Packet } from "./packet.ts";
 import { View } from "./view.ts";
 
+/** In place of an EtherType, for `Packet.aim`: an Ethernet header comes first. */
+export const ETHERNET_FIRST = -1;
+
 /** The checksum of a header (RFC 1071). */
 export interface ChecksumSpec {
   /** Bytes from the start of the header. */
@@ -20,8 +23,10 @@ export interface ChecksumSpec {
   readonly zeroIsNone?: boolean;
   /** Bytes at which a word counts twice, because the pseudo header has it as well (UDP's length). */
   readonly twiceAt?: number;
-  /** The IP protocol number for the pseudo header of IPv4 and IPv6; absent where IPv4's checksum has none. */
+  /** Whether it is over the pseudo header of IPv4 and of IPv6 too. */
   readonly pseudoHeader?: { readonly 4: boolean; readonly 6: boolean };
+  /** For a checksum that is not in every header: whether it is in this one. */
+  readonly presentIf?: (header: View) => boolean;
 }
 
 /** Which number in the header outside says that this protocol comes next; `"any"` asks `accepts` only. */
@@ -53,7 +58,11 @@ export interface ProtocolSpec<F extends Fields, M> {
   readonly checksum?: ChecksumSpec;
   /** Told of every change of a word of the header, for checksums further in (IP's addresses). */
   readonly wordChanged?: (header: View & FieldsOf<F>, at: number, old: number, now: number) => void;
-  /** Told that what it carries became longer or shorter by some bytes: brings its length field up to date. */
+  /** The field with the bytes of header and payload, or of the payload, that follows when either is resized; 0 stays. */
+  readonly lengthIn?: keyof F & string;
+  /** The header may be resized, by multiples of this; `sized` then tells its fields. */
+  readonly headerUnitBytes?: number;
+  /** Told that what it carries became longer or shorter by some bytes: for lengths that `lengthIn` cannot say. */
   readonly resized?: (header: View & FieldsOf<F>, bytes: number) => void;
   /** What a header has that is built without being told otherwise; fields not named here are zero. */
   readonly initial?: InputsOf<F>;
@@ -103,6 +112,10 @@ export interface Protocol<V extends View = View, I = any> {
   /** Has fields that mean something for a checksum. */
   readonly isChecked: boolean;
   readonly isCarrier: boolean;
+  /** Bytes of header and payload as the header tells them. */
+  readonly contentBytes: ((view: View) => number) | undefined;
+  readonly lengthIn: string | undefined;
+  readonly headerUnitBytes: number;
   readonly resized: ((view: View, bytes: number) => void) | undefined;
   /** Whether the header outside says that this comes next. */
   isCarriedBy(outer: View): boolean;
@@ -154,6 +167,9 @@ export function defineProtocol<const F extends Fields, M = unknown>(
     coversPayload: spec.checksum?.covers === "all",
     isChecked: spec.checksum !== undefined || spec.wordChanged !== undefined,
     isCarrier: spec.isCarrier ?? false,
+    contentBytes: untyped.contentBytes as Protocol["contentBytes"],
+    lengthIn: spec.lengthIn,
+    headerUnitBytes: spec.headerUnitBytes ?? 0,
     resized: untyped.resized as Protocol["resized"],
     isCarriedBy: carriedBy(spec.carriedBy ?? {}),
     announced: (untyped.announces as ((view: View) => number) | undefined) ?? (() => -1),
@@ -247,6 +263,9 @@ export const rawProtocol: Protocol = {
   coversPayload: false,
   isChecked: false,
   isCarrier: false,
+  contentBytes: undefined,
+  lengthIn: undefined,
+  headerUnitBytes: 1,
   resized: undefined,
   isCarriedBy: () => false,
   announced: () => -1,
@@ -267,6 +286,9 @@ export const rootProtocol: Protocol = {
   coversPayload: false,
   isChecked: false,
   isCarrier: true,
+  contentBytes: undefined,
+  lengthIn: undefined,
+  headerUnitBytes: 1,
   resized: undefined,
   isCarriedBy: () => false,
   announced: (view) => (view as Packet).$etherType,

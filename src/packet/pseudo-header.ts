@@ -4,6 +4,7 @@
  * @module
  */
 import { sumWords, updateChecksum } from "./checksum.ts";
+import { finalDestinationAt } from "./ipv6-extensions.ts";
 import type { View } from "./view.ts";
 
 /** Where transports have their checksum, and whether zero means none; those whose checksum has the pseudo header. */
@@ -53,9 +54,12 @@ export function patchTransport(
 export function sumPseudoHeader(header: View, protocol: number, lengthBytes: number): number | undefined {
   const { name } = header.$of;
   if (name !== "ipv4" && name !== "ipv6") return undefined;
-  const addresses =
-    name === "ipv4"
-      ? sumWords(header.$data, header.$start + 12, 8)
-      : sumWords(header.$data, header.$start + 8, 32);
-  return addresses + protocol + (lengthBytes >>> 16) + (lengthBytes & 0xffff);
+  return sumAddresses(header, name === "ipv6") + protocol + (lengthBytes >>> 16) + (lengthBytes & 0xffff);
+}
+
+function sumAddresses(header: View, isIpv6: boolean): number {
+  const { $data: data, $start: start } = header;
+  if (!isIpv6) return sumWords(data, start + 12, 8);
+  const finalAt = finalDestinationAt(header);
+  return sumWords(data, start + 8, 16) + (finalAt < 0 ? 0 : sumWords(data, start + finalAt, 16));
 }

@@ -24,7 +24,5 @@ export const udp = defineProtocol({
   sized: (_headerBytes, contentBytes) => ({ length: contentBytes }),
   isCarrier: true,
   checksum: { at: 6, covers: "all", zeroIsNone: true, twiceAt: 4, pseudoHeader: { 4: true, 6: true } },
-  resized: (header, bytes) => {
-    if (header.length !== 0) header.length += bytes;
-  },
+  lengthIn: "length",
 });

@@ -10,6 +10,7 @@
 import { fold, sumWords } from "./checksum.ts";
 import type { Packet } from "./packet.ts";
 import type { Protocol } from "./protocol.ts";
+import { spliceView } from "./resize.ts";
 
 export class View {
   readonly packet: Packet;
@@ -21,6 +22,8 @@ export class View {
   $end = 0;
   /** Bytes of the header, set when the view is aimed. */
   $header = 0;
+  /** Something the protocol found when the view was aimed and wants to know again. */
+  $note = 0;
   /** The packet's generation when this was aimed; another one means that the view is free. */
   $generation = 0;
   /** Whether a header outside of this one has a checksum over it. */
@@ -154,6 +157,18 @@ export class View {
     return true;
   }
 
+  /**
+   * Takes bytes out and puts others in their place, as many or more or fewer: what is behind moves, and with it the
+   * views of it; lengths and checksums of this header and of all around it follow. `false`, and nothing changed, when
+   * the place does not lie inside or a header would not fit or could not say its length any more.
+   * @param remove bytes to take out
+   * @param insert what to put there
+   * @throws ReadOnlyPacketError also when the packet is an aggregate, or not all of it is here
+   */
+  splice(at: number, remove: number, insert: Uint8Array = EMPTY): boolean {
+    return this.$has(at, remove) && spliceView(this, at, remove, insert);
+  }
+
   /** Whether `lengthBytes` from `at` lie inside. */
   $has(at: number, lengthBytes: number): boolean {
     return at >= 0 && Number.isInteger(at) && lengthBytes >= 0 && this.$start + at + lengthBytes <= this.$end;
@@ -200,6 +215,7 @@ export class View {
   }
 }
 
+const EMPTY = new Uint8Array(0);
 const NOTHING = new DataView(new ArrayBuffer(0));
 
 function swap(word: number): number {
