@@ -32,27 +32,57 @@ static napi_value call_set_no_new_privileges(napi_env env, napi_callback_info in
   return make_undefined(env);
 }
 
-/* dropBoundingSet(): no execve can give this thread or its children a capability. Needs CAP_SETPCAP. */
+/* dropBoundingSet(kept): no execve can give this thread or its children a capability but these. Needs CAP_SETPCAP. */
 static napi_value call_drop_bounding_set(napi_env env, napi_callback_info info) {
   Arguments arguments;
-  if (!read_arguments(&arguments, env, info, "dropBoundingSet", 0, 0)) return NULL;
+  int64_t kept;
+  if (!read_arguments(&arguments, env, info, "dropBoundingSet", 1, 1) ||
+      !integer_argument(&arguments, 0, "kept", 0, INT32_MAX, &kept)) {
+    return NULL;
+  }
   for (int capability = 0; prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; capability++) {
+    if (capability < 32 && (kept >> capability & 1) != 0) continue;
     if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0) return throw_errno(env, "dropBoundingSet", errno);
   }
   return make_undefined(env);
 }
 
-/* clearCapabilities(): ambient, inheritable, permitted and effective, of this thread. */
-static napi_value call_clear_capabilities(napi_env env, napi_callback_info info) {
+/* keepCapabilities(): this thread's permitted ones survive the next change of its user (prctl(2), PR_SET_KEEPCAPS). */
+static napi_value call_keep_capabilities(napi_env env, napi_callback_info info) {
   Arguments arguments;
-  if (!read_arguments(&arguments, env, info, "clearCapabilities", 0, 0)) return NULL;
+  if (!read_arguments(&arguments, env, info, "keepCapabilities", 0, 0)) return NULL;
+  if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0) return throw_errno(env, "keepCapabilities", errno);
+  return make_undefined(env);
+}
+
+/*
+ * limitCapabilities(kept, passed): this thread has exactly these, bit n for capability n below 32, and programs that it
+ * starts get the passed ones of them (ambient). The rest is gone for good.
+ */
+static napi_value call_limit_capabilities(napi_env env, napi_callback_info info) {
+  Arguments arguments;
+  int64_t kept, passed;
+  if (!read_arguments(&arguments, env, info, "limitCapabilities", 2, 2) ||
+      !integer_argument(&arguments, 0, "kept", 0, INT32_MAX, &kept) ||
+      !integer_argument(&arguments, 1, "passed", 0, INT32_MAX, &passed)) {
+    return NULL;
+  }
   if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0) {
-    return throw_errno(env, "clearCapabilities", errno);
+    return throw_errno(env, "limitCapabilities", errno);
   }
   struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
-  struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3];
-  memset(none, 0, sizeof none);
-  if (syscall(SYS_capset, &header, none) < 0) return throw_errno(env, "clearCapabilities", errno);
+  struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3];
+  memset(sets, 0, sizeof sets);
+  sets[0].permitted = sets[0].effective = (uint32_t)kept;
+  sets[0].inheritable = (uint32_t)(kept & passed);
+  if (syscall(SYS_capset, &header, sets) < 0) return throw_errno(env, "limitCapabilities", errno);
+  for (int capability = 0; capability < 32; capability++) {
+    if ((kept & passed) >> capability & 1) {
+      if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0) < 0) {
+        return throw_errno(env, "limitCapabilities", errno);
+      }
+    }
+  }
   return make_undefined(env);
 }
 
@@ -116,7 +146,8 @@ static napi_value call_setns(napi_env env, napi_callback_info info) {
 
 const Function privilege_functions[] = {{"setNoNewPrivileges", call_set_no_new_privileges},
                                         {"dropBoundingSet", call_drop_bounding_set},
-                                        {"clearCapabilities", call_clear_capabilities},
+                                        {"keepCapabilities", call_keep_capabilities},
+                                        {"limitCapabilities", call_limit_capabilities},
                                         {"lookUpUser", call_look_up_user},
                                         {"setns", call_setns},
                                         {NULL, NULL}};

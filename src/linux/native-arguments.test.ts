@@ -41,8 +41,9 @@ describe("the addon's arguments", { skip: nativeProblem() ?? false }, () => {
     sendDescriptors: [999_999, new Uint8Array(1), new Int32Array(1)],
     receiveDescriptors: [999_999, new Uint8Array(1), new Int32Array(1)],
     setNoNewPrivileges: [],
-    dropBoundingSet: [],
-    clearCapabilities: [],
+    dropBoundingSet: [0],
+    keepCapabilities: [],
+    limitCapabilities: [0, 0],
     lookUpUser: ["root", new Int32Array(2)],
     setns: [999_999, 0],
   };

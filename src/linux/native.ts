@@ -113,8 +113,12 @@ export interface Native {
 
   /** For every thread of the process. */
   setNoNewPrivileges(): void;
-  dropBoundingSet(): void;
-  clearCapabilities(): void;
+  /** Bit n of `kept` keeps capability n, below 32. */
+  dropBoundingSet(kept: number): void;
+  /** This thread's permitted capabilities survive its next change of user. */
+  keepCapabilities(): void;
+  /** This thread has exactly `kept`, and programs that it starts get those of `passed`. */
+  limitCapabilities(kept: number, passed: number): void;
   /** Writes uid and gid; false when there is no such user. */
   lookUpUser(user: string | number, identity: Int32Array): boolean;
   /** This thread only. */

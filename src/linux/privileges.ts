@@ -1,6 +1,6 @@
 /**
- * Giving up root's powers for good: another user, no supplementary groups, no capabilities in any set, and
- * no_new_privs for every thread (credentials(7), capabilities(7)). Afterwards it is looked up in /proc whether all
+ * Giving up root's powers for good: another user, no supplementary groups, no capabilities in any set but those that
+ * were asked for by name, and no_new_privs for every thread (credentials(7), capabilities(7)). Afterwards it is looked up in /proc whether all
  * of it holds; a process that could not give everything up must not go on.
  * @module
  */
@@ -20,6 +20,21 @@ export interface UserIdentity {
  * as that user or as the root of a user namespace that knows nobody else; its capabilities are gone all the same.
  */
 export type DropOutcome = "changed" | "kept";
+
+/** Powers that can be kept, by the kernel's numbers (linux/capability.h). */
+const CAPABILITIES = { "net-admin": 12, "net-raw": 13 } as const;
+
+export type Capability = keyof typeof CAPABILITIES;
+
+/** What a process keeps of root's powers. */
+export interface KeptCapabilities {
+  /** For the calling thread, and for threads that it starts afterwards. */
+  readonly own: readonly Capability[];
+  /** Those of them that programs started by it get as well. */
+  readonly programs: readonly Capability[];
+}
+
+const NOTHING: KeptCapabilities = { own: [], programs: [] };
 
 /**
  * Who a user is, by name or by number as text (`nobody`, `65534`).
@@ -50,11 +65,12 @@ export function identityAfterDrop(user: string): UserIdentity {
 
 /**
  * Becomes `user`, without a way back, and checks that it is so. Call it before the first byte is read from the
- * network, and after every socket below port 1024 has been opened or asked for.
+ * network, and after every socket below port 1024 has been opened or asked for. Threads that are there already keep
+ * nothing, whatever `kept` says.
  * @throws ConfigurationError when the user is unknown, is root, or cannot be reached from who runs this.
  * @throws InvariantError when something is still held afterwards: end the process.
  */
-export function dropPrivileges(user: string): DropOutcome {
+export function dropPrivileges(user: string, kept: KeptCapabilities = NOTHING): DropOutcome {
   const identity = lookUpUser(user);
   if (identity.uid === 0) {
     throw new ConfigurationError(`Cannot drop privileges to '${user}': that is root; name another user`);
@@ -64,25 +80,29 @@ export function dropPrivileges(user: string): DropOutcome {
   if (current !== 0 && current !== identity.uid) {
     throw new ConfigurationError(`Cannot become '${user}' (${identity.uid}): started as user ${current}`);
   }
-  translateErrors(`become the user '${user}'`, () => giveUp(identity, { isRoot: current === 0, canChange }));
-  const held = canChange ? heldByThreads(identity) : heldByThread(process.pid, CAPABILITIES_GONE);
+  translateErrors(`become the user '${user}'`, () =>
+    giveUp(identity, kept, { isRoot: current === 0, canChange }),
+  );
+  const held = canChange ? heldByThreads(identity, kept) : heldByThread(process.pid, exactly(kept));
   if (held.length > 0) throw new InvariantError(`Cannot go on as '${user}': ${held.join("; ")}`);
   return canChange ? "changed" : "kept";
 }
 
 function giveUp(
   identity: UserIdentity,
+  kept: KeptCapabilities,
   { isRoot, canChange }: { isRoot: boolean; canChange: boolean },
 ): void {
   const system = native();
   // In this order, because each step needs a power that a later one gives up.
-  if (isRoot) system.dropBoundingSet();
+  if (isRoot) system.dropBoundingSet(maskOf(kept.own));
   if (canChange) {
+    if (kept.own.length > 0) system.keepCapabilities();
     process.setgroups?.([identity.gid]);
     process.setgid?.(identity.gid);
     process.setuid?.(identity.uid);
   }
-  system.clearCapabilities();
+  system.limitCapabilities(maskOf(kept.own), maskOf(kept.programs));
   system.setNoNewPrivileges();
 }
 
@@ -98,30 +118,42 @@ function isMapped(uid: number): boolean {
 /** A field of /proc/PID/task/TID/status and what it has to say. */
 type Expectation = readonly [name: string, wanted: RegExp];
 
-const NONE = /^0+$/;
+/** The capabilities as one bit each. */
+function maskOf(capabilities: readonly Capability[]): number {
+  return capabilities.reduce((mask, name) => mask | (1 << CAPABILITIES[name]), 0);
+}
 
-const CAPABILITIES_GONE: readonly Expectation[] = [
-  ["CapInh", NONE],
-  ["CapPrm", NONE],
-  ["CapEff", NONE],
-  ["CapAmb", NONE],
-  ["NoNewPrivs", /^1$/],
-];
+/** A field of capabilities that holds these and no others. */
+function only(capabilities: readonly Capability[]): RegExp {
+  return new RegExp(`^${maskOf(capabilities).toString(16).padStart(16, "0")}$`);
+}
+
+/** These capabilities and no others, and no way to get any. */
+function exactly({ own, programs }: KeptCapabilities): Expectation[] {
+  const [all, passed] = [only(own), only(programs)];
+  return [
+    ["CapInh", passed],
+    ["CapPrm", all],
+    ["CapEff", all],
+    ["CapAmb", passed],
+    ["NoNewPrivs", /^1$/],
+  ];
+}
 
 /** What is still held that should not be, thread by thread; empty when everything was given up. */
-function heldByThreads(identity: UserIdentity): string[] {
+function heldByThreads(identity: UserIdentity, kept: KeptCapabilities): string[] {
   // Real, effective, saved and file-system identity, each. The bounding set is left to the main thread: it alone
   // starts programs, and under no_new_privs a full one of another thread gives nothing.
-  const everyone: Expectation[] = [
+  const user: Expectation[] = [
     ["Uid", new RegExp(`^(${identity.uid}\\s*){4}$`)],
     ["Gid", new RegExp(`^(${identity.gid}\\s*){4}$`)],
     ["Groups", new RegExp(`^${identity.gid}$`)],
-    ...CAPABILITIES_GONE,
   ];
-  const main: Expectation[] = [...everyone, ["CapBnd", NONE]];
+  const others = [...user, ...exactly(NOTHING)];
+  const main: Expectation[] = [...user, ...exactly(kept), ["CapBnd", only(kept.own)]];
   return readdirSync("/proc/self/task")
     .map(Number)
-    .flatMap((thread) => heldByThread(thread, thread === process.pid ? main : everyone));
+    .flatMap((thread) => heldByThread(thread, thread === process.pid ? main : others));
 }
 
 function heldByThread(thread: number, expectations: readonly Expectation[]): string[] {

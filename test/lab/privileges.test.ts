@@ -18,8 +18,9 @@ async function drop(
   user: string,
   before: string[] = [],
   options: object = {},
+  more: string[] = [],
 ): Promise<Record<string, unknown>> {
-  const [command = "", ...args] = [...before, process.execPath, program, user];
+  const [command = "", ...args] = [...before, process.execPath, program, user, ...more];
   const { stdout } = await run(command, args, options);
   return JSON.parse(stdout);
 }
@@ -34,6 +35,8 @@ describe("dropPrivileges()", { skip: rootProblem() }, () => {
         openRawSocket: "EPERM",
         readShadow: "EACCES",
         enterNamespace: "EPERM",
+        readRules: "undefined",
+        workerCapabilities: "0000000000000000",
         programCapabilities: "0000000000000000",
         programUser: "65534",
         programNoNewPrivileges: "1",
@@ -41,6 +44,23 @@ describe("dropPrivileges()", { skip: rootProblem() }, () => {
       assert.ok(Number(threadCount) > 4, "there were no threads to check");
     });
   }
+
+  it("dropPrivileges() keeps two capabilities in its own thread and new ones, and passes one on to programs", async () => {
+    const { threadCount, ...seen } = await drop("nobody", [], {}, ["keep"]);
+    assert.deepEqual(seen, {
+      outcome: "changed",
+      becomeRoot: "EPERM",
+      openRawSocket: "done",
+      readShadow: "EACCES",
+      enterNamespace: "EPERM",
+      readRules: "done",
+      workerCapabilities: "0000000000003000",
+      programCapabilities: "0000000000003000",
+      programUser: "65534",
+      programNoNewPrivileges: "1",
+    });
+    assert.ok(Number(threadCount) > 4, "there were no threads to check");
+  });
 
   it("dropPrivileges() by the user itself only gives up what is left", async () => {
     const seen = await drop("nobody", [], { uid: 65534, gid: 65534, cwd: "/" });
