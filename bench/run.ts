@@ -2,6 +2,7 @@
  * `npm run bench [NAME …] [-- --json]`: every benchmark, or those named, as one table of ratios; `-- --help` says more.
  * @module
  */
+import { cachesRows } from "./caches.ts";
 import { codecRows } from "./codec.ts";
 import { dhcpdRows } from "./dhcpd.ts";
 import { firewallRows } from "./firewall.ts";
@@ -28,12 +29,17 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   portal: { rows: portalRows, says: "redirects and logins against node:http and nft processes" },
   script: {
     rows: scriptRows,
-    says: "packet scripts against C netfilter queue programs: packets/s, round trips, TCP; 60 s (--long: 9 min)",
+    says: "packet scripts against C netfilter queue programs: packets/s, round trips, TCP; 60 s (--long: 15 min)",
     onlyNamed: true,
   },
   netpipe: {
     rows: netpipeRows,
-    says: "NetPIPE's curves through NAT by scripts, by Linux, by C programs; 65 s (--long: 15 min)",
+    says: "NetPIPE's curves through NAT by scripts, by Linux, by C programs; 65 s (--long: 8 min)",
+    onlyNamed: true,
+  },
+  caches: {
+    rows: cachesRows,
+    says: "downloads by TFTP and HTTP with and without caches, 1 byte to 32 MiB; 30 s (--long: 1 min)",
     onlyNamed: true,
   },
 };

@@ -15,7 +15,7 @@
 #include <sys/uio.h>
 
 #define BATCH 64
-/* Bytes of one datagram of verdicts: with 3.5 KiB, rewriting TCP was a quarter slower, and no faster with 128 KiB. */
+/* Bytes of one datagram of verdicts: with 3.5 KiB, rewriting TCP was a third slower, and no faster with 128 KiB. */
 #define CHUNK 32768
 /* A verdict with its header attribute and the header of a payload attribute. */
 #define VERDICT_BYTES (NLMSG_HDRLEN + 4 + NLA_HDRLEN + 8 + NLA_HDRLEN)

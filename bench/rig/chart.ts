@@ -98,6 +98,7 @@ export function formatBytes(bytes: number): string {
 
 /** `20 us`, `5 ms`, `1 s`, of seconds. */
 export function formatSeconds(value: number): string {
+  if (value === 0) return "0";
   const [factor, unit] = value < 1e-3 ? [1e6, "us"] : value < 1 ? [1e3, "ms"] : [1, "s"];
   return `${Number((value * factor).toPrecision(3))} ${unit}`;
 }

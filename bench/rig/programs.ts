@@ -26,6 +26,8 @@ export interface Programs {
 export function makePrograms(): Programs {
   const folder = mkdtempSync(join(tmpdir(), "metanet-bench-"));
   const made = new Set<ProgramName>();
+  const remove = (): void => rmSync(folder, { recursive: true, force: true });
+  process.on("exit", remove);
   return {
     folder,
     path(name) {
@@ -36,6 +38,9 @@ export function makePrograms(): Programs {
       made.add(name);
       return program;
     },
-    remove: () => rmSync(folder, { recursive: true, force: true }),
+    remove() {
+      process.off("exit", remove);
+      remove();
+    },
   };
 }

@@ -3,22 +3,26 @@
  * @module
  */
 import { mkdir, writeFile } from "node:fs/promises";
-import { cpus, release, totalmem } from "node:os";
+import { cpus, loadavg, release, totalmem } from "node:os";
 import { join } from "node:path";
 
 const FOLDER = join(import.meta.dirname, "..", "..", "docs", "benchmarks");
 
 /** The machine and programs of a run. */
-export interface Conditions {
+interface Conditions {
   readonly date: string;
   readonly cores: number;
   readonly processor: string;
   readonly memoryGib: number;
   readonly kernel: string;
   readonly node: string;
+  /** What others did: the machine's load average over the minute before the run. */
+  readonly loadBefore: number;
 }
 
-export function conditions(): Conditions {
+const LOAD_BEFORE = loadavg()[0] ?? Number.NaN;
+
+function conditions(): Conditions {
   return {
     date: new Date().toISOString().slice(0, 10),
     cores: cpus().length,
@@ -26,6 +30,7 @@ export function conditions(): Conditions {
     memoryGib: Math.round(totalmem() / 2 ** 30),
     kernel: release(),
     node: process.version,
+    loadBefore: LOAD_BEFORE,
   };
 }
 
