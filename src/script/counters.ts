@@ -7,10 +7,23 @@
  */
 import { ConfigurationError } from "#base/errors.ts";
 import { decodeUtf8, encodeUtf8 } from "#base/utf8.ts";
-import { VERDICT_KINDS } from "./verdict.ts";
+import { VERDICT_KINDS, type VerdictKind } from "./verdict.ts";
 
 /** What is counted of every script; the verdicts go by their kinds. `held` goes down as well. */
-export const COUNTER_NAMES = [
+export type CounterName =
+  | "packets"
+  | "bytes"
+  | VerdictKind
+  | "errors"
+  | "timeouts"
+  | "overflows"
+  | "bypassed"
+  | "held"
+  | "sent"
+  | "deferred";
+
+/** All of them, in the order of their places in the memory. */
+export const COUNTER_NAMES: readonly CounterName[] = [
   "packets",
   "bytes",
   ...VERDICT_KINDS,
@@ -21,9 +34,7 @@ export const COUNTER_NAMES = [
   "held",
   "sent",
   "deferred",
-] as const;
-
-export type CounterName = (typeof COUNTER_NAMES)[number];
+];
 
 /** How many names of its own a script can count by; the next ones count together in {@link OTHER_NAME}. */
 export const NAMED_COUNT_MAX = 256;
