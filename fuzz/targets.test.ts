@@ -1,10 +1,12 @@
 import { describe, it } from "node:test";
 import { configuration } from "./configuration.ts";
+import { conntrack } from "./conntrack.ts";
 import { dhcp4 } from "./dhcp4.ts";
 import { handover } from "./handover.ts";
 import { jsonLines } from "./json-lines.ts";
 import { link } from "./link.ts";
 import { netlink } from "./netlink.ts";
+import { nfqueue } from "./nfqueue.ts";
 import { pcap } from "./pcap.ts";
 import { play, type Target } from "./target.ts";
 import { webClient } from "./web-client.ts";
@@ -20,11 +22,13 @@ function briefly<Input>(target: Target<Input>): void {
 
 describe("garbage", () => {
   briefly(configuration);
+  briefly(conntrack);
   briefly(dhcp4);
   briefly(handover);
   briefly(jsonLines);
   briefly(link);
   briefly(netlink);
+  briefly(nfqueue);
   briefly(pcap);
   briefly(webClient);
 });

@@ -111,8 +111,8 @@ export function checkQueueRule(rule: QueueRule): void {
   for (const given of [inInterface, outInterface]) {
     if (given !== undefined && !INTERFACE.test(given)) refuse(`'${given}' is not the name of an interface`);
   }
-  if (inInterface !== undefined && (hook === "output" || hook === "postrouting") && family !== "bridge") {
-    if (hook === "output") refuse("packets at output have not come in by an interface; take outInterface");
+  if (inInterface !== undefined && hook === "output" && family !== "bridge") {
+    refuse("packets at output have not come in by an interface; take outInterface");
   }
   if (outInterface !== undefined && (hook === "prerouting" || hook === "input")) {
     refuse(`packets at ${hook} do not leave by an interface yet; take inInterface`);

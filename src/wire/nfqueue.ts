@@ -203,7 +203,8 @@ function readNumber(columns: QueueColumns, row: number, type: number, value: num
       columns.physicalOutInterface[row] = value;
       break;
     case Attribute.capturedLength:
-      columns.fullLengthBytes[row] = value;
+      if ((columns.fullLengthBytes[row] ?? 0) < value)
+        columns.fullLengthBytes[row] = Math.min(value, 0x7fff_ffff);
       break;
     case Attribute.packetInfo:
       columns.packetFlags[row] = value;
