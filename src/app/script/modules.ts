@@ -79,11 +79,9 @@ async function importScript(file: string, version: number): Promise<Imported> {
   const url = `${pathToFileURL(path).href}?${VERSION}=${version}`;
   try {
     const exported = (await import(url)) as Record<string, unknown>;
-    return { exported, files: [...(graphs.get(String(version))?.keys() ?? [path])] };
+    return { exported, files: filesFrom(url) };
   } catch (error) {
     throw await loadErrorOf(error, file);
-  } finally {
-    graphs.delete(String(version));
   }
 }
 
@@ -109,8 +107,15 @@ function scriptPath(file: string): string {
 }
 
 let isRegistered = false;
-/** The script's own modules of each version that is being loaded. */
-const graphs = new Map<string, Map<string, true>>();
+/** What each module of a script imports of the script's own, by URLs with versions. */
+const imports = new Map<string, Set<string>>();
+
+/** The paths of a module and of all that it imports, itself first. */
+function filesFrom(entry: string): string[] {
+  const found = new Set([entry]);
+  for (const url of found) for (const next of imports.get(url) ?? []) found.add(next);
+  return [...found].map((url) => fileURLToPath(url));
+}
 
 function registerOnce(): void {
   if (isRegistered) return;
@@ -124,14 +129,14 @@ function registerOnce(): void {
       if (version === undefined) return nextResolve(specifier, context);
       const found = resolveForScript(specifier, context.parentURL, () => nextResolve(specifier, context));
       if (!isScripts(found.url)) return found;
-      return { ...found, url: `${found.url}?${VERSION}=${version}` };
+      const url = `${found.url}?${VERSION}=${version}`;
+      const from = imports.get(context.parentURL ?? "") ?? new Set();
+      imports.set(context.parentURL ?? "", from.add(url));
+      return { ...found, url };
     },
     load(url, context, nextLoad) {
-      const version = versionOf(url);
-      if (version === undefined) return nextLoad(url, context);
+      if (versionOf(url) === undefined) return nextLoad(url, context);
       const path = fileURLToPath(url);
-      const graph = graphs.get(version) ?? new Map<string, true>();
-      graphs.set(version, graph.set(path, true));
       rememberLoaded(path);
       const format = formatOf(path);
       // Without a package.json Node would have to guess, and with another's it would guess wrongly.
