@@ -179,7 +179,7 @@ export class SimPacketQueue implements PacketQueue {
   #plan(): void {
     if (this.#isPlanned) return;
     this.#isPlanned = true;
-    queueMicrotask(() => {
+    void Promise.resolve().then(() => {
       this.#isPlanned = false;
       this.#deliver();
     });

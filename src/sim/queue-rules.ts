@@ -18,17 +18,22 @@ import {
 } from "#io/queue-rules.ts";
 import { ClaimedError } from "#io/rule-set.ts";
 
+/** A rule and what it has brought. */
+export interface LoadedRule {
+  readonly rule: QueueRule;
+  packets: number;
+  bytes: number;
+  isAttached: boolean;
+}
+
 /** The kernel's side: what stays when a process ends. */
 export class SimRuleKernel {
   /** Families that this kernel cannot queue. */
-  readonly unsupported = new Set<QueueFamily>();
+  readonly unsupported: Set<QueueFamily> = new Set();
   /** Expressions that nft does not understand. */
-  readonly misunderstood = new Set<string>();
+  readonly misunderstood: Set<string> = new Set();
   owner: SimQueueRules | undefined;
-  readonly loaded = new Map<
-    string,
-    { rule: QueueRule; packets: number; bytes: number; isAttached: boolean }
-  >();
+  readonly loaded: Map<string, LoadedRule> = new Map();
 }
 
 export class SimQueueRules implements QueueRules {
