@@ -40,7 +40,7 @@ export interface Icmpv6View extends View {
   set target(address: Ipv6Input);
   /** Whether this tells of another packet, whose start is the payload: `icmpv6.payload(ipv6)`. */
   readonly isError: boolean;
-  /** The first option of neighbour discovery with this number, its type first; `undefined` without one. */
+  /** The data of the first option of neighbour discovery with this number; `undefined` without one. */
   option(number: number): View | undefined;
 }
 
@@ -74,7 +74,7 @@ export const icmpv6 = defineProtocol({
         // In units of 8 bytes; 0 ends it (RFC 4861 §4.6).
         const bytes = (this.uint8(at + 1) ?? 0) * 8;
         if (bytes === 0) return undefined;
-        if (this.uint8(at) === number) return this.slice(at, bytes);
+        if (this.uint8(at) === number) return this.slice(at + 2, bytes - 2);
         at += bytes;
       }
       return undefined;

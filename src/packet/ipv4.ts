@@ -75,7 +75,7 @@ export interface Ipv4View extends View {
   readonly isFragment: boolean;
   /** All options but those that fill; ends at one that cannot be read. */
   options(): Iterable<HeaderOption>;
-  /** The first option of a kind, kind and length included; see {@link Ipv4Option}. */
+  /** The data of the first option of a kind; see {@link Ipv4Option}. */
   option(kind: number): View | undefined;
   /**
    * Writes an option, in place or with the header growing; `data` is without kind and length. `false` when there is
@@ -155,9 +155,9 @@ export const ipv4 = defineProtocol({
       const option = optionOf(this, OPTIONS_AT, kind);
       // The pointer is to the next free place and counts from 1 (RFC 791 §3.1).
       const isRecorded = kind === Ipv4Option.recordRoute;
-      const end = isRecorded ? (option?.uint8(2) ?? 0) - 1 : (option?.lengthBytes ?? 0);
+      const end = isRecorded ? (option?.uint8(0) ?? 0) - 3 : (option?.lengthBytes ?? 0);
       const addresses: number[] = [];
-      for (let at = 3; at + 4 <= end; at += 4) {
+      for (let at = 1; at + 4 <= end; at += 4) {
         const address = option?.uint32(at);
         if (address === undefined) break;
         addresses.push(address);

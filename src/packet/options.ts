@@ -10,7 +10,7 @@ import type { View } from "./view.ts";
 const END = 0;
 const FILL = 1;
 
-/** One option; `view` is of all of it, kind and length included. */
+/** One option; `view` is of its data, without kind and length. */
 export interface HeaderOption {
   readonly kind: number;
   /** Bytes from the start of the header. */
@@ -39,10 +39,10 @@ export function findOption(view: View, from: number, kind: number, dataBytes = 0
   return -1;
 }
 
-/** The first option of a kind as a view, kind and length included; `undefined` without one. */
+/** The data of the first option of a kind; `undefined` without one. */
 export function optionOf(view: View, from: number, kind: number): View | undefined {
   const at = findOption(view, from, kind);
-  return at < 0 ? undefined : view.slice(at, bytesOf(view, at));
+  return at < 0 ? undefined : view.slice(at + 2, bytesOf(view, at) - 2);
 }
 
 /** All options but those that fill. */
@@ -51,7 +51,7 @@ export function* optionsOf(view: View, from: number): Iterable<HeaderOption> {
     const bytes = bytesOf(view, at);
     if (bytes === 0) return;
     const kind = view.$data.getUint8(view.$start + at);
-    const slice = kind === FILL ? undefined : view.slice(at, bytes);
+    const slice = kind === FILL ? undefined : view.slice(at + 2, bytes - 2);
     if (slice !== undefined) yield { kind, at, view: slice };
     at += bytes;
   }

@@ -64,7 +64,7 @@ export const tcp = defineProtocol({
     options(): Iterable<HeaderOption> {
       return optionsOf(this, OPTIONS_AT);
     },
-    /** The first option of a kind, kind and length included; see {@link TcpOption}. */
+    /** The data of the first option of a kind; see {@link TcpOption}. */
     option(kind: number): View | undefined {
       return optionOf(this, OPTIONS_AT, kind);
     },
@@ -106,7 +106,7 @@ export const tcp = defineProtocol({
     get sackBlocks(): SackBlock[] {
       const option = optionOf(this, OPTIONS_AT, TcpOption.sack);
       const blocks: SackBlock[] = [];
-      for (let at = 2; option !== undefined && at + 8 <= option.lengthBytes; at += 8)
+      for (let at = 0; option !== undefined && at + 8 <= option.lengthBytes; at += 8)
         blocks.push({ left: option.uint32(at) ?? 0, right: option.uint32(at + 4) ?? 0 });
       return blocks;
     },

@@ -120,6 +120,15 @@ export class View {
     return latin1(this.bytes(at, lengthBytes));
   }
 
+  /** The offset of the first byte of this value from `from` on, below `end`; -1 without one. */
+  indexOf(value: number, from = 0, end: number = this.lengthBytes): number {
+    const last = Math.min(end, this.lengthBytes);
+    for (let at = Math.max(0, from); at < last; at++) {
+      if (this.$data.getUint8(this.$start + at) === value) return at;
+    }
+    return -1;
+  }
+
   /** Writes bytes; `false`, and nothing written, when they do not lie inside. @throws ReadOnlyPacketError */
   write(at: number, bytes: Uint8Array): boolean {
     if (!this.$has(at, bytes.length)) return false;
