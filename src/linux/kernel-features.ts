@@ -5,6 +5,7 @@
  */
 import { execFile } from "node:child_process";
 import { access } from "node:fs/promises";
+import { extname, join } from "node:path";
 import { native, nativeProblem } from "./native.ts";
 import { AF_PACKET, SOCK_DGRAM } from "./socket-constants.ts";
 
@@ -133,8 +134,20 @@ const PROBES: readonly Probe[] = [
   {
     name: "packet-queue",
     neededFor: "packet scripts in user space",
-    fix: "sudo apt-get install --yes iptables; the kernel needs CONFIG_NETFILTER_XT_TARGET_NFQUEUE",
-    try: () => isolated("iptables", ["-t", "mangle", "-A", "FORWARD", "-j", "NFQUEUE", "--queue-num", "0"]),
+    fix: "sudo apt-get install --yes nftables iproute2; the kernel needs CONFIG_NETFILTER_NETLINK_QUEUE, and CONFIG_NFT_QUEUE or CONFIG_NETFILTER_XT_TARGET_NFQUEUE with CONFIG_NFT_COMPAT",
+    try: () => packetQueue("packets"),
+  },
+  {
+    name: "packet-queue-bridge",
+    neededFor: "packet scripts on what crosses a bridge",
+    fix: "a kernel with CONFIG_NFT_QUEUE; on others IP packets go through family inet after `ip link set BRIDGE type bridge nf_call_iptables 1 nf_call_ip6tables 1`",
+    try: () => packetQueue("bridge"),
+  },
+  {
+    name: "packet-queue-conntrack",
+    neededFor: "packet scripts that see a packet's connection and its mark",
+    fix: "a kernel with CONFIG_NETFILTER_NETLINK_GLUE_CT, such as Debian's own",
+    try: () => packetQueue("conntrack"),
   },
   {
     name: "btf",
@@ -153,6 +166,12 @@ const PROBES: readonly Probe[] = [
 /** `nft -f -` in a namespace of its own. */
 function nft(commands: string): Promise<void> {
   return isolated("nft", ["-f", "-"], `${commands}\n`);
+}
+
+/** Queues a packet, in a program of its own. */
+function packetQueue(what: "packets" | "bridge" | "conntrack"): Promise<void> {
+  const program = join(import.meta.dirname, `packet-queue-probe${extname(import.meta.filename)}`);
+  return isolated(process.execPath, [program, what]);
 }
 
 /** Runs a program where everything it makes vanishes with it; without root, as the root of a user namespace. */

@@ -18,6 +18,8 @@ const NAMES = [
   "nat",
   "tproxy",
   "packet-queue",
+  "packet-queue-bridge",
+  "packet-queue-conntrack",
   "btf",
   "ipv6",
 ];
