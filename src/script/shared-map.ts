@@ -303,7 +303,14 @@ export class SharedMap<Key extends SharedMapKey = SharedMapKey> {
   #take(): void {
     const words = this.#words;
     if (Atomics.compareExchange(words, HEADER.lock, 0, this.#owner) !== 0) waitForLock(words, this.#owner);
-    if (words[HEADER.isChanging] !== 0) this.#table.rebuild();
+    if (words[HEADER.isChanging] === 0) return;
+    try {
+      this.#table.rebuild();
+    } catch (error) {
+      // No stack for it: the next one does it.
+      this.#give();
+      throw error;
+    }
   }
 
   /** Calls nothing but what the engine has built in: it also runs when the stack is full. */
