@@ -23,9 +23,16 @@ const OTHER_PLACES = "other places";
 
 export class FaultTable {
   readonly #faults = new Map<string, Counted>();
+  #changeCount = 0;
+
+  /** Grows with every fault. */
+  get changeCount(): number {
+    return this.#changeCount;
+  }
 
   /** Counts one more; the message that is kept is the first of its place. */
   add(kind: FaultKind, place: string, message: string, count = 1): void {
+    this.#changeCount++;
     const key = `${kind} ${place}`;
     const known = this.#faults.get(key);
     if (known) {

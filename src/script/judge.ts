@@ -44,6 +44,12 @@ const FAULT_COUNTERS: Partial<Record<FaultKind, CounterName>> = {
   overflow: "overflows",
 };
 
+/** Two words: the first grows with everything the script is asked to do, the second says which script it is. */
+export interface Beat {
+  readonly words: Int32Array;
+  readonly key: number;
+}
+
 export interface JudgeOptions {
   readonly script: PacketScript;
   readonly functionName: string;
@@ -61,6 +67,8 @@ export interface JudgeOptions {
   /** Why packets must not be written to; empty when they may. */
   readonly readOnly?: string;
   readonly heldCountMax?: number;
+  /** Memory by which others see that the script still moves. */
+  readonly beat?: Beat;
   /** The connection of the packet that is asked about. */
   readonly connection?: () => ReadConnection | undefined;
 }
@@ -75,6 +83,8 @@ export class ScriptJudge {
   readonly #held: HeldPackets;
   readonly #deferred: DeferredActions;
   readonly #deadline: Duration;
+  readonly #beats: Int32Array;
+  readonly #beatKey: number;
   #sequence = 0;
   #isRetired = false;
 
@@ -86,6 +96,8 @@ export class ScriptJudge {
     this.#deadline = options.deadline ?? DEADLINE_DEFAULT;
     this.counters = options.counters ?? new ScriptCounters();
     this.faults = options.faults ?? new FaultTable();
+    this.#beats = options.beat?.words ?? new Int32Array(2);
+    this.#beatKey = options.beat?.key ?? 0;
     this.#held = new HeldPackets(options.readOnly ?? "", options.heldCountMax);
     this.#deferred = new DeferredActions(host, (action, packet) => this.#runDeferred(action, packet));
     this.context = new ScriptContext({
@@ -145,6 +157,7 @@ export class ScriptJudge {
 
   #ask(packet: Packet, token: number, repeatCount: number): number {
     let answer: unknown;
+    this.#move();
     try {
       answer = this.#script(packet, this.context);
     } catch (error) {
@@ -216,6 +229,7 @@ export class ScriptJudge {
   /** The later verdict is there. */
   #told(held: Held, value: unknown): void {
     if (held.isSettled) return;
+    this.#move();
     const { packet, token } = held;
     if (value === repeat) {
       this.counters.add("repeat");
@@ -261,6 +275,11 @@ export class ScriptJudge {
       isFault: verdict === UNCHANGED,
       connectionMark: connection?.isMarkChanged ? connection.mark : undefined,
     });
+  }
+
+  #move(): void {
+    this.#beats[0] = ((this.#beats[0] ?? 0) + 1) | 0;
+    this.#beats[1] = this.#beatKey;
   }
 
   #runDeferred(

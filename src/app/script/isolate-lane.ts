@@ -1,0 +1,130 @@
+/**
+ * A queue in an isolate, and the version of the script that its packets are brought to. Versions are swapped between
+ * two batches; those that were replaced stay until the last packet that they hold has its verdict.
+ * @module
+ */
+import { type PacketBatch, PacketVerdict, queueVerdict } from "#io/packet-queue.ts";
+import { LinuxPacketQueue } from "#linux/packet-queue.ts";
+import type { PacketScript } from "#script/context.ts";
+import { ScriptCounters } from "#script/counters.ts";
+import type { FaultTable } from "#script/faults.ts";
+import type { Settled } from "#script/host.ts";
+import { ScriptRunner } from "#script/runner.ts";
+import { TimeHistogram } from "#script/time-histogram.ts";
+import { kindOf, queueOf } from "#script/verdict.ts";
+import { OWN_MODULES_URL } from "./installation.ts";
+import { IsolateHost, type IsolateServices } from "./isolate-host.ts";
+import type { QueueDescription, VersionDescription } from "./isolate-messages.ts";
+
+/** How often a queue that is being left is looked at, in milliseconds. */
+const LEAVE_INTERVAL = 5;
+/** Looks at which nothing waited, one after the other, until it is let go. */
+const QUIET_LOOK_COUNT = 3;
+
+export interface VersionParts {
+  readonly services: IsolateServices;
+  readonly faults: FaultTable;
+  readonly beats: Int32Array;
+  readonly log: (text: string) => void;
+}
+
+/** A version of a script that is ready to run. */
+export class ScriptVersion {
+  readonly description: VersionDescription;
+  readonly runner: ScriptRunner;
+  readonly host: IsolateHost;
+
+  constructor(description: VersionDescription, script: PacketScript, parts: VersionParts) {
+    const { spec, seed, readOnly, key } = description;
+    const { services, faults, beats, log } = parts;
+    this.description = description;
+    const times = new TimeHistogram(description.times);
+    this.host = new IsolateHost(services, { script: spec.name, times, log });
+    this.runner = new ScriptRunner({
+      script,
+      functionName: spec.function,
+      identity: { name: spec.name, isolate: spec.isolate, hook: spec.hook },
+      host: this.host,
+      onError: spec.onError,
+      deadline: spec.deadline,
+      seed,
+      readOnly,
+      isOwnFile: (address) => !address.startsWith(OWN_MODULES_URL),
+      counters: new ScriptCounters(description.counters),
+      faults,
+      beat: { words: beats, key },
+    });
+  }
+}
+
+export class IsolateLane {
+  readonly queueNumber: number;
+  readonly #queue: LinuxPacketQueue;
+  /** Those that were replaced and still hold packets. */
+  readonly #retired = new Set<ScriptVersion>();
+  #version: ScriptVersion;
+
+  constructor(version: ScriptVersion, { descriptor, options, heldCountMax }: QueueDescription) {
+    this.queueNumber = options.queueNumber;
+    this.#queue = new LinuxPacketQueue({ ...options, descriptor, heldCountMax });
+    this.#version = version;
+    this.#aim(version);
+  }
+
+  get version(): ScriptVersion {
+    return this.#version;
+  }
+
+  start(onTrouble: (text: string) => void): void {
+    this.#queue.onTrouble((error) => onTrouble(error.message));
+    this.#queue.start((batch) => this.#run(batch));
+  }
+
+  /** The next batch goes to another version. */
+  swap(version: ScriptVersion): void {
+    const before = this.#version;
+    this.#aim(version);
+    this.#version = version;
+    before.runner.judge.retire();
+    for (const old of this.#retired) if (old.runner.judge.heldCount === 0) this.#retired.delete(old);
+    if (before.runner.judge.heldCount > 0) this.#retired.add(before);
+  }
+
+  /** Decides about everything that is there, then lets go; the descriptor stays open. */
+  async leave(patience: number): Promise<void> {
+    const end = performance.now() + patience;
+    for (let quietCount = 0; quietCount < QUIET_LOOK_COUNT; ) {
+      await new Promise((resolve) => setTimeout(resolve, LEAVE_INTERVAL));
+      quietCount = this.#queue.statistics().waitingCount === 0 ? quietCount + 1 : 0;
+      if (performance.now() > end) break;
+    }
+    for (const { runner } of [...this.#retired, this.#version]) runner.judge.giveUp();
+    const isAccepting = this.#version.description.spec.onError === "accept";
+    this.#queue.close(isAccepting ? PacketVerdict.accept : PacketVerdict.drop);
+  }
+
+  #run(batch: PacketBatch): void {
+    this.#version.host.refresh();
+    this.#version.runner.run(batch);
+  }
+
+  #aim(version: ScriptVersion): void {
+    version.host.onSettled = (settled) => this.#decide(version, settled);
+  }
+
+  #decide({ runner }: ScriptVersion, settled: Settled): void {
+    const { token, packet, verdict, isFault, connectionMark } = settled;
+    const own = runner.decision(verdict, packet);
+    const number = kindOf(verdict) === "queue" ? queueVerdict(queueOf(verdict)) : own.verdict;
+    if (isFault || number === PacketVerdict.drop) {
+      this.#queue.decide(token, { verdict: number });
+      return;
+    }
+    this.#queue.decide(token, {
+      verdict: number,
+      ...(own.mark === undefined ? {} : { mark: own.mark }),
+      ...(connectionMark === undefined ? {} : { conntrackMark: connectionMark }),
+      ...(packet.isChanged ? { bytes: packet.bytes() } : {}),
+    });
+  }
+}

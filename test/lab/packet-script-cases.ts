@@ -1,0 +1,114 @@
+/**
+ * The scripts of packet-script*.test.ts: each function is one case.
+ * @module
+ */
+import {
+  accept,
+  type Context,
+  delayed,
+  drop,
+  ipv4,
+  later,
+  mark,
+  milliseconds,
+  type Packet,
+  queue,
+  repeat,
+  udp,
+  type Verdict,
+} from "metanet/script";
+
+/** The first byte of what a UDP datagram carries, as text. */
+function letter(packet: Packet): string {
+  return packet.find(udp)?.payload().text(0, 1) ?? "";
+}
+
+/** What is wanted stands in the datagram. */
+export function byLetter(packet: Packet, context: Context): Verdict | undefined {
+  context.counter(letter(packet)).add();
+  switch (letter(packet)) {
+    case "a":
+      return accept;
+    case "d":
+      return drop;
+    case "r":
+      return repeat;
+    case "m":
+      return mark(0x77);
+    case "q":
+      return queue(77);
+    case "t":
+      throw new TypeError("thrown for a test");
+    case "n":
+      return "nonsense" as unknown as Verdict;
+    default:
+      return undefined;
+  }
+}
+
+let rounds = 0;
+
+/** Goes round until the third time. */
+export function thrice(packet: Packet): Verdict {
+  if (letter(packet) !== "r") return accept;
+  return ++rounds % 3 === 0 ? accept : repeat;
+}
+
+/** Verdicts that come later. */
+export function byLetterLater(packet: Packet, context: Context) {
+  switch (letter(packet)) {
+    case "p":
+      return Promise.resolve(accept);
+    case "x":
+      return later(Promise.resolve(drop));
+    case "s":
+      return delayed(milliseconds(100));
+    case "e":
+      return Promise.reject(new Error("rejected for a test"));
+    case "z":
+      return later(new Promise<Verdict>(() => undefined), milliseconds(100));
+    case "w":
+      return new Promise<Verdict>((resolve) => {
+        context.defer(
+          () => {
+            packet.find(udp)?.payload().setUint8(0, 0x57);
+            resolve(accept);
+          },
+          { delay: milliseconds(50) },
+        );
+      });
+    default:
+      return undefined;
+  }
+}
+
+/** Never comes back. */
+export function loops(packet: Packet): Verdict {
+  if (letter(packet) === "l") for (;;);
+  return accept;
+}
+
+const hoard: unknown[] = [];
+
+/** Allocates without end. */
+export function hoards(packet: Packet): Verdict {
+  if (letter(packet) === "h") for (;;) hoard.push(Array.from({ length: 1000 }, () => ({})));
+  return accept;
+}
+
+/** Writes in capitals. */
+export function capitals(packet: Packet): Verdict {
+  const payload = packet.find(udp)?.payload();
+  for (let at = 0; at < (payload?.lengthBytes ?? 0); at++) {
+    payload?.setUint8(at, (payload.uint8(at) ?? 0) & ~0x20);
+  }
+  return accept;
+}
+
+/** Hides the client's network. */
+export function nat(packet: Packet): Verdict {
+  const header = packet.payload(ipv4);
+  if (header && packet.hook === "postrouting") header.source = "10.91.2.1";
+  if (header && packet.hook === "prerouting") header.destination = "10.91.1.2";
+  return accept;
+}
