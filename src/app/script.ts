@@ -10,7 +10,6 @@
  *
  * @module
  */
-import { accept, delayed, drop, later, mark, proceed, queue, repeat, type Verdict } from "#script/verdict.ts";
 
 // Time: lengths and points of it, plain numbers of milliseconds at run time.
 export {
@@ -37,16 +36,21 @@ export {
   type MacInput,
   macAddress,
 } from "#packet/address.ts";
+// Packets, and protocols by their names; each can be given to `payload`, `find`, `as` and `is`.
+export { ArpOperation, type ArpView, arp } from "#packet/arp.ts";
 // New packets, made of parts.
 export { BuiltPacket, build, type Part, part } from "#packet/build.ts";
-// What the connection tracker knows.
+// What the connection tracker knows of a packet.
 export type { Connection, ConnectionState, ConnectionTuple } from "#packet/connection.ts";
-// Protocols, from the wire upwards; each can be given to `payload`, `find`, `as` and `is`.
 export { type EthernetView, EtherType, ethernet } from "#packet/ethernet.ts";
 // Protocols of a script's own.
 export type { Codec, FieldSpec, Fields, FieldsOf, FieldValue } from "#packet/field.ts";
-export { IpProtocol, type Ipv4View, ipv4, ipv4Codec } from "#packet/ipv4.ts";
-// Packets.
+export { IcmpType, type IcmpView, icmp } from "#packet/icmp.ts";
+export { Icmpv6Type, type Icmpv6View, icmpv6 } from "#packet/icmpv6.ts";
+export { IpProtocol, Ipv4Option, type Ipv4View, ipv4, ipv4Codec } from "#packet/ipv4.ts";
+export { type Ipv6View, ipv6, ipv6Codec } from "#packet/ipv6.ts";
+export type { Ipv6Extension } from "#packet/ipv6-extensions.ts";
+export type { HeaderOption } from "#packet/options.ts";
 export { type FirstLayer, type Hook, Packet, ReadOnlyPacketError } from "#packet/packet.ts";
 export {
   type CarriedBy,
@@ -56,10 +60,12 @@ export {
   type ProtocolSpec,
   type ViewOf,
 } from "#packet/protocol.ts";
-export { tcp } from "#packet/tcp.ts";
+export { type SackBlock, TcpOption, tcp } from "#packet/tcp.ts";
+export { gre, mpls, pppoe, vxlan } from "#packet/tunnel.ts";
 export { udp } from "#packet/udp.ts";
 export type { View } from "#packet/view.ts";
-// What a script is given besides the packet, and what it is.
+export { vlan } from "#packet/vlan.ts";
+// What a script is, and what it is given besides the packet.
 export type {
   Context,
   DeferOptions,
@@ -71,7 +77,11 @@ export type {
   ScriptOptions,
   SendOptions,
 } from "#script/context.ts";
-// Verdicts.
+// Maps that scripts share by name.
+export type { SharedMap } from "#script/shared-map.ts";
+export type { SharedMapKey } from "#script/shared-map-key.ts";
+export type { MapOptions, SharedMapKeyKind, SharedMapKind } from "#script/shared-map-layout.ts";
+// Verdicts, also as `verdict.continue`, `verdict.drop` and so on.
 export {
   accept,
   delayed,
@@ -86,23 +96,4 @@ export {
   repeat,
   type Verdict,
 } from "#script/verdict.ts";
-
-/** The verdicts by their names: `verdict.continue` reads as it is meant, where `continue` alone is a keyword. */
-export const verdict: {
-  /** The packet goes on, past the scripts that are left at this hook. */
-  readonly accept: Verdict;
-  /** The packet is gone. */
-  readonly drop: Verdict;
-  /** The packet goes on to the next script of this hook; what a function that returns nothing means as well. */
-  readonly continue: Verdict;
-  /** The packet goes through this hook's script once more, at most `REPEAT_COUNT_MAX` times. */
-  readonly repeat: Verdict;
-  /** The reader of another queue, 0 to 65535, decides. */
-  readonly queue: typeof queue;
-  /** The packet gets a netfilter mark, 0 to 2^32 - 1, and goes on to the next script. */
-  readonly mark: typeof mark;
-  /** The verdict comes by a promise. */
-  readonly later: typeof later;
-  /** The packet is held for a while. */
-  readonly delayed: typeof delayed;
-} = { accept, drop, continue: proceed, repeat, queue, mark, later, delayed };
+export { type VerdictNames, verdict } from "./script/verdict-names.ts";

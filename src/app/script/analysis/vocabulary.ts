@@ -13,7 +13,7 @@ const words = (text: string): string[] => text.split(/\s+/).filter((word) => wor
 
 /** Protocols that lie in the first {@link HEADER_BYTES} of a packet; all others need the whole packet. */
 const HEADER_PROTOCOLS: ReadonlySet<string> = new Set(
-  words("ethernet vlan arp ipv4 ipv6 icmp icmpv6 tcp udp pppoe gre mpls igmp sctp"),
+  words("ethernet vlan arp ipv4 ipv6 icmp icmpv6 tcp udp pppoe gre mpls vxlan"),
 );
 
 /** Methods of views that change nothing. */
