@@ -5,11 +5,12 @@
 import type { Contract, MailboxSpec } from "#contract/contract.ts";
 import { dhcpd } from "#contract/dhcpd.ts";
 import { firewall } from "#contract/firewall.ts";
+import { packetd } from "#contract/packetd.ts";
 import { portald } from "#contract/portald.ts";
 import { sys } from "#contract/sys.ts";
 import { system } from "#contract/system.ts";
 
-export const CONTRACTS: readonly Contract[] = [firewall, dhcpd, portald, system, sys];
+export const CONTRACTS: readonly Contract[] = [firewall, dhcpd, portald, packetd, system, sys];
 
 /** What the contracts say of a mailbox's path. */
 export function specOf(path: string): MailboxSpec | undefined {

@@ -42,6 +42,8 @@ export interface ServiceNodeOptions extends NodeOptions {
   readonly socket?: ListenOptions;
   /** The socket, made already while the process was root. */
   readonly reserved?: ReservedSocket | undefined;
+  /** The user who may do everything besides root; this process's own unless said. */
+  readonly owner?: number;
   /** Names that only one user may come under, beside those whose sockets are there: the user's number by name. */
   readonly names?: Readonly<Record<string, number>>;
 }
@@ -69,7 +71,7 @@ export class Node extends Bus {
       transport: new LinuxStreamTransport(options.reserved),
       watcher: new LinuxDirectoryWatcher(),
       random: new LinuxRandom(),
-      rights: { uid: process.geteuid?.() ?? 0, rules, ...(fix ? { fix } : {}) },
+      rights: { uid: options.owner ?? process.geteuid?.() ?? 0, rules, ...(fix ? { fix } : {}) },
       // The kernel keeps strangers out where no rule lets them in; where one does, the rights decide per mailbox.
       socket: options.socket ?? (rules.length > 0 ? { mode: 0o666 } : {}),
       // Who offers nothing need not be found; in a run directory of root's it could not have a socket.

@@ -4,6 +4,7 @@
  */
 import type { IpAddress } from "#base/ip-address.ts";
 import { checkAccess } from "./access.ts";
+import { checkScripts } from "./check-scripts.ts";
 import type { Path } from "./positions.ts";
 import type { Configuration, DhcpdSection } from "./schema.ts";
 
@@ -24,6 +25,7 @@ export function checkAcross(configuration: Configuration): Contradiction[] {
     ...checkInterfacesAgree(configuration),
     ...checkPorts(configuration),
     ...checkTimes(configuration),
+    ...(configuration.packetd ? checkScripts(configuration.packetd) : []),
     ...checkAccess(configuration),
   ];
 }
@@ -44,9 +46,10 @@ export function checkInterfaces(configuration: Configuration, existing: readonly
 }
 
 function checkSections(configuration: Configuration): Contradiction[] {
-  const { firewall, dhcpd, portald } = configuration;
-  if (!firewall && !dhcpd && !portald) {
-    return [{ path: [], seen: "no service is configured", fix: "add a section firewall, dhcpd or portald" }];
+  const { firewall, dhcpd, portald, packetd } = configuration;
+  if (!firewall && !dhcpd && !portald && !packetd) {
+    const fix = "add a section firewall, dhcpd, portald or packetd";
+    return [{ path: [], seen: "no service is configured", fix }];
   }
   if (portald && !firewall) {
     const seen = "nobody would open the door: there is no firewall section";

@@ -6,6 +6,7 @@
 import { z } from "zod";
 import { type IpAddress, type IpPrefix, ip, prefix } from "#base/ip-address.ts";
 import type { Duration } from "#base/time.ts";
+import { MATCH_CHARACTERS_MAX } from "#io/queue-rules.ts";
 import { DURATION_PATTERN, parseDuration } from "../duration.ts";
 
 /** At most 15 characters: IFNAMSIZ (16) without its zero byte. */
@@ -150,6 +151,33 @@ export const folder: z.ZodType<string> = textKind({
   examples: ["/var/lib/metanet"],
   pattern: "^/",
   read: (text) => (text.startsWith("/") && !text.includes("\0") ? text : undefined),
+});
+
+export const scriptFile: z.ZodType<string> = textKind({
+  name: "the absolute path of a script",
+  examples: ["/etc/metanet/scripts/nat.ts"],
+  pattern: "^/",
+  read: (text) => (text.startsWith("/") && !text.includes("\0") ? text : undefined),
+});
+
+export const functionName: z.ZodType<string> = textKind({
+  name: "the name of a function",
+  examples: ["snat"],
+  read: (text) => (/^[\p{ID_Start}$_][\p{ID_Continue}$]{0,127}$/u.test(text) ? text : undefined),
+});
+
+/** The name of an interface, or the beginnings of several names with a `*`. */
+export const interfacePattern: z.ZodType<string> = textKind({
+  name: "the name of an interface",
+  examples: ["lan0", '"veth*"'],
+  pattern: "^[^\\s/]{1,15}\\*?$",
+  read: (text) => (/^[^\s/]{1,15}\*?$/.test(text) ? text : undefined),
+});
+
+export const match: z.ZodType<string> = textKind({
+  name: "an expression in nft's language",
+  examples: ["udp dport 53"],
+  read: (text) => (text.length >= 1 && text.length <= MATCH_CHARACTERS_MAX ? text : undefined),
 });
 
 export const webAddress: z.ZodType<string> = textKind({

@@ -49,7 +49,10 @@ describe("parseConfiguration()", () => {
   });
 
   const rows: Record<string, [text: string, ...problems: string[]]> = {
-    "an empty file": ["", "gw.yaml:1:1: no service is configured; add a section firewall, dhcpd or portald"],
+    "an empty file": [
+      "",
+      "gw.yaml:1:1: no service is configured; add a section firewall, dhcpd, portald or packetd",
+    ],
     "text that is not YAML": [
       'name: "gw',
       'gw.yaml:1:10: not YAML here: Missing closing "quote; close the quote or bracket',
@@ -124,7 +127,7 @@ describe("parseConfiguration()", () => {
     ],
     "rights that cannot be meant": [
       `${FIREWALL}\nrights:\n  firewal:/firewall: { send: { users: [5] } }\n  firewall:/firewal: { send: { users: [5] } }\n  /sys: { intercept: { users: [5] } }`,
-      "gw.yaml:3:3: rights.firewal:/firewall: it names no mailboxes; write SERVICE:/PATH with firewall, dhcpd, portald, or /PATH for every service",
+      "gw.yaml:3:3: rights.firewal:/firewall: it names no mailboxes; write SERVICE:/PATH with firewall, dhcpd, portald, packetd, or /PATH for every service",
       "gw.yaml:4:3: rights.firewall:/firewal: no mailbox is there or below; did you mean /firewall?",
       "gw.yaml:5:11: rights./sys.intercept: mailboxes under /sys cannot be intercepted; remove it; send and observe can be granted",
     ],
@@ -133,6 +136,25 @@ describe("parseConfiguration()", () => {
       "gw.yaml:3:11: rights./sys.sned: there is no such key; did you mean send?",
       "gw.yaml:3:52: rights./sys.observe.users[0]: 'a b' is not a user or group; write it like alice or 1000",
       "gw.yaml:3:60: rights./sys.observe.group: there is no such key; did you mean groups?",
+    ],
+    "packet scripts that cannot be meant": [
+      `packetd:
+  scripts:
+    a: { file: a.ts, function: f, hook: forwad }
+    b: { file: /b.ts, function: f, hook: input, queues: 0 }`,
+      "gw.yaml:3:16: packetd.scripts.a.file: 'a.ts' is not the absolute path of a script; write it like /etc/metanet/scripts/nat.ts",
+      "gw.yaml:3:41: packetd.scripts.a.hook: 'forwad' is not one of prerouting, input, forward, output, postrouting; write it like prerouting or input or forward or output or postrouting",
+      "gw.yaml:4:57: packetd.scripts.b.queues: the number 0 is not one; write a whole number from 1 to 64",
+    ],
+    "packet scripts that nft would refuse": [
+      `packetd:
+  scripts:
+    1b: { file: /b.ts, function: f, hook: forward }
+    c: { file: /c.ts, function: f, hook: input, out: wan0 }
+    d: { file: /d.ts, function: f, hook: forward, match: "udp dport 53 drop" }`,
+      "gw.yaml:3:5: packetd.scripts.1b: name '1b' is not a letter and up to 63 of a-z A-Z 0-9 _ -; choose another value",
+      "gw.yaml:4:5: packetd.scripts.c: packets at input do not leave by an interface yet; take `in:`",
+      "gw.yaml:5:58: packetd.scripts.d.match: 'drop' does something, and a match only chooses packets; write an expression that only chooses packets",
     ],
     "a port out of range": [
       `${FIREWALL}\nportald: { address: 10.77.0.1, port: 70000 }`,

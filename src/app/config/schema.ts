@@ -151,6 +151,65 @@ const portald: z.ZodType<PortaldSection> = z
   })
   .describe("The captive portal");
 
+/** A packet script that is loaded at every start. */
+export interface ScriptSection {
+  readonly file: string;
+  readonly function: string;
+  readonly hook: (typeof HOOKS)[number];
+  readonly family: (typeof FAMILIES)[number];
+  readonly in?: string | undefined;
+  readonly out?: string | undefined;
+  readonly match?: string | undefined;
+  readonly isolate?: string | undefined;
+  readonly "on-error": "drop" | "accept";
+  readonly queues: number;
+  readonly deadline: Duration;
+  readonly "time-limit": Duration;
+  readonly seed?: number | undefined;
+}
+
+const HOOKS = ["prerouting", "input", "forward", "output", "postrouting"] as const;
+const FAMILIES = ["inet", "ip", "ip6", "bridge"] as const;
+
+const script: z.ZodType<ScriptSection> = z.strictObject({
+  file: kind.scriptFile.describe("Module of the script; the services' user must be able to read it"),
+  function: kind.functionName.describe("Exported function that is run"),
+  hook: kind.word(HOOKS).describe("Where it gets its packets"),
+  family: kind.word(FAMILIES).prefault("inet").describe("Which packets there are; inet is IPv4 and IPv6"),
+  in: kind.interfacePattern
+    .optional()
+    .describe("Only packets that came in by this interface; all when left out"),
+  out: kind.interfacePattern
+    .optional()
+    .describe("Only packets that leave by this interface; all when left out"),
+  match: kind.match.optional().describe("Only these packets, in nft's language; all when left out"),
+  isolate: kind.name
+    .optional()
+    .describe("Scripts of one isolate share their modules' variables; the script's own when left out"),
+  "on-error": kind
+    .word(["drop", "accept"])
+    .prefault("drop")
+    .describe("What becomes of a packet whose script fails, is too slow, or is not there"),
+  queues: kind.whole(1, 64).prefault(1).describe("Queues, each with an isolate of its own"),
+  deadline: kind.duration.prefault("2s").describe("How long a verdict that comes later is waited for"),
+  "time-limit": kind.duration.prefault("500ms").describe("How long one packet may keep the isolate busy"),
+  seed: kind.whole(0, 0xffff_ffff).optional().describe("For context.random; a random one when left out"),
+});
+
+/** Packet scripts. */
+export interface PacketdSection {
+  readonly scripts: Readonly<Record<string, ScriptSection>>;
+}
+
+const packetd: z.ZodType<PacketdSection> = z
+  .strictObject({
+    scripts: z
+      .record(z.string(), script)
+      .prefault({})
+      .describe("Packet scripts that are loaded at every start, by their names, in this order at a hook"),
+  })
+  .describe("Packet scripts: functions in TypeScript that decide what becomes of packets");
+
 /** For mailboxes such as `dhcpd:/dhcpd/lookup`, listeners of other processes with the band they get. */
 export type OrderSection = Readonly<Record<string, Readonly<Record<string, number | "never">>>>;
 
@@ -210,6 +269,7 @@ export interface Sections {
   readonly firewall?: FirewallSection | undefined;
   readonly dhcpd?: DhcpdSection | undefined;
   readonly portald?: PortaldSection | undefined;
+  readonly packetd?: PacketdSection | undefined;
   readonly order?: OrderSection | undefined;
   readonly rights?: RightsSection | undefined;
 }
@@ -235,6 +295,7 @@ export const schema: z.ZodType<Sections> = z.strictObject({
   firewall: firewall.optional(),
   dhcpd: dhcpd.optional(),
   portald: portald.optional(),
+  packetd: packetd.optional(),
   order: order.optional(),
   rights: rights.optional(),
 });

@@ -5,11 +5,18 @@
 import { type Duration, hours, milliseconds } from "#base/time.ts";
 import type { DhcpdOptions } from "#service/dhcpd/config.ts";
 import type { FirewallOptions } from "#service/firewall/config.ts";
+import type { ScriptOptions } from "#service/packetd/config.ts";
 import { type PortaldOptions, portaldOptions } from "#service/portald/config.ts";
-import type { Configuration, DhcpdSection, FirewallSection, PortaldSection } from "./schema.ts";
+import type {
+  Configuration,
+  DhcpdSection,
+  FirewallSection,
+  PacketdSection,
+  PortaldSection,
+} from "./schema.ts";
 
 /** The services there are, in the order in which they start. */
-export const SERVICE_NAMES = ["firewall", "dhcpd", "portald"] as const;
+export const SERVICE_NAMES = ["firewall", "dhcpd", "portald", "packetd"] as const;
 
 export type ServiceName = (typeof SERVICE_NAMES)[number];
 
@@ -82,5 +89,13 @@ export function portalOptions(section: PortaldSection): PortaldOptions {
     pollInterval: poll,
     sessionCountMax: section["sessions-max"],
     decisionTimeout: section["decision-timeout"],
+  });
+}
+
+/** The scripts in the order of the file. */
+export function packetdScripts({ scripts }: PacketdSection): ScriptOptions[] {
+  return Object.entries(scripts).map(([name, section]) => {
+    const { "on-error": onError, "time-limit": timeLimit, ...rest } = section;
+    return { name, ...rest, onError, timeLimit };
   });
 }

@@ -10,7 +10,7 @@ import type { Logger } from "pino";
 import { ConfigurationError } from "#base/errors.ts";
 import type { Contract } from "#contract/contract.ts";
 import { gidOf, uidOf } from "#linux/accounts.ts";
-import { dropPrivileges, identityAfterDrop } from "#linux/privileges.ts";
+import { dropPrivileges, identityAfterDrop, type KeptCapabilities } from "#linux/privileges.ts";
 import { type ReservedSocket, reserveSocket } from "#linux/reserved-socket.ts";
 import { OrderPolicy } from "#mailbox/order-policy.ts";
 import { orderRulesOf, rightsRulesOf } from "../config/access.ts";
@@ -56,12 +56,24 @@ export function logOf({ logger }: ServiceContext): ServiceLog {
   };
 }
 
+/** How a service joins the bus, where it is not as the others do. */
+export interface JoinOptions {
+  /** What it keeps of root's powers. */
+  readonly kept?: KeptCapabilities;
+  /** Besides whom `rights` names, only root may use its mailboxes, and not the services' user. */
+  readonly forRootOnly?: boolean;
+}
+
 /**
  * Gives up root's powers for good, before the first byte is read from the network, and joins the bus. The socket is
  * made before, in a folder where the user may make nothing, and opened after, so that nobody takes it for root's.
  * @throws ConfigurationError and the like as {@link serviceNode}.
  */
-export async function joinAsUser(context: ServiceContext, contracts: readonly Contract[]): Promise<Node> {
+export async function joinAsUser(
+  context: ServiceContext,
+  contracts: readonly Contract[],
+  options: JoinOptions = {},
+): Promise<Node> {
   const { name, run } = context;
   const drops = !context.single && process.geteuid?.() === 0;
   const access = accessTo(context);
@@ -71,8 +83,9 @@ export async function joinAsUser(context: ServiceContext, contracts: readonly Co
     makeSystemRunDirectory(run);
     reserved = await reserveSocket(join(run, name), { ...access.socket, uid, gid });
   }
-  becomeUser(context);
-  return await serviceNode(name, { directory: run, contracts, ...access, reserved });
+  becomeUser(context, options.kept);
+  const owner = options.forRootOnly ? { owner: ROOT } : {};
+  return await serviceNode(name, { directory: run, contracts, ...access, ...owner, reserved });
 }
 
 /** What the operator's configuration says of who may do what with a service, and in which order. */
@@ -93,12 +106,19 @@ export function accessTo({ name, configuration }: ServiceContext): Access {
 
 type Access = Required<Pick<ServiceNodeOptions, "rights" | "order" | "socket" | "names" | "fix">>;
 
-function becomeUser(context: ServiceContext): void {
+const ROOT = 0;
+
+function becomeUser(context: ServiceContext, kept: KeptCapabilities | undefined): void {
   if (context.single || process.geteuid?.() !== 0) return;
   const { user } = context.configuration;
   // The user could not write there at the end.
   flushCompileCache();
-  context.logger.info({ user, outcome: dropPrivileges(user) }, "runs without root's powers");
+  const outcome = dropPrivileges(user, kept);
+  const but = kept ? { kept: kept.own } : {};
+  context.logger.info(
+    { user, outcome, ...but },
+    kept ? "runs with few of root's powers" : "runs without root's powers",
+  );
 }
 
 /**

@@ -197,11 +197,12 @@ export function changedServices(before: Configuration, next: Configuration): Ser
   const all = shared(before) !== shared(next);
   // The broker's rules depend on the portal's port, its list of sockets on the DHCP server's interface, and the
   // portal looks for clients on the broker's inside.
-  const seen = (name: ServiceName, { firewall, dhcpd, portald }: Configuration): unknown =>
+  const seen = (name: ServiceName, { firewall, dhcpd, portald, packetd }: Configuration): unknown =>
     ({
       firewall: [firewall, dhcpd?.interface, portald?.port],
       dhcpd: [dhcpd],
       portald: [portald, firewall?.inside],
+      packetd: [packetd],
     })[name];
   const view = (name: ServiceName, configuration: Configuration): string =>
     JSON.stringify([seen(name, configuration), accessOf(configuration, name)]);

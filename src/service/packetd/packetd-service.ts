@@ -93,10 +93,10 @@ export class PacketdService {
     this.#bus.offer(packetd);
     const unreadable = await this.#book.restore();
     for (const name of unreadable)
-      this.#log("error", "a stored script cannot be read; load it again", { name });
+      this.#log("error", "a stored script cannot be read; load it again", { script: name });
     for (const { spec, error } of this.#book.booked.values()) {
       if (error) this.#failed(spec.name, "unloaded", error.code, error.message);
-      else this.#log("info", "a script runs", { name: spec.name, hook: spec.hook });
+      else this.#log("info", "a script runs", { script: spec.name, hook: spec.hook });
     }
     await this.#provide();
     this.#lookLater();
@@ -178,7 +178,7 @@ export class PacketdService {
     const names = gone.map(({ spec }) => spec.name);
     for (const one of names) {
       this.#watch.forget(one);
-      this.#log("info", "a script is unloaded", { name: one, sender });
+      this.#log("info", "a script is unloaded", { script: one, sender });
       this.#bus.post("/packetd/script/unloaded", { name: one });
     }
     const returning = gone.filter(({ isConfigured }) => isConfigured).map(({ spec }) => spec.name);
@@ -227,7 +227,7 @@ export class PacketdService {
 
   #failed(name: string, state: string, code: string, reason: string, sender?: string): void {
     const by = sender === undefined ? {} : { sender };
-    this.#log("error", "a script failed", { name, state, code, reason, ...by });
+    this.#log("error", "a script failed", { script: name, state, code, reason, ...by });
     this.#bus.post("/packetd/script/failed", { name, state, code, reason });
   }
 

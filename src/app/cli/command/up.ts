@@ -112,11 +112,12 @@ async function check(terminal: Terminal, file: string, options: UpOptions): Prom
 
 /** What is running, and what to try. */
 function describeGateway({ configuration, run }: RunningGateway): string {
-  const { dhcpd, firewall, portald } = configuration;
+  const { dhcpd, firewall, packetd, portald } = configuration;
   const lines = ["", "The gateway is up:"];
   if (firewall) lines.push(`  firewall  ${firewall.inside} (inside) to ${firewall.outside} (outside)`);
   if (dhcpd) lines.push(`  dhcpd     ${dhcpd.pool.first} to ${dhcpd.pool.last} on ${dhcpd.interface}`);
   if (portald) lines.push(`  portald   http://${portald.address}:${portald.port}/`);
+  if (packetd) lines.push(`  packetd   ${Object.keys(packetd.scripts).join(", ") || "no script yet"}`);
   const prefix = run === SYSTEM_RUN_DIRECTORY ? "" : `METANET_RUN=${run} `;
   lines.push(
     "",

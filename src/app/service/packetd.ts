@@ -1,0 +1,121 @@
+/**
+ * Where packet scripts meet Linux: netfilter's queues, nft, and isolates that are threads of this process.
+ * @module
+ */
+import { accessSync, constants, readlinkSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { ConfigurationError } from "#base/errors.ts";
+import { packetd } from "#contract/packetd.ts";
+import { LinuxClock } from "#linux/clock.ts";
+import { LinuxQueueRules } from "#linux/queue-rules.ts";
+import { LinuxRandom } from "#linux/random.ts";
+import { openSqliteStore } from "#linux/sqlite-store.ts";
+import type { ScriptBus } from "#script/context.ts";
+import { MapDirectory } from "#script/map-directory.ts";
+import { PacketdService } from "#service/packetd/packetd-service.ts";
+import { packetdScripts } from "../config/service-options.ts";
+import type { Node } from "../node.ts";
+import { interfaceNames } from "../script/interface-names.ts";
+import { UserScriptEngine } from "../script/user-engine.ts";
+import { type AtEnd, giveToUser, joinAsUser, logOf, type ServiceContext, stateFolder } from "./context.ts";
+
+/**
+ * The kernel asks whoever gives a verdict or loads a rule for CAP_NET_ADMIN, each time, and whoever sends raw packets
+ * for CAP_NET_RAW once; nft is a program of its own.
+ */
+const KEPT = { own: ["net-admin", "net-raw"], programs: ["net-admin"] } as const;
+
+/** The number under which this thread locks shared maps; isolates have others. */
+const MAP_OWNER = 1;
+
+export async function startPacketd(context: ServiceContext, atEnd: AtEnd): Promise<void> {
+  const section = context.configuration.packetd;
+  if (!section) throw new ConfigurationError("Cannot start packetd: the configuration has no section for it");
+  const folder = stateFolder(context);
+  const bus = await joinAsUser(context, [packetd], { kept: KEPT, forRootOnly: true });
+  atEnd(() => bus.close());
+  requireReadableInstallation(context);
+  const store = openSqliteStore({ path: join(folder, "scripts.sqlite") });
+  atEnd(() => store.close());
+  giveToUser(context, folder);
+  const clock = new LinuxClock();
+  const time = {
+    get now() {
+      return clock.now();
+    },
+  };
+  const maps = new MapDirectory({ random: new LinuxRandom(), owner: MAP_OWNER, time });
+  const rules = new LinuxQueueRules();
+  atEnd(() => rules.close());
+  const log = logOf(context);
+  const engine = new UserScriptEngine({
+    rules,
+    maps,
+    scriptSaid: (script, text) => service.scriptSaid(script, text),
+    trouble: (script, text) => log("warn", text, { script }),
+    bus: () => scriptBus(bus),
+  });
+  const service: PacketdService = new PacketdService({
+    bus,
+    engine,
+    maps,
+    store,
+    scripts: packetdScripts(section),
+    machine: {
+      namespace: networkNamespace(),
+      interfaceNames,
+      fileProblem: (file) => fileProblem(file, context.configuration.user),
+    },
+    log,
+  });
+  atEnd(() => service.stop());
+  await service.start();
+  // What a killed packetd left would drop packets for scripts that nobody wants any more.
+  if ((await engine.list()).length === 0) await rules.removeAll();
+}
+
+/** The network namespace of this process, as the kernel names it: `net:[4026531840]`. */
+export function networkNamespace(): string {
+  return readlinkSync("/proc/self/ns/net");
+}
+
+/** Scripts speak as packetd does. */
+function scriptBus(bus: Node): ScriptBus {
+  return {
+    post: (address, fields = {}) => bus.post(address, fields),
+    call: async (address, fields = {}, options = {}) =>
+      (await bus.call(address as string, fields, options)).toObject(),
+  };
+}
+
+/** Isolates are threads that read our modules anew, as the user we have become. */
+function requireReadableInstallation({ configuration: { user } }: ServiceContext): void {
+  const problem = fileProblem(import.meta.filename, user);
+  if (problem === undefined) return;
+  throw new ConfigurationError(
+    `Cannot start packetd: its isolates cannot read ${import.meta.filename}: ${problem}`,
+  );
+}
+
+/** Why a file that is there cannot be read, with the fix; what is not there the loader tells better. */
+function fileProblem(file: string, user: string): string | undefined {
+  const folders: string[] = [];
+  for (let folder = dirname(file); folder !== dirname(folder); folder = dirname(folder))
+    folders.unshift(folder);
+  const elsewhere = "or keep it where everybody may read, such as /etc/metanet/scripts";
+  for (const folder of folders) {
+    if (codeOf(folder, constants.X_OK) === "EACCES")
+      return `packetd runs as '${user}', who may not look into ${folder}; chmod o+x ${folder}, ${elsewhere}`;
+  }
+  if (codeOf(file, constants.R_OK) !== "EACCES") return undefined;
+  return `packetd runs as '${user}', who may not read it; chmod o+r ${file}, ${elsewhere}`;
+}
+
+function codeOf(path: string, mode: number): string | undefined {
+  try {
+    accessSync(path, mode);
+    return undefined;
+  } catch (error) {
+    return error instanceof Error && "code" in error ? String(error.code) : undefined;
+  }
+}
