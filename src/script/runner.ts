@@ -79,6 +79,7 @@ export class ScriptRunner {
       columns.lengthBytes[row] ?? 0,
       columns.etherType[row] ?? 0,
     );
+    packet.$limit = columns.limit[row] ?? 0;
     packet.$marked(columns.mark[row] ?? 0);
     packet.fullLengthBytes = columns.fullLengthBytes[row] ?? 0;
     const arrived = columns.arrivedMicroseconds[row] ?? 0;

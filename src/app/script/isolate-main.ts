@@ -16,12 +16,13 @@ import {
   type FromIsolate,
   type IsolateStart,
   type LoadFailure,
-  type ScriptNeeds,
+  type ProbeStart,
+  type ReaderStart,
+  type ReadQuestion,
   type ToIsolate,
   type VersionDescription,
 } from "./isolate-messages.ts";
 import { ModuleVersions } from "./module-versions.ts";
-import { needsOf } from "./script-needs.ts";
 
 /** Bytes outside of the heap that an isolate may hold: its limit counts the heap only. */
 const EXTERNAL_BYTES_MAX: number = 512 << 20;
@@ -77,7 +78,6 @@ class Isolate {
   async #load(id: number, version: VersionDescription): Promise<void> {
     const { spec, key } = version;
     let failure: LoadFailure | undefined;
-    let needs: ScriptNeeds | undefined;
     this.#beats[BEAT.loading] = (this.#beats[BEAT.loading] ?? 0) + 1;
     this.#beats[BEAT.script] = key;
     try {
@@ -88,12 +88,11 @@ class Isolate {
       const log = (text: string): void => post({ say: "log", name, text });
       const parts = { services: this.#services, faults, beats: this.#beats, log };
       this.#loaded.set(key, new ScriptVersion(version, module.run, parts));
-      needs = needsOf(module);
     } catch (error) {
       failure = failureOf(error);
     }
     this.#beats[BEAT.loading] = (this.#beats[BEAT.loading] ?? 0) - 1;
-    post({ say: "done", id, ...(needs && { needs }), ...(failure && { failure }) });
+    post({ say: "done", id, ...(failure && { failure }) });
   }
 
   #begin({ id, key, queue, doneMark }: Extract<ToIsolate, { say: "begin" }>): void {
@@ -153,14 +152,30 @@ class Isolate {
   }
 }
 
-/** Loads a script and says what it needs, and nothing more: the thread ends behind it. */
-async function probe(): Promise<void> {
-  const { file, functionName } = workerData as { file: string; functionName: string };
+/** Loads a script, and nothing more: the thread ends behind it. */
+async function probe({ file, functionName }: ProbeStart): Promise<void> {
   try {
-    post({ say: "done", id: 0, needs: needsOf(await new ModuleVersions().load(file, functionName)) });
+    const { options } = await new ModuleVersions().load(file, functionName);
+    post({ say: "done", id: 0, options });
   } catch (error) {
     post({ say: "done", id: 0, failure: failureOf(error) });
   }
+}
+
+/** Reads scripts and runs nothing of them. */
+function readScripts(): void {
+  port().on("message", ({ id, file, functionName, options }: ReadQuestion) => {
+    void (async () => {
+      try {
+        const { analyseScript, needsOf } = await import("./analysis.ts");
+        const [found] = analyseScript(file, functionName);
+        post({ say: "done", id, ...(found && { needs: needsOf(found, options) }) });
+      } catch {
+        // What cannot be read is not known; whether it can be run, others tell.
+        post({ say: "done", id });
+      }
+    })();
+  });
 }
 
 function failureOf(error: unknown): LoadFailure {
@@ -178,6 +193,7 @@ function port(): NonNullable<typeof parentPort> {
   return parentPort;
 }
 
-const { kind } = workerData as { kind: "isolate" | "probe" };
-if (kind === "probe") void probe();
-else new Isolate(workerData as IsolateStart);
+const start = workerData as IsolateStart | ProbeStart | ReaderStart;
+if (start.kind === "probe") void probe(start);
+else if (start.kind === "reader") readScripts();
+else new Isolate(start);

@@ -5,13 +5,14 @@
  */
 import type { MessagePort } from "node:worker_threads";
 import type { PacketQueueOptions } from "#io/packet-queue.ts";
+import type { ScriptOptions } from "#script/context.ts";
 import type { ScriptFault, ScriptSpec } from "#script/engine.ts";
 import type { MapAnswer, MapOptions } from "#script/map-directory.ts";
+import type { ScriptNeeds } from "./analysis.ts";
 
 /** What a worker is started with. */
 export interface IsolateStart {
-  /** "probe" only looks whether a script can be loaded. */
-  readonly kind: "isolate" | "probe";
+  readonly kind: "isolate";
   readonly isolate: string;
   /** The owner of map locks; of its own for every worker. */
   readonly owner: number;
@@ -23,6 +24,25 @@ export interface IsolateStart {
   readonly tickMilliseconds: number;
   /** The mark of what scripts send. */
   readonly sentMark: number;
+}
+
+/** What a thread is started with that only looks whether a script can be loaded. */
+export interface ProbeStart {
+  readonly kind: "probe";
+  readonly file: string;
+  readonly functionName: string;
+}
+
+/** What a thread is started with that reads scripts; its questions are {@link ReadQuestion}. */
+export interface ReaderStart {
+  readonly kind: "reader";
+}
+
+export interface ReadQuestion {
+  readonly id: number;
+  readonly file: string;
+  readonly functionName: string;
+  readonly options: ScriptOptions;
 }
 
 /** Words of the memory by which the engine sees whether an isolate is alive. */
@@ -53,15 +73,6 @@ export interface QueueDescription {
   readonly descriptor: number;
   readonly options: PacketQueueOptions;
   readonly heldCountMax: number;
-}
-
-/** What a script's code was found to need. */
-export interface ScriptNeeds {
-  readonly isWriting: boolean;
-  /** `undefined`: all. */
-  readonly readBytes: number | undefined;
-  readonly connection: boolean;
-  readonly files: readonly string[];
 }
 
 /** From the engine to an isolate; those with an `id` are answered by `done`. */
@@ -109,6 +120,7 @@ export type FromIsolate =
       readonly say: "done";
       readonly id: number;
       readonly needs?: ScriptNeeds;
+      readonly options?: ScriptOptions;
       readonly failure?: LoadFailure;
     }
   | { readonly say: "faults"; readonly name: string; readonly faults: readonly ScriptFault[] }

@@ -28,7 +28,6 @@ import {
   type FromIsolate,
   type IsolateStart,
   type QueueDescription,
-  type ScriptNeeds,
   type ToIsolate,
   type VersionDescription,
 } from "./isolate-messages.ts";
@@ -68,7 +67,7 @@ export class IsolateThread {
   readonly #options: ThreadOptions;
   readonly #seats = new Map<number, Seat>();
   /** Versions that were loaded and run nowhere yet. */
-  readonly #waiting = new Map<number, PromiseWithResolvers<ScriptNeeds | undefined>>();
+  readonly #waiting = new Map<number, PromiseWithResolvers<void>>();
   #requestCount = 0;
   #worker: Worker | undefined;
   #threadId = "";
@@ -91,8 +90,8 @@ export class IsolateThread {
   }
 
   /** Loads a version beside what runs. @throws ScriptLoadError, UnavailableError when the isolate dies over it */
-  async load(version: VersionDescription): Promise<ScriptNeeds | undefined> {
-    return await this.#ask({ say: "load", version });
+  async load(version: VersionDescription): Promise<void> {
+    await this.#ask({ say: "load", version });
   }
 
   discard(key: number): void {
@@ -250,7 +249,7 @@ export class IsolateThread {
         const waiting = this.#waiting.get(message.id);
         this.#waiting.delete(message.id);
         if (message.failure) waiting?.reject(loadErrorFrom(message.failure));
-        else waiting?.resolve(message.needs);
+        else waiting?.resolve();
         return;
       }
       case "map":
@@ -264,9 +263,9 @@ export class IsolateThread {
     }
   }
 
-  #ask(message: Unnumbered<Request>): Promise<ScriptNeeds | undefined> {
+  #ask(message: Unnumbered<Request>): Promise<void> {
     const id = ++this.#requestCount;
-    const waiting = Promise.withResolvers<ScriptNeeds | undefined>();
+    const waiting = Promise.withResolvers<void>();
     if (this.#worker === undefined || this.#state === "failed") return Promise.reject(this.#gone());
     this.#waiting.set(id, waiting);
     this.#tell({ ...message, id } as ToIsolate);

@@ -13,13 +13,15 @@ import type { LoadedScript, ScriptEngine, ScriptSpec } from "#script/engine.ts";
 import { HELD_COUNT_MAX } from "#script/held.ts";
 import type { MapDirectory } from "#script/map-directory.ts";
 import { decodeTuples, encodeTuples } from "#wire/cbor.ts";
+import type { ScriptNeeds } from "./analysis.ts";
 import { IsolateGroup } from "./isolate-group.ts";
 import { fieldsOf, tuplesOf } from "./isolate-host.ts";
 import { WATCH_INTERVAL } from "./isolate-limits.ts";
-import type { FromIsolate, ScriptNeeds, VersionDescription } from "./isolate-messages.ts";
+import type { FromIsolate, VersionDescription } from "./isolate-messages.ts";
 import { type CountMemory, LoadedEntry, newCountMemory, type QueueSettings } from "./loaded-entry.ts";
 import { probeScript } from "./probe.ts";
 import { closeQueues, openQueues } from "./queue-numbers.ts";
+import { ScriptReader } from "./script-reader.ts";
 
 /** Packets that wait for a script at most, held ones included. */
 export const QUEUE_LENGTH_MAX = 8192;
@@ -44,6 +46,7 @@ export class UserScriptEngine implements ScriptEngine {
   readonly #options: UserEngineOptions;
   readonly #entries = new Map<string, LoadedEntry>();
   readonly #groups = new Set<IsolateGroup>();
+  readonly #reader = new ScriptReader();
   #keyCount = 0;
   #watch: NodeJS.Timeout | undefined;
   /** One change after the other. */
@@ -58,7 +61,9 @@ export class UserScriptEngine implements ScriptEngine {
     return this.#next(async () => {
       if (this.#isClosed) throw new ConfigurationError(`Cannot load ${spec.name}: the engine is closed`);
       checkSpec(spec);
-      const settings = settingsOf(await probeScript(spec.file, spec.function));
+      const { file, function: functionName } = spec;
+      const options = await probeScript(file, functionName);
+      const settings = settingsOf(await this.#reader.read(file, functionName, options));
       const before = this.#entries.get(spec.name);
       const entry =
         before && isSameWay(before, spec, settings)
@@ -80,6 +85,7 @@ export class UserScriptEngine implements ScriptEngine {
     return this.#next(async () => {
       this.#isClosed = true;
       for (const name of [...this.#entries.keys()].reverse()) await this.#unload(name);
+      this.#reader.close();
     });
   }
 
@@ -343,7 +349,7 @@ function checkSpec({ name, queueCount, deadline, timeLimit }: ScriptSpec): void 
 }
 
 function settingsOf({ isWriting, readBytes, connection }: ScriptNeeds): QueueSettings {
-  const copyRangeBytes = isWriting ? COPY_RANGE_BYTES_MAX : (readBytes ?? COPY_RANGE_BYTES_MAX);
+  const copyRangeBytes = isWriting ? COPY_RANGE_BYTES_MAX : readBytes;
   return { isWriting, copyRangeBytes: Math.min(copyRangeBytes, COPY_RANGE_BYTES_MAX), connection };
 }
 
