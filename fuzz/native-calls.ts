@@ -33,6 +33,7 @@ const SIGNATURES: Partial<Record<keyof Native, readonly Kind[]>> = {
   interfaceIndex: ["text"],
   receiveBatch: ["fd", "bytes", "words", "number", "number", "number"],
   sendBatch: ["fd", "bytes", "words", "number", "number"],
+  sendPieces: ["fd", "bytes", "words", "number", "number"],
   sendParts: ["fd", "parts", "words", "number", "number"],
   watch: ["fd", "number", "callback"],
   unwatch: ["watch"],

@@ -14,6 +14,9 @@
 /* What receiveBatch writes about a slot: payload length, address length, control length, flags. */
 #define RECEIVE_WORDS 4
 
+/* What sendPieces reads about a piece: its offset and its length in the slab. */
+#define PIECE_WORDS 2
+
 /* What sendBatch reads about a message: offset and length of payload, address and control data in the slab. */
 #define SEND_WORDS 6
 
@@ -66,17 +69,49 @@ static napi_value call_receive_batch(napi_env env, napi_callback_info info) {
   return make_number(env, received);
 }
 
-/* What sendParts reads about a message: its first part and their count, address and control data as parts or -1. */
-#define PART_WORDS 4
-/* Parts of one call at most: their headers on the stack are 24 KiB. */
-#define PART_COUNT_MAX 1024
-
 /* The piece of the slab that two words of a row describe; false when it is not inside. */
 static bool piece(Bytes slab, const int32_t *words, Bytes *out) {
   if (words[0] < 0 || words[1] < 0 || (size_t)words[0] + (size_t)words[1] > slab.length) return false;
   *out = words[1] == 0 ? (Bytes){NULL, 0} : (Bytes){slab.data + words[0], (size_t)words[1]};
   return true;
 }
+
+/*
+ * sendPieces(fd, slab, table, start, count): one message of the pieces in rows start..start+count, each an offset and a
+ * length, as they follow each other; how many bytes the kernel took, or -errno. Never waits.
+ */
+static napi_value call_send_pieces(napi_env env, napi_callback_info info) {
+  Arguments arguments;
+  int fd;
+  Bytes slab;
+  Words table;
+  int64_t start, count;
+  if (!read_arguments(&arguments, env, info, "sendPieces", 5, 5) || !fd_argument(&arguments, 0, &fd) ||
+      !bytes_argument(&arguments, 1, "slab", &slab) || !words_argument(&arguments, 2, "table", &table) ||
+      !integer_argument(&arguments, 3, "start", 0, INT32_MAX, &start) ||
+      !integer_argument(&arguments, 4, "count", 1, BATCH_COUNT_MAX, &count)) {
+    return NULL;
+  }
+  if ((size_t)(start + count) > table.length / PIECE_WORDS) {
+    return throw_range(&arguments, "table has fewer rows than start + count");
+  }
+  struct iovec vectors[BATCH_COUNT_MAX];
+  for (size_t index = 0; index < (size_t)count; index++) {
+    Bytes bytes;
+    if (!piece(slab, table.data + ((size_t)start + index) * PIECE_WORDS, &bytes)) {
+      return throw_range(&arguments, "a row of the table points outside of the slab");
+    }
+    vectors[index] = (struct iovec){bytes.data, bytes.length};
+  }
+  struct msghdr message = {.msg_iov = vectors, .msg_iovlen = (size_t)count};
+  ssize_t sent = sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+  return make_number(env, sent < 0 ? -errno : (double)sent);
+}
+
+/* What sendParts reads about a message: its first part and their count, address and control data as parts or -1. */
+#define PART_WORDS 4
+/* Parts of one call at most: their headers on the stack are 24 KiB. */
+#define PART_COUNT_MAX 1024
 
 /*
  * sendBatch(fd, slab, table, start, count): how many messages of rows start..start+count left, in order, or -errno
@@ -186,5 +221,6 @@ static napi_value call_send_parts(napi_env env, napi_callback_info info) {
 
 const Function batch_functions[] = {{"receiveBatch", call_receive_batch},
                                     {"sendBatch", call_send_batch},
+                                    {"sendPieces", call_send_pieces},
                                     {"sendParts", call_send_parts},
                                     {NULL, NULL}};

@@ -33,6 +33,7 @@ describe("the addon's arguments", { skip: nativeProblem() ?? false }, () => {
     interfaceIndex: ["lo"],
     receiveBatch: [999_999, new Uint8Array(64), new Int32Array(8), 16, 0, 0],
     sendBatch: [999_999, new Uint8Array(64), new Int32Array(12), 0, 1],
+    sendPieces: [999_999, new Uint8Array(64), Int32Array.of(0, 8, 8, 8), 0, 2],
     sendParts: [999_999, [new Uint8Array(8)], Int32Array.of(0, 1, -1, -1), 0, 1],
     watch: [999_999, READABLE, () => {}],
     unwatch: [{}],
@@ -135,6 +136,10 @@ describe("the addon's arguments", { skip: nativeProblem() ?? false }, () => {
     ["sendBatch", [1, new Uint8Array(64), Int32Array.of(64, 1, 0, 0, 0, 0), 0, 1]],
     ["sendBatch", [1, new Uint8Array(64), Int32Array.of(0, 1, 60, 5, 0, 0), 0, 1]],
     ["sendBatch", [1, new Uint8Array(64), Int32Array.of(0, 1, 0, 0, 2 ** 31 - 1, 2 ** 31 - 1), 0, 1]],
+    ["sendPieces", [1, new Uint8Array(64), Int32Array.of(0, 8), 0, 2]],
+    ["sendPieces", [1, new Uint8Array(64), Int32Array.of(0, 8), 1, 1]],
+    ["sendPieces", [1, new Uint8Array(64), Int32Array.of(-1, 8), 0, 1]],
+    ["sendPieces", [1, new Uint8Array(64), Int32Array.of(60, 5), 0, 1]],
     ["sendParts", [1, [new Uint8Array(8)], Int32Array.of(0, 1, -1, -1), 0, 2]],
     ["sendParts", [1, [new Uint8Array(8)], Int32Array.of(0, 2, -1, -1), 0, 1]],
     ["sendParts", [1, [new Uint8Array(8)], Int32Array.of(-1, 1, -1, -1), 0, 1]],
@@ -160,7 +165,7 @@ describe("the addon's arguments", { skip: nativeProblem() ?? false }, () => {
   for (const [key, args] of Object.entries(fine)) {
     if (args[0] !== 999_999) continue;
     it(`${key}() of a descriptor that is not open is EBADF`, () => {
-      const isBatch = /Batch$|Parts$/.test(key);
+      const isBatch = /Batch$|Parts$|Pieces$/.test(key);
       if (isBatch) assert.equal(call(key as keyof Native, args), -9);
       else assert.throws(() => call(key as keyof Native, args), { code: "EBADF", errno: -9, syscall: key });
     });

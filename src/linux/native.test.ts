@@ -155,6 +155,19 @@ describe("the addon's batches", { skip: nativeProblem() ?? false }, () => {
     for (const { fd } of [receiver, sender]) native().close(fd);
   });
 
+  it("sendPieces() makes one message of pieces of a slab, in the order of the rows", () => {
+    const receiver = udp();
+    const sender = udp();
+    native().connect(sender.fd, receiver.address);
+    const slab = Uint8Array.from(Buffer.from("one two three"));
+    const table = Int32Array.of(0, 0, 8, 5, 3, 1, 0, 3);
+    assert.equal(native().sendPieces(sender.fd, slab, table, 1, 3), 9);
+    const buffer = new Uint8Array(16);
+    assert.equal(native().receive(receiver.fd, buffer, 0), 9);
+    assert.equal(Buffer.from(buffer.subarray(0, 9)).toString(), "three one");
+    for (const { fd } of [receiver, sender]) native().close(fd);
+  });
+
   it("sendParts() gathers each datagram from parts, also from none and from one part twice", () => {
     const receiver = udp();
     const sender = udp();

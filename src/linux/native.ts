@@ -29,6 +29,9 @@ export const RECEIVE_WORDS = 4;
 /** Words of a row for {@link Native.sendBatch}: offset and length of payload, address and control in the slab. */
 export const SEND_WORDS = 6;
 
+/** Words of a row for {@link Native.sendPieces}: offset and length in the slab. */
+export const PIECE_WORDS = 2;
+
 /** Words of a row for {@link Native.sendParts}: first part, their count, the parts with address and control, or -1. */
 export const PART_WORDS = 4;
 
@@ -89,6 +92,8 @@ export interface Native {
   ): number;
   /** Messages of rows `start` to `start + count` that left, or -errno of the first one when none did. */
   sendBatch(fd: number, slab: Uint8Array, table: Int32Array, start: number, count: number): number;
+  /** One message of the pieces of rows `start` to `start + count`: bytes the kernel took, or -errno. */
+  sendPieces(fd: number, slab: Uint8Array, table: Int32Array, start: number, count: number): number;
   /** As {@link sendBatch}, each message gathered from `parts`. */
   sendParts(
     fd: number,

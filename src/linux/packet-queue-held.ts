@@ -8,7 +8,7 @@ import { QueueColumns } from "#wire/nfqueue-columns.ts";
 import { VerdictPieces } from "./packet-queue-verdicts.ts";
 
 /** Room for the longest packet, or many verdicts without bytes. */
-const SLAB_BYTES = 2 * (COPY_RANGE_BYTES_MAX + VERDICT_HEADER_BYTES + 4);
+const SLAB_BYTES = 2 * (COPY_RANGE_BYTES_MAX + VERDICT_HEADER_BYTES + 8);
 const PIECE_COUNT_MAX = 128;
 
 export class HeldVerdicts {
