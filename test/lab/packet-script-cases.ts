@@ -112,3 +112,9 @@ export function nat(packet: Packet): Verdict {
   if (header && packet.hook === "prerouting") header.destination = "10.91.1.2";
   return accept;
 }
+
+/** Ends the thread. */
+export function ends(packet: Packet): Verdict {
+  if (letter(packet) === "k") process.exit(1);
+  return accept;
+}
