@@ -10,6 +10,7 @@ import { CACHES, type Cache, DELAYS, type Delay } from "./rig/cache.ts";
 import { type Chart, drawChart, formatBytes, formatSeconds } from "./rig/chart.ts";
 import { FILE_SIZES, type FileProtocol, FileServers } from "./rig/file-servers.ts";
 import { BenchNetwork } from "./rig/network.ts";
+import { missingProblem } from "./rig/programs.ts";
 import { writeData, writePicture } from "./rig/results.ts";
 
 /** One way to get files: from the server, or through a cache; with the delay of the link to the server. */
@@ -38,7 +39,7 @@ const CORE = 0;
 
 /** Empty without root and without caches; a row for each of these otherwise. */
 export async function cachesRows(words: readonly string[] = []): Promise<Row[]> {
-  const problem = rootProblem();
+  const problem = rootProblem() || missingProblem("in.tftpd", "nginx", "tftp", "curl", "wget");
   if (problem !== false) {
     process.stderr.write(`caches: left out, ${problem}\n`);
     return [];

@@ -11,7 +11,7 @@ import { type Chart, drawChart, formatBytes, formatSeconds } from "./rig/chart.t
 import { C_BATCHED, C_PLAIN, FORWARDING, type Handler, LINUX_NAT, switchQueue } from "./rig/handler.ts";
 import { HANDLERS } from "./rig/handlers.ts";
 import { ADDRESSES, BenchNetwork } from "./rig/network.ts";
-import { makePrograms, type Programs } from "./rig/programs.ts";
+import { makePrograms, missingProblem, type Programs } from "./rig/programs.ts";
 import { writeData, writePicture } from "./rig/results.ts";
 
 /** What NetPIPE says of one size of block. */
@@ -58,7 +58,7 @@ const TARGET_RATIO = 0.9;
 
 /** Empty without root; a row for each of ours otherwise. */
 export async function netpipeRows(words: readonly string[] = []): Promise<Row[]> {
-  const problem = rootProblem();
+  const problem = rootProblem() || missingProblem("NPtcp", "iptables", "nft", "ethtool");
   if (problem !== false) {
     process.stderr.write(`netpipe: left out, ${problem}\n`);
     return [];

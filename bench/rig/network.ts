@@ -4,7 +4,14 @@
  * and what a killed run left behind goes at the next start.
  * @module
  */
-import { type ChildProcess, execFile, execFileSync, type SpawnOptions, spawn } from "node:child_process";
+import {
+  type ChildProcess,
+  execFile,
+  execFileSync,
+  type SpawnOptions,
+  spawn,
+  spawnSync,
+} from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
 import { promisify } from "node:util";
@@ -192,7 +199,6 @@ export class BenchNetwork {
   #remove(): void {
     if (this.#closed) return;
     this.#closed = true;
-    for (const { child } of this.#started) child.kill("SIGKILL");
     for (const place of PLACES) removeQuietly(this.namespace(place));
   }
 }
@@ -217,7 +223,16 @@ function sweep(): void {
   }
 }
 
+/** With every program in it, which would keep it alive without a name. */
 function removeQuietly(name: string): void {
+  const { stdout } = spawnSync("ip", ["netns", "pids", name], { encoding: "utf8" });
+  for (const pid of (stdout ?? "").split("\n").filter(Boolean)) {
+    try {
+      process.kill(Number(pid), "SIGKILL");
+    } catch {
+      // It ended meanwhile.
+    }
+  }
   try {
     removeNamespace(name);
   } catch {

@@ -3,7 +3,7 @@
  * @module
  */
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -43,4 +43,14 @@ export function makePrograms(): Programs {
       remove();
     },
   };
+}
+
+const LIBRARY = "/usr/include/libnetfilter_queue/libnetfilter_queue.h";
+
+/** The first of the programs (and of what ours are compiled with) that this machine lacks; `false` when it has all. */
+export function missingProblem(...names: readonly string[]): string | false {
+  const folders = (process.env.PATH ?? "").split(":").concat("/usr/sbin", "/sbin");
+  const lacks = (name: string): boolean => !folders.some((folder) => existsSync(join(folder, name)));
+  const missing = [...names, "cc", "ip", "ss"].find(lacks) ?? (existsSync(LIBRARY) ? undefined : LIBRARY);
+  return missing === undefined ? false : `needs ${missing}`;
 }
