@@ -1,7 +1,7 @@
 /**
- * Packets that wait in the kernel for somebody's verdict. They come in batches of columns over one slab of memory,
- * with no object for a packet; the verdicts go back through columns of the same batch. `linux/` answers with
- * netfilter's queue (nfnetlink_queue), `sim/` with packets that a test pushes.
+ * Packets that wait in the kernel for somebody's verdict. They come in batches of columns over one slab of
+ * memory, with no object for a packet; the verdicts go back through columns of the same batch. `linux/`
+ * answers with netfilter's queue (nfnetlink_queue), `sim/` with packets that a test pushes.
  * @module
  */
 import { ConfigurationError, LimitExceededError, type MetanetError, UnavailableError } from "#base/errors.ts";
@@ -42,7 +42,9 @@ export const PacketFlag = {
   checksumNotVerified: 4,
 } as const;
 
-/** Values of the column {@link PacketBatch.hook}: netfilter's own numbers, the same for IP and for a bridge. */
+/**
+ * Values of the column {@link PacketBatch.hook}: netfilter's own numbers, the same for IP and for a bridge.
+ */
 export const PacketHook = { prerouting: 0, input: 1, forward: 2, output: 3, postrouting: 4 } as const;
 
 /** Values of the column {@link PacketBatch.family}: netfilter's own numbers. */
@@ -52,9 +54,9 @@ export const PacketFamily = { ipv4: 2, ipv6: 10, bridge: 7 } as const;
 export const PACKET_HEADROOM_BYTES = 128;
 
 /**
- * Packets 0 to `count - 1` of columns; the objects are the same for every batch of a queue, and hold good until the
- * consumer returns. Offsets are into `bytes`, in bytes. Columns up to `conntrackState` are for reading, those below it
- * for writing.
+ * Packets 0 to `count - 1` of columns; the objects are the same for every batch of a queue, and hold good
+ * until the consumer returns. Offsets are into `bytes`, in bytes. Columns up to `conntrackState` are for
+ * reading, those below it for writing.
  */
 export interface PacketBatch {
   readonly bytes: Uint8Array;
@@ -70,7 +72,9 @@ export interface PacketBatch {
   readonly lengthBytes: Int32Array;
   /** Its length on the wire; more than `lengthBytes` when the copy range cut it off. */
   readonly fullLengthBytes: Int32Array;
-  /** The end of the packet's room: a longer packet may reach from `offset - PACKET_HEADROOM_BYTES` to here. */
+  /**
+   * The end of the packet's room: a longer packet may reach from `offset - PACKET_HEADROOM_BYTES` to here.
+   */
   readonly limit: Int32Array;
   /** One of {@link PacketFamily}. */
   readonly family: Uint8Array;
@@ -78,7 +82,9 @@ export interface PacketBatch {
   readonly hook: Uint8Array;
   readonly etherType: Uint16Array;
   readonly mark: Uint32Array;
-  /** Interface indices, 0 when there is none: the bridge itself when the packet came over one of its ports. */
+  /**
+   * Interface indices, 0 when there is none: the bridge itself when the packet came over one of its ports.
+   */
   readonly inInterface: Int32Array;
   readonly outInterface: Int32Array;
   /** The bridge's port, 0 when there is none. */
@@ -98,15 +104,20 @@ export interface PacketBatch {
   /** The connection's attributes, for `wire/conntrack.ts`; the length is 0 when there are none. */
   readonly conntrackOffset: Int32Array;
   readonly conntrackLengthBytes: Int32Array;
-  /** `enum ip_conntrack_info` of the kernel, -1 when unknown; {@link PacketQueueOptions.conntrack} brings it. */
+  /**
+   * `enum ip_conntrack_info` of the kernel, -1 when unknown; {@link PacketQueueOptions.conntrack} brings it.
+   */
   readonly conntrackState: Int8Array;
 
   /**
-   * One of {@link PacketVerdict} or {@link queueVerdict}. What the consumer leaves alone is accepted by a queue that
-   * fails open and dropped by another.
+   * One of {@link PacketVerdict} or {@link queueVerdict}. What the consumer leaves alone is accepted by a
+   * queue that fails open and dropped by another.
    */
   readonly verdict: Uint32Array;
-  /** The packet's new length when its bytes were changed, else 0 as it was; the whole packet has to be here then. */
+  /**
+   * The packet's new length when its bytes were changed, else 0 as it was; the whole packet has to be here
+   * then.
+   */
   readonly newLengthBytes: Int32Array;
   /** Where the changed packet starts; `offset` at first. */
   readonly newOffset: Int32Array;
@@ -130,15 +141,20 @@ export interface HeldDecision {
 export interface PacketQueueOptions {
   /** 0 to 65535; one reader in a network namespace. */
   readonly queueNumber: number;
-  /** How much of each packet is copied, in bytes: all that can be had at first, which a consumer that changes packets needs. */
+  /**
+   * How much of each packet is copied, in bytes: all that can be had at first, which a consumer that changes
+   * packets needs.
+   */
   readonly copyRangeBytes?: number;
-  /** How many packets wait at most, held ones included; 4096 at first. One more is lost, or goes on unseen. */
+  /**
+   * How many packets wait at most, held ones included; 4096 at first. One more is lost, or goes on unseen.
+   */
   readonly queueLengthMax?: number;
   /** Whether packets that find the queue full go on unseen instead of being dropped; false at first. */
   readonly failOpen?: boolean;
   /**
-   * Whether segments that belong together come as one packet of up to 64 KiB; false at first. Never together with
-   * changes of bytes: their checksums are not complete, and would stay so.
+   * Whether segments that belong together come as one packet of up to 64 KiB; false at first. Never together
+   * with changes of bytes: their checksums are not complete, and would stay so.
    */
   readonly segmented?: boolean;
   /** Whether the connection's attributes come along; false at first. */
@@ -151,7 +167,10 @@ export const QUEUE_LENGTH_DEFAULT = 4096;
 /** Packets of one batch at most. */
 export const PACKET_BATCH_COUNT_MAX = 32;
 
-/** What happened at a queue since it was opened; counts only grow, `waitingCount` and `heldCount` stand for now. */
+/**
+ * What happened at a queue since it was opened; counts only grow, `waitingCount` and `heldCount` stand for
+ * now.
+ */
 export interface PacketQueueStatistics {
   /** In the kernel without a verdict, held ones included. */
   readonly waitingCount: number;
@@ -173,8 +192,8 @@ export interface PacketQueue {
   readonly queueNumber: number;
 
   /**
-   * Hands every batch to `onBatch` from now on; the last one given is the only one. What it throws is thrown again
-   * after the batch's verdicts were given, with what the columns say.
+   * Hands every batch to `onBatch` from now on; the last one given is the only one. What it throws is thrown
+   * again after the batch's verdicts were given, with what the columns say.
    */
   start(onBatch: (batch: PacketBatch) => void): void;
   /** Leaves packets waiting in the kernel until {@link resume}. */

@@ -1,7 +1,7 @@
 /**
- * The netlink descriptor of a packet queue: opening it, giving verdicts for everything that waits on it, and what
- * the kernel counts. A queue belongs to its descriptor and not to a thread, so that one thread may open it, another
- * read it, and the first still answer for what the other left behind.
+ * The netlink descriptor of a packet queue: opening it, giving verdicts for everything that waits on it, and
+ * what the kernel counts. A queue belongs to its descriptor and not to a thread, so that one thread may open
+ * it, another read it, and the first still answer for what the other left behind.
  * @module
  */
 import { closeSync, openSync, readSync } from "node:fs";
@@ -81,8 +81,8 @@ export function openQueueDescriptor(options: PacketQueueOptions): number {
 }
 
 /**
- * One verdict for everything that waits on a queue, held or not yet read; `upToId` leaves what came later alone.
- * For the owner of a descriptor whose reader has died.
+ * One verdict for everything that waits on a queue, held or not yet read; `upToId` leaves what came later
+ * alone. For the owner of a descriptor whose reader has died.
  * @throws SystemCallError
  */
 export function releaseAll(

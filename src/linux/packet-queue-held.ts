@@ -45,7 +45,10 @@ export class HeldVerdicts {
     return false;
   }
 
-  /** Writes the verdict down to be sent by {@link flush}; gives the errno (negative) of what had to leave before. */
+  /**
+   * Writes the verdict down to be sent by {@link flush}; gives the errno (negative) of what had to leave
+   * before.
+   */
   decide(id: number, decision: HeldDecision): number {
     this.#ids.delete(id);
     const { bytes, conntrackMark } = decision;

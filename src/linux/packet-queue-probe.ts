@@ -1,6 +1,6 @@
 /**
- * A program that tries one way of queueing packets and says why not: started by `kernel-features.ts` in a network
- * namespace of its own, which is gone afterwards.
+ * A program that tries one way of queueing packets and says why not: started by `kernel-features.ts` in a
+ * network namespace of its own, which is gone afterwards.
  *
  *     node packet-queue-probe.ts packets|bridge|conntrack
  *

@@ -1,7 +1,7 @@
 /**
- * The verdicts of a batch on their way to the kernel: plain ones in a row become one message each for a whole run,
- * changed packets go out from where they lie. Everything leaves in the order of the packets, so that none overtakes
- * another, with one system call for many verdicts.
+ * The verdicts of a batch on their way to the kernel: plain ones in a row become one message each for a whole
+ * run, changed packets go out from where they lie. Everything leaves in the order of the packets, so that
+ * none overtakes another, with one system call for many verdicts.
  * @module
  */
 import { native, PIECE_WORDS } from "./native.ts";
@@ -10,8 +10,8 @@ import { EAGAIN, ENOBUFS } from "./socket-constants.ts";
 /** How often the kernel is asked again when it is short of memory. */
 const ATTEMPT_COUNT_MAX = 3;
 /**
- * Bytes that one system call takes at most, unless a single packet is longer: the kernel copies them into one piece of
- * memory, and larger ones are dearer to get and no faster.
+ * Bytes that one system call takes at most, unless a single packet is longer: the kernel copies them into one
+ * piece of memory, and larger ones are dearer to get and no faster.
  */
 const CALL_BYTES_MAX = 65_536;
 
@@ -39,7 +39,9 @@ export class VerdictPieces {
     return this.#count * PIECE_WORDS === this.#table.length;
   }
 
-  /** A message whose length is a multiple of four; those that follow each other in the slab become one piece. */
+  /**
+   * A message whose length is a multiple of four; those that follow each other in the slab become one piece.
+   */
   addPlain(start: number, end: number): void {
     if (this.#openEnd === start) {
       const row = (this.#count - 1) * PIECE_WORDS;

@@ -1,6 +1,6 @@
 /**
- * {@link PacketQueue} on Linux: netfilter's queue over netlink. A wake-up reads batch after batch into one slab; each
- * is one call of the consumer, and its verdicts leave with one system call. Works in any thread.
+ * {@link PacketQueue} on Linux: netfilter's queue over netlink. A wake-up reads batch after batch into one
+ * slab; each is one call of the consumer, and its verdicts leave with one system call. Works in any thread.
  * @module
  */
 import { getSystemErrorName } from "node:util";
@@ -45,8 +45,8 @@ const SCRATCH_BYTES = 2 * PACKET_BATCH_COUNT_MAX * PLAIN_VERDICT_BYTES;
 
 export interface LinuxPacketQueueOptions extends PacketQueueOptions {
   /**
-   * A descriptor that {@link openQueueDescriptor} gave with the same options, in this thread or another. It stays
-   * with its owner, who closes it. Absent: the queue opens its own.
+   * A descriptor that {@link openQueueDescriptor} gave with the same options, in this thread or another. It
+   * stays with its owner, who closes it. Absent: the queue opens its own.
    */
   readonly descriptor?: number;
   /** Packets held at most; half of the queue's length at first. One more gets the queue's default verdict. */
@@ -237,7 +237,10 @@ export class LinuxPacketQueue implements PacketQueue {
     this.#scratchEnd = this.#scratchStart;
   }
 
-  /** Makes out of a row that asks for what cannot be done one with the default verdict, and notes what is held. */
+  /**
+   * Makes out of a row that asks for what cannot be done one with the default verdict, and notes what is
+   * held.
+   */
   #settle(row: number): void {
     const columns = this.#columns;
     const newLengthBytes = columns.newLengthBytes[row] ?? 0;

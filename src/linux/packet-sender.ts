@@ -1,6 +1,7 @@
 /**
- * {@link PacketSender} on Linux: raw sockets with the header included (raw(7), ipv6(7)) for what is routed, a packet
- * socket (packet(7)) for frames. Parts are gathered by the kernel; up to 64 packets leave with one system call.
+ * {@link PacketSender} on Linux: raw sockets with the header included (raw(7), ipv6(7)) for what is routed, a
+ * packet socket (packet(7)) for frames. Parts are gathered by the kernel; up to 64 packets leave with one
+ * system call.
  * @module
  */
 import { getSystemErrorName } from "node:util";

@@ -1,8 +1,8 @@
 /**
- * The queue rules in nft's language. Of a script there are three chains: one at the hook, for its place there; one with
- * the rule that chooses packets and counts them; and one that queues them, filled over netlink. Only the first is
- * ever replaced while packets flow, and by flushing it: a chain that leaves its hook makes the kernel drop what waits
- * in all queues.
+ * The queue rules in nft's language. Of a script there are three chains: one at the hook, for its place
+ * there; one with the rule that chooses packets and counts them; and one that queues them, filled over
+ * netlink. Only the first is ever replaced while packets flow, and by flushing it: a chain that leaves its
+ * hook makes the kernel drop what waits in all queues.
  * @module
  */
 import type { QueueFamily, QueueHook, QueueRule, QueueRuleMarks } from "#io/queue-rules.ts";

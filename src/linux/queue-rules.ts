@@ -1,6 +1,6 @@
 /**
- * {@link QueueRules} on Linux: nf_tables through the `nft` program, and over netlink what nft cannot say on kernels
- * without its own way to a queue.
+ * {@link QueueRules} on Linux: nf_tables through the `nft` program, and over netlink what nft cannot say on
+ * kernels without its own way to a queue.
  * @module
  */
 import { ConfigurationError, UnavailableError } from "#base/errors.ts";
@@ -42,9 +42,10 @@ import {
 
 /** What a rule that chooses packets may be made of: the kernel's names of its expressions. */
 const CHOOSING: ReadonlySet<string> = new Set(
-  "meta cmp payload bitwise lookup ct fib limit exthdr range byteorder socket osf hash rt numgen tunnel xfrm connlimit".split(
-    " ",
-  ),
+  [
+    "meta cmp payload bitwise lookup ct fib limit exthdr range byteorder",
+    "socket osf hash rt numgen tunnel xfrm connlimit",
+  ].flatMap((line) => line.split(" ")),
 );
 const TABLE_NAME = /^[a-zA-Z][a-zA-Z0-9_-]{0,63}$/;
 
@@ -73,7 +74,10 @@ export class LinuxQueueRules implements QueueRules {
   /** One change after the other. */
   #last: Promise<unknown> = Promise.resolve();
 
-  /** @throws ConfigurationError for a name that is none, UnavailableError when the kernel refuses a netlink socket */
+  /**
+   * @throws ConfigurationError for a name that is none, UnavailableError when the kernel refuses a netlink
+   * socket
+   */
   constructor(options: QueueRulesOptions = {}) {
     const { table = "metanet-scripts", marks = QUEUE_RULE_MARKS, program = "nft" } = options;
     if (!TABLE_NAME.test(table)) throw new ConfigurationError(`Cannot use '${table}' as a table's name`);
@@ -197,8 +201,8 @@ export class LinuxQueueRules implements QueueRules {
   }
 
   /**
-   * The first time: takes the name by a table that the kernel removes with our socket, so that two processes do not
-   * remove each other's rules, and clears away what a dead one has left.
+   * The first time: takes the name by a table that the kernel removes with our socket, so that two processes
+   * do not remove each other's rules, and clears away what a dead one has left.
    * @throws ClaimedError
    */
   #takeTable(): void {
@@ -251,7 +255,10 @@ export class LinuxQueueRules implements QueueRules {
     }
   }
 
-  /** What nft made of the expression has to be one rule that chooses, counts and jumps. @throws MatchRefusedError */
+  /**
+   * What nft made of the expression has to be one rule that chooses, counts and jumps. @throws
+   * MatchRefusedError
+   */
   #checkContent(rule: QueueRule, generation: number): void {
     const chain = matchChain(rule.name, generation);
     const rules = this.#list(rule.family).filter((content) => content.chain === chain);
@@ -347,7 +354,9 @@ function unsupported({ name, family }: QueueRule, errno: number): RulesUnsupport
   const seen = `this kernel cannot queue packets of family ${family} (errno ${errno})`;
   const fix =
     family === "bridge"
-      ? "It needs CONFIG_NFT_QUEUE; without it, `ip link set BRIDGE type bridge nf_call_iptables 1 nf_call_ip6tables 1` sends IP packets that cross a bridge through family inet"
+      ? "It needs CONFIG_NFT_QUEUE; without it, " +
+        "`ip link set BRIDGE type bridge nf_call_iptables 1 nf_call_ip6tables 1` " +
+        "sends IP packets that cross a bridge through family inet"
       : "It needs CONFIG_NFT_QUEUE, or CONFIG_NETFILTER_XT_TARGET_NFQUEUE with CONFIG_NFT_COMPAT";
   return new RulesUnsupportedError(`Cannot load the rule '${name}': ${seen}. ${fix}`);
 }

@@ -1,6 +1,6 @@
 /**
- * A packet queue whose packets a test pushes and whose outcomes it looks at. Batches come as microtasks, so that
- * several packets pushed in a row come together.
+ * A packet queue whose packets a test pushes and whose outcomes it looks at. Batches come as microtasks, so
+ * that several packets pushed in a row come together.
  * @module
  */
 import { type MetanetError, UnavailableError } from "#base/errors.ts";

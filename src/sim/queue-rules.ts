@@ -1,6 +1,6 @@
 /**
- * Queue rules as a list. Which packets a rule would choose is nft's to know: a test says what a rule has brought.
- * Several of these on one {@link SimRuleKernel} are several processes on one machine.
+ * Queue rules as a list. Which packets a rule would choose is nft's to know: a test says what a rule has
+ * brought. Several of these on one {@link SimRuleKernel} are several processes on one machine.
  * @module
  */
 import { ConfigurationError } from "#base/errors.ts";

@@ -1,6 +1,6 @@
 /**
- * Connections as the kernel tracks them (linux/netfilter/nfnetlink_conntrack.h): the attributes that come with a
- * queued packet (`NFQA_CT`) or as the answer of the connection table itself. Reading never throws.
+ * Connections as the kernel tracks them (linux/netfilter/nfnetlink_conntrack.h): the attributes that come
+ * with a queued packet (`NFQA_CT`) or as the answer of the connection table itself. Reading never throws.
  * @module
  */
 import { type IpAddress, ip } from "#base/ip-address.ts";
@@ -43,7 +43,9 @@ export const ConntrackStatus = {
   targetNat: 0x20,
 } as const;
 
-/** `enum ip_conntrack_info`: what a packet is to its connection. From 3 on it is one of the reply direction. */
+/**
+ * `enum ip_conntrack_info`: what a packet is to its connection. From 3 on it is one of the reply direction.
+ */
 export const ConntrackInfo = {
   established: 0,
   related: 1,
@@ -103,8 +105,8 @@ export function decodeConntrack(bytes: Uint8Array): Conntrack | undefined {
 }
 
 /**
- * The mark alone, without allocation: of the attributes in `lengthBytes` bytes from `offset` on. 0 when there is none,
- * as the kernel leaves a mark of 0 out.
+ * The mark alone, without allocation: of the attributes in `lengthBytes` bytes from `offset` on. 0 when there
+ * is none, as the kernel leaves a mark of 0 out.
  */
 export function readConntrackMark(view: DataView, offset: number, lengthBytes: number): number {
   const at = findValue(view, offset, lengthBytes, Attribute.mark);

@@ -1,6 +1,6 @@
 /**
- * The columns a batch of queued packets is read into, over one slab: typed arrays made once for a queue, so that a
- * packet costs no object. Their meaning stands at `PacketBatch` in `io/packet-queue.ts`.
+ * The columns a batch of queued packets is read into, over one slab: typed arrays made once for a queue, so
+ * that a packet costs no object. Their meaning stands at `PacketBatch` in `io/packet-queue.ts`.
  * @module
  */
 

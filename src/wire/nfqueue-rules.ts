@@ -1,6 +1,6 @@
 /**
- * The rules that hand packets to a queue, as nf_tables has them over netlink: writing what the nft program cannot say
- * on every kernel, and reading back what a rule is made of. Pure; nothing throws.
+ * The rules that hand packets to a queue, as nf_tables has them over netlink: writing what the nft program
+ * cannot say on every kernel, and reading back what a rule is made of. Pure; nothing throws.
  * @module
  */
 import { decodeUtf8 } from "#base/utf8.ts";
@@ -52,9 +52,10 @@ export interface QueueTarget {
 }
 
 /**
- * One transaction that adds a rule which queues every packet: by nf_tables' own expression (`queue`), or by the target
- * of iptables (`target`) that kernels have which were built without the former. The rule has sequence number
- * `sequence` + 1, is acknowledged, and refused with ENOENT where the kernel does not know the way.
+ * One transaction that adds a rule which queues every packet: by nf_tables' own expression (`queue`), or by
+ * the target of iptables (`target`) that kernels have which were built without the former. The rule has
+ * sequence number `sequence` + 1, is acknowledged, and refused with ENOENT where the kernel does not know the
+ * way.
  */
 export function encodeAddQueueRule(
   sequence: number,

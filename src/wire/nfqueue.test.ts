@@ -29,7 +29,10 @@ const PACKET4 = parseHex(
   ),
 );
 
-/** Made by hand after the kernel's source: a bridged frame with tag, link-layer header, mark, time and connection. */
+/**
+ * Made by hand after the kernel's source: a bridged frame with tag, link-layer header, mark, time and
+ * connection.
+ */
 const BRIDGED = parseHex(
   `
   ac000000 0003 0000 00000000 00000000  07 00 0005   # 172 bytes; bridge, queue 5

@@ -1,18 +1,16 @@
 /**
- * Netfilter's packet queue over netlink (the kernel's linux/netfilter/nfnetlink_queue.h): settings, queued packets,
- * verdicts. Packets are read in place and without allocation; nothing here throws, and nothing outside of the
- * message is read.
+ * Netfilter's packet queue over netlink (the kernel's linux/netfilter/nfnetlink_queue.h): settings, queued
+ * packets, verdicts. Packets are read in place and without allocation; nothing here throws, and nothing
+ * outside of the message is read.
  * @module
  */
 import { LITTLE_ENDIAN, NetlinkFlag, NetlinkType, NetlinkWriter } from "./netlink.ts";
 import type { QueueColumns } from "./nfqueue-columns.ts";
 
-/** The kernel copies no more of a packet than fits into one attribute, whatever range is asked for. */
-export const COPY_BYTES_MAX = 65_531;
 /**
  * What stands around a packet in its message, at most: headers 20, and the attributes packet header 12, four
- * interfaces 32, mark 8, hardware address 16, tag 20, link-layer header 40, time 20, owner 16, connection 600, state 8,
- * length 8, flags 8, payload's header 4; rounded up.
+ * interfaces 32, mark 8, hardware address 16, tag 20, link-layer header 40, time 20, owner 16, connection
+ * 600, state 8, length 8, flags 8, payload's header 4; rounded up.
  */
 export const MESSAGE_OVERHEAD_BYTES = 1024;
 /** The longest thing {@link encodeVerdict} writes in front of a packet. */
@@ -60,7 +58,7 @@ const NESTED = 0x8000;
 export interface QueueSettings {
   /** 0 to 65535. */
   readonly queueNumber: number;
-  /** At most {@link COPY_BYTES_MAX}. */
+  /** At most 65,531: the kernel copies no more of a packet than fits into one attribute. */
   readonly copyRangeBytes: number;
   readonly queueLengthMax: number;
   /** Bits of {@link QueueFlag}. */
@@ -68,9 +66,9 @@ export interface QueueSettings {
 }
 
 /**
- * Makes the sender the reader of a queue, all settings at once. The kernel says nothing when it does so, and answers a
- * refusal: EBUSY (EPERM before Linux 3.8) when there is another reader, EOPNOTSUPP when it is built without what a flag
- * asks for.
+ * Makes the sender the reader of a queue, all settings at once. The kernel says nothing when it does so, and
+ * answers a refusal: EBUSY (EPERM before Linux 3.8) when there is another reader, EOPNOTSUPP when it is built
+ * without what a flag asks for.
  */
 export function encodeQueueOpen(settings: QueueSettings): Uint8Array {
   const { queueNumber, copyRangeBytes, queueLengthMax, flags } = settings;
@@ -102,8 +100,8 @@ export const Queued = {
 } as const;
 
 /**
- * Reads the message between `start` and `end` of the slab into a row that was cleared. A packet whose message was cut
- * off is one with less of it captured.
+ * Reads the message between `start` and `end` of the slab into a row that was cleared. A packet whose message
+ * was cut off is one with less of it captured.
  */
 export function decodeQueued(columns: QueueColumns, row: number, start: number, end: number): number {
   const { view } = columns;
@@ -266,9 +264,9 @@ const CHANGE_CONNTRACK_MARK = 2;
 const CHANGE_LINK_HEADER = 4;
 
 /**
- * Writes the verdict of a row with all its changes directly in front of the packet's new bytes, over what stands
- * there; gives where the message starts, or -1 when there is no room behind `floor`. With changed bytes it ends with
- * them, else at `newOffset`.
+ * Writes the verdict of a row with all its changes directly in front of the packet's new bytes, over what
+ * stands there; gives where the message starts, or -1 when there is no room behind `floor`. With changed
+ * bytes it ends with them, else at `newOffset`.
  */
 export function encodeVerdict(
   columns: QueueColumns,

@@ -1,6 +1,6 @@
 /**
- * What every PacketQueue promises, run on the kernel's queue with UDP packets over the loopback of a namespace, and on
- * the simulated one.
+ * What every PacketQueue promises, run on the kernel's queue with UDP packets over the loopback of a
+ * namespace, and on the simulated one.
  * @module
  */
 import assert from "node:assert/strict";

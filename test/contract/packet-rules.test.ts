@@ -1,5 +1,6 @@
 /**
- * What every QueueRules and every PacketSender promises, run in a network namespace and on the simulated ones.
+ * What every QueueRules and every PacketSender promises, run in a network namespace and on the simulated
+ * ones.
  * @module
  */
 import assert from "node:assert/strict";

@@ -1,6 +1,6 @@
 /**
- * What the tests of the packet queue share: the net, the rules, queues that are closed after each test, and packets'
- * lengths and checksums put right the slow way.
+ * What the tests of the packet queue share: the net, the rules, queues that are closed after each test, and
+ * packets' lengths and checksums put right the slow way.
  * @module
  */
 import { after, afterEach, before } from "node:test";

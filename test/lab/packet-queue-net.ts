@@ -1,7 +1,7 @@
 /**
- * A client and a server joined by a router, and beside it two hosts on a bridge of the router's; the test process is the
- * router: `client eth0 - lan0 router wan0 - eth0 server`, `left eth0 - port0 br0 port1 - eth0 right`. Packets are sent
- * and received on sockets of this process that stand in the hosts' namespaces.
+ * A client and a server joined by a router, and beside it two hosts on a bridge of the router's; the test
+ * process is the router: `client eth0 - lan0 router wan0 - eth0 server`, `left eth0 - port0 br0 port1 - eth0
+ * right`. Packets are sent and received on sockets of this process that stand in the hosts' namespaces.
  * @module
  */
 import { execFileSync } from "node:child_process";
