@@ -42,9 +42,11 @@ export { ArpOperation, type ArpView, arp } from "#packet/arp.ts";
 export { BuiltPacket, build, type Part, part } from "#packet/build.ts";
 // What the connection tracker knows of a packet.
 export type { Connection, ConnectionState, ConnectionTuple } from "#packet/connection.ts";
+export { DnsQuestion, DnsRecord, DnsType, dns, dnsLength } from "#packet/dns.ts";
 export { type EthernetView, EtherType, ethernet } from "#packet/ethernet.ts";
 // Protocols of a script's own.
 export type { Codec, FieldSpec, Fields, FieldsOf, FieldValue } from "#packet/field.ts";
+export { type HeadState, http } from "#packet/http.ts";
 export { IcmpType, type IcmpView, icmp } from "#packet/icmp.ts";
 export { Icmpv6Type, type Icmpv6View, icmpv6 } from "#packet/icmpv6.ts";
 export { IpProtocol, Ipv4Option, type Ipv4View, ipv4, ipv4Codec } from "#packet/ipv4.ts";
@@ -56,11 +58,14 @@ export {
   type CarriedBy,
   type ChecksumSpec,
   defineProtocol,
+  type Header,
   type Protocol,
   type ProtocolSpec,
   type ViewOf,
 } from "#packet/protocol.ts";
 export { type SackBlock, TcpOption, tcp } from "#packet/tcp.ts";
+export { TftpOpcode, tftp } from "#packet/tftp.ts";
+export { clientHello, type HelloState, TlsExtension, tls } from "#packet/tls.ts";
 export { gre, mpls, pppoe, vxlan } from "#packet/tunnel.ts";
 export { udp } from "#packet/udp.ts";
 export type { View } from "#packet/view.ts";
