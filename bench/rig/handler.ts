@@ -3,6 +3,7 @@
  * to it.
  * @module
  */
+import { join } from "node:path";
 import { ADDRESSES, type BenchNetwork } from "./network.ts";
 import type { Programs } from "./programs.ts";
 
@@ -66,16 +67,18 @@ export const LINUX_NAT: Handler = {
   },
 };
 
-function queueProgram(name: string, program: "queue-plain" | "queue-batched"): Handler {
+function queueProgram(name: string, program: "queue-plain" | "queue-batched" | "ours"): Handler {
   return {
     name,
-    kind: "peer",
+    kind: program === "ours" ? "ours" : "peer",
     rules: "queue",
     modes: ["accept", "read", "nat"],
     async start(network, programs, { mode, segments, core, queue, copyRange }) {
       const words = [String(queue), mode, segments ? "whole" : "split", String(copyRange)];
       if (mode === "nat") words.push(ADDRESSES[4].src, ADDRESSES[4].outer);
-      const child = await network.start("fw", [programs.path(program), ...words], { core, ready: /ready\n/ });
+      const own = [process.execPath, join(import.meta.dirname, "../peers/queue-ours.ts")];
+      const start = program === "ours" ? own : [programs.path(program)];
+      const child = await network.start("fw", [...start, ...words], { core, ready: /ready\n/ });
       return {
         async stop() {
           await child.stop();
@@ -91,6 +94,9 @@ export const C_PLAIN: Handler = queueProgram("C plain", "queue-plain");
 
 /** The same task with batches in both directions. */
 export const C_BATCHED: Handler = queueProgram("C batched", "queue-batched");
+
+/** Packet scripts in the user-space engine. */
+export const OURS: Handler = queueProgram("packet script", "ours");
 
 /** Leads packets to a queue: the data direction for scripts that only look, both directions for `nat`. */
 export function switchQueue(network: BenchNetwork, mode: Mode, queue: number, on: boolean): void {

@@ -2,6 +2,6 @@
  * Everything that has its turn in the measurements of packet scripts, in this order.
  * @module
  */
-import { C_BATCHED, C_PLAIN, FORWARDING, type Handler } from "./handler.ts";
+import { C_BATCHED, C_PLAIN, FORWARDING, type Handler, OURS } from "./handler.ts";
 
-export const HANDLERS: readonly Handler[] = [FORWARDING, C_PLAIN, C_BATCHED];
+export const HANDLERS: readonly Handler[] = [FORWARDING, C_PLAIN, C_BATCHED, OURS];

@@ -24,6 +24,8 @@ export interface ScriptOptions {
   readonly writes?: boolean;
   /** Bytes of each packet that are read, from its start; all unless told or found out. */
   readonly readBytes?: number;
+  /** `false`: each packet comes by itself, though none is written to. */
+  readonly aggregates?: boolean;
   /** Whether `packet.connection` is wanted. Found out by reading when absent. */
   readonly connection?: boolean;
 }

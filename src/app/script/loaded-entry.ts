@@ -14,6 +14,7 @@ import type { QueueDescription, VersionDescription } from "./isolate-messages.ts
 /** What its code asks of the queue. */
 export interface QueueSettings {
   readonly isWriting: boolean;
+  readonly hasAggregates: boolean;
   readonly copyRangeBytes: number;
   readonly connection: boolean;
 }

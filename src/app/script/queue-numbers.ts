@@ -12,29 +12,34 @@ import type { QueueDescription } from "./isolate-messages.ts";
 const NUMBER_FIRST = 0x6d00;
 const NUMBER_LAST = 0xffff;
 
-let next = NUMBER_FIRST;
+export class QueueNumbers {
+  readonly #first: number;
+  #next: number;
 
-/**
- * Opens `count` queues with numbers that follow each other.
- * @throws LimitExceededError when no numbers are free, and what `openQueueDescriptor` throws
- */
-export function openQueues(
-  count: number,
-  options: Omit<PacketQueueOptions, "queueNumber">,
-  heldCountMax: number,
-): QueueDescription[] {
-  for (let tries = NUMBER_FIRST; tries <= NUMBER_LAST; tries++) {
-    if (next + count - 1 > NUMBER_LAST) next = NUMBER_FIRST;
-    const first = next;
-    const opened = tryToOpen(first, count, options, heldCountMax);
-    if (typeof opened === "number") {
-      next = opened + 1;
-      continue;
-    }
-    next = first + count;
-    return opened;
+  /** @param first the lowest number that is taken */
+  constructor(first: number = NUMBER_FIRST) {
+    this.#first = first;
+    this.#next = first;
   }
-  throw new LimitExceededError(`Cannot open ${count} packet queues: all numbers are in use`);
+
+  /**
+   * Opens `count` queues with numbers that follow each other.
+   * @throws LimitExceededError when no numbers are free, and what `openQueueDescriptor` throws
+   */
+  open(
+    count: number,
+    options: Omit<PacketQueueOptions, "queueNumber">,
+    heldCountMax: number,
+  ): QueueDescription[] {
+    for (let tries = this.#first; tries <= NUMBER_LAST; tries++) {
+      if (this.#next + count - 1 > NUMBER_LAST) this.#next = this.#first;
+      const opened = tryToOpen(this.#next, count, options, heldCountMax);
+      // Numbers go round, so that what was queued by a rule of before meets nobody else's reader.
+      this.#next = typeof opened === "number" ? opened + 1 : this.#next + count;
+      if (typeof opened !== "number") return opened;
+    }
+    throw new LimitExceededError(`Cannot open ${count} packet queues: all numbers are in use`);
+  }
 }
 
 export function closeQueues(queues: readonly QueueDescription[]): void {

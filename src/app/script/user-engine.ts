@@ -8,7 +8,7 @@ import { ConfigurationError, LimitExceededError } from "#base/errors.ts";
 import { milliseconds } from "#base/time.ts";
 import { COPY_RANGE_BYTES_MAX, type PacketQueueOptions } from "#io/packet-queue.ts";
 import { type QueueRules, RULE_INDEX_MAX } from "#io/queue-rules.ts";
-import type { ScriptBus } from "#script/context.ts";
+import type { ScriptBus, ScriptOptions } from "#script/context.ts";
 import type { LoadedScript, ScriptEngine, ScriptSpec } from "#script/engine.ts";
 import { HELD_COUNT_MAX } from "#script/held.ts";
 import type { MapDirectory } from "#script/map-directory.ts";
@@ -20,7 +20,7 @@ import { WATCH_INTERVAL } from "./isolate-limits.ts";
 import type { FromIsolate, VersionDescription } from "./isolate-messages.ts";
 import { type CountMemory, LoadedEntry, newCountMemory, type QueueSettings } from "./loaded-entry.ts";
 import { probeScript } from "./probe.ts";
-import { closeQueues, openQueues } from "./queue-numbers.ts";
+import { closeQueues, QueueNumbers } from "./queue-numbers.ts";
 import { ScriptReader } from "./script-reader.ts";
 
 /** Packets that wait for a script at most, held ones included. */
@@ -34,6 +34,8 @@ const READ_ONLY =
 export interface UserEngineOptions {
   readonly rules: QueueRules;
   readonly maps: MapDirectory;
+  /** Queues are numbered from here on; 27904 (0x6d00) at first. */
+  readonly queueNumberFirst?: number;
   /** A line that a script wrote. */
   readonly scriptSaid?: (script: string, text: string) => void;
   /** What went wrong around a script. */
@@ -47,6 +49,7 @@ export class UserScriptEngine implements ScriptEngine {
   readonly #entries = new Map<string, LoadedEntry>();
   readonly #groups = new Set<IsolateGroup>();
   readonly #reader = new ScriptReader();
+  readonly #numbers: QueueNumbers;
   #keyCount = 0;
   #watch: NodeJS.Timeout | undefined;
   /** One change after the other. */
@@ -55,6 +58,7 @@ export class UserScriptEngine implements ScriptEngine {
 
   constructor(options: UserEngineOptions) {
     this.#options = options;
+    this.#numbers = new QueueNumbers(options.queueNumberFirst);
   }
 
   load(spec: ScriptSpec): Promise<LoadedScript> {
@@ -63,7 +67,7 @@ export class UserScriptEngine implements ScriptEngine {
       checkSpec(spec);
       const { file, function: functionName } = spec;
       const options = await probeScript(file, functionName);
-      const settings = settingsOf(await this.#reader.read(file, functionName, options));
+      const settings = settingsOf(await this.#reader.read(file, functionName, options), options);
       const before = this.#entries.get(spec.name);
       const entry =
         before && isSameWay(before, spec, settings)
@@ -117,7 +121,7 @@ export class UserScriptEngine implements ScriptEngine {
     let entry: LoadedEntry | undefined;
     try {
       await this.#loadAll(group, versions);
-      const queues = openQueues(spec.queueCount, queueOptions(spec, settings), HELD_COUNT_MAX);
+      const queues = this.#numbers.open(spec.queueCount, queueOptions(spec, settings), HELD_COUNT_MAX);
       const version = (before?.version ?? 0) + 1;
       entry = new LoadedEntry({ spec, settings, group, queues, versions, version, index, memories }, before);
       await this.#beginAll(entry);
@@ -348,9 +352,12 @@ function checkSpec({ name, queueCount, deadline, timeLimit }: ScriptSpec): void 
   }
 }
 
-function settingsOf({ isWriting, readBytes, connection }: ScriptNeeds): QueueSettings {
-  const copyRangeBytes = isWriting ? COPY_RANGE_BYTES_MAX : readBytes;
-  return { isWriting, copyRangeBytes: Math.min(copyRangeBytes, COPY_RANGE_BYTES_MAX), connection };
+function settingsOf(
+  { isWriting, readBytes, connection }: ScriptNeeds,
+  { aggregates = true }: ScriptOptions,
+): QueueSettings {
+  const copyRangeBytes = Math.min(isWriting ? COPY_RANGE_BYTES_MAX : readBytes, COPY_RANGE_BYTES_MAX);
+  return { isWriting, hasAggregates: aggregates && !isWriting, copyRangeBytes, connection };
 }
 
 function queueOptions(spec: ScriptSpec, settings: QueueSettings): Omit<PacketQueueOptions, "queueNumber"> {
@@ -359,7 +366,7 @@ function queueOptions(spec: ScriptSpec, settings: QueueSettings): Omit<PacketQue
     queueLengthMax: QUEUE_LENGTH_MAX,
     failOpen: spec.onError === "accept",
     // Checksums of aggregates are not complete: whoever changes one makes segments with wrong ones of it.
-    segmented: !settings.isWriting,
+    segmented: settings.hasAggregates,
     conntrack: settings.connection,
   };
 }
@@ -398,6 +405,7 @@ function isSameWay(before: LoadedEntry, spec: ScriptSpec, settings: QueueSetting
   return (
     way(before.spec) === way(spec) &&
     own.isWriting === settings.isWriting &&
+    own.hasAggregates === settings.hasAggregates &&
     own.copyRangeBytes === settings.copyRangeBytes &&
     own.connection === settings.connection
   );
