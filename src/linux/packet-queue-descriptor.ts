@@ -126,7 +126,12 @@ export class QueueTable {
   /** All zero where there is no queue of this number, and where the table cannot be read. */
   read(queueNumber: number): QueueCounts {
     if (this.#fd === undefined || !this.#isOpen) return NOTHING;
-    const lengthBytes = readSync(this.#fd, this.#buffer, 0, this.#buffer.length, 0);
+    // The kernel gives about a page at a time.
+    let lengthBytes = 0;
+    for (let count = 1; count > 0 && lengthBytes < this.#buffer.length; lengthBytes += count) {
+      const rest = this.#buffer.length - lengthBytes;
+      count = readSync(this.#fd, this.#buffer, lengthBytes, rest, lengthBytes);
+    }
     const text = Buffer.from(this.#buffer.buffer, 0, lengthBytes).toString("latin1");
     for (const line of text.split("\n")) {
       // Number, reader, waiting, mode, range, lost in the queue, lost on the way to the reader, last id.

@@ -1,8 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { parseHex } from "#base/hex.ts";
-import { ConntrackStatus, decodeConntrack, readConntrackMark, readConntrackStatus } from "./conntrack.ts";
+import { formatHex, parseHex } from "#base/hex.ts";
+import {
+  CONNTRACK_NEW,
+  ConntrackStatus,
+  decodeConntrack,
+  encodeConntrackSetMark,
+  invertTuple,
+  readConntrackMark,
+  readConntrackStatus,
+} from "./conntrack.ts";
+import { decodeNetlinkMessages } from "./netlink.ts";
 
 /** From the kernel: UDP from 10.91.1.2:4000 to 10.91.2.2:4000, masqueraded as 10.91.2.1, mark 17. */
 const UDP4 = parseHex(
@@ -44,6 +53,21 @@ test("decodeConntrack() reads both directions, state and mark, of IPv4 and IPv6"
     assert.equal(connection?.status, 0x198);
     assert.equal((connection?.status ?? 0) & ConntrackStatus.sourceNat, ConntrackStatus.sourceNat);
     assert.equal(connection?.zone, 0);
+  }
+});
+
+test("encodeConntrackSetMark() names the connection as the kernel does, and invertTuple() turns it round", () => {
+  for (const bytes of [UDP4, UDP6]) {
+    const { original } = decodeConntrack(bytes) ?? {};
+    assert.ok(original);
+    const [message] = decodeNetlinkMessages(encodeConntrackSetMark(7, original, 9)) ?? [];
+    assert.equal(message?.type, CONNTRACK_NEW);
+    const tupleBytes = bytes.length === UDP4.length ? 52 : 76;
+    const { body = new Uint8Array() } = message ?? {};
+    assert.equal(formatHex(body.subarray(4, 4 + tupleBytes)), formatHex(bytes.subarray(0, tupleBytes)));
+    assert.equal(formatHex(body.subarray(4 + tupleBytes)), "0800080000000009");
+    assert.deepEqual(String(invertTuple(original).source), String(original.target));
+    assert.deepEqual(invertTuple(invertTuple(original)), original);
   }
 });
 

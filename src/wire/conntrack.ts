@@ -11,6 +11,8 @@ import {
   findNested,
   LITTLE_ENDIAN,
   type NetlinkAttribute,
+  NetlinkFlag,
+  NetlinkWriter,
 } from "./netlink.ts";
 
 const Attribute = {
@@ -26,6 +28,9 @@ const Attribute = {
 const TupleAttribute = { address: 1, protocol: 2 } as const;
 const AddressAttribute = { source4: 1, target4: 2, source6: 3, target6: 4 } as const;
 const ProtocolAttribute = { number: 1, sourcePort: 2, targetPort: 3 } as const;
+const SUBSYSTEM_CONNTRACK = 1;
+const MessageType = { new: 0, get: 1 } as const;
+const FAMILY = { 4: 2, 16: 10 } as const;
 const PROTOCOL_INFO_TCP = 1;
 const TCP_STATE = 1;
 const TYPE_MASK = 0x3fff;
@@ -80,6 +85,73 @@ export interface Conntrack {
   readonly zone: number;
   /** `enum tcp_conntrack`: 3 is established; TCP only. */
   readonly tcpState?: number;
+}
+
+/** Whether a message from the kernel describes a connection; its body is for {@link decodeConntrackMessage}. */
+export const CONNTRACK_NEW: number = (SUBSYSTEM_CONNTRACK << 8) | MessageType.new;
+
+/** Asks for the connection that has `tuple` as one of its directions. Acknowledged, or refused with ENOENT. */
+export function encodeConntrackGet(sequence: number, tuple: ConntrackTuple): Uint8Array {
+  return encodeRequest(sequence, MessageType.get, tuple, () => undefined);
+}
+
+/** Sets the mark of a connection; otherwise as {@link encodeConntrackGet}. */
+export function encodeConntrackSetMark(sequence: number, tuple: ConntrackTuple, mark: number): Uint8Array {
+  return encodeRequest(sequence, MessageType.new, tuple, (writer) =>
+    writer.uint32Network(Attribute.mark, mark),
+  );
+}
+
+/** The body of a message of type {@link CONNTRACK_NEW}, or `undefined`. */
+export function decodeConntrackMessage(body: Uint8Array): Conntrack | undefined {
+  return body.length < 4 ? undefined : decodeConntrack(body.subarray(4));
+}
+
+/** The same packets seen from the other side. */
+export function invertTuple(tuple: ConntrackTuple): ConntrackTuple {
+  const { source, target, protocol, sourcePort, targetPort } = tuple;
+  return {
+    source: target,
+    target: source,
+    protocol,
+    ...(targetPort === undefined ? {} : { sourcePort: targetPort }),
+    ...(sourcePort === undefined ? {} : { targetPort: sourcePort }),
+  };
+}
+
+function encodeRequest(
+  sequence: number,
+  messageType: number,
+  tuple: ConntrackTuple,
+  more: (writer: NetlinkWriter) => void,
+): Uint8Array {
+  const writer = new NetlinkWriter();
+  const type = (SUBSYSTEM_CONNTRACK << 8) | messageType;
+  const isFour = tuple.source.bytes.length === 4;
+  writer.message({ type, flags: NetlinkFlag.request | NetlinkFlag.ack, sequence }, () => {
+    writer.raw(Uint8Array.of(isFour ? FAMILY[4] : FAMILY[16], 0, 0, 0));
+    writer.nested(Attribute.original, () => writeTuple(writer, tuple, isFour));
+    more(writer);
+  });
+  return writer.finish();
+}
+
+function writeTuple(writer: NetlinkWriter, tuple: ConntrackTuple, isFour: boolean): void {
+  const { source4, target4, source6, target6 } = AddressAttribute;
+  writer.nested(TupleAttribute.address, () => {
+    writer.attribute(isFour ? source4 : source6, tuple.source.bytes);
+    writer.attribute(isFour ? target4 : target6, tuple.target.bytes);
+  });
+  writer.nested(TupleAttribute.protocol, () => {
+    writer.attribute(ProtocolAttribute.number, Uint8Array.of(tuple.protocol));
+    const ports: [number, number | undefined][] = [
+      [ProtocolAttribute.sourcePort, tuple.sourcePort],
+      [ProtocolAttribute.targetPort, tuple.targetPort],
+    ];
+    for (const [type, port] of ports) {
+      if (port !== undefined) writer.attribute(type, Uint8Array.of(port >> 8, port & 0xff));
+    }
+  });
 }
 
 /** The connection that the attributes in `bytes` describe, or `undefined`. */

@@ -8,11 +8,13 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { Worker } from "node:worker_threads";
+import { ip } from "#base/ip-address.ts";
 import { PacketChange, PacketVerdict, QueueTakenError, QueueUnsupportedError } from "#io/packet-queue.ts";
 import { native } from "#linux/native.ts";
 import { LinuxPacketQueue } from "#linux/packet-queue.ts";
+import { ConntrackTable } from "#linux/packet-queue-conntrack.ts";
 import { openQueueDescriptor, releaseAll } from "#linux/packet-queue-descriptor.ts";
-import { decodeConntrack, readConntrackMark } from "#wire/conntrack.ts";
+import { ConntrackStatus, decodeConntrack, invertTuple, readConntrackMark } from "#wire/conntrack.ts";
 import { rootProblem } from "./own-namespace.ts";
 import { countPackets, labForTests, QUEUE, rewrite, rule, textOf, until } from "./packet-queue-lab.ts";
 import { run } from "./packet-queue-net.ts";
@@ -198,6 +200,8 @@ describe("the packet queue and its reader", { skip: rootProblem() }, () => {
       assert.ok(error instanceof QueueUnsupportedError);
       assert.match(error.message, /CONFIG_NETFILTER_NETLINK_GLUE_CT/);
       return context.skip(error.message);
+    } finally {
+      context.after(() => run("nft delete table inet tracked"));
     }
     lab().send(4, "first");
     assert.deepEqual(await lab().server[4].receive(1), ["first"]);
@@ -207,5 +211,30 @@ describe("the packet queue and its reader", { skip: rootProblem() }, () => {
       [2, 0x11],
       [0, 0x22],
     ]);
+  });
+
+  it("finds the connection of a packet in the kernel's table, from both sides of a translation", async () => {
+    run("nft add table inet translated");
+    run("nft add chain inet translated n { type nat hook postrouting priority 100 ; }");
+    run("nft add rule inet translated n oifname wan0 masquerade");
+    const table = new ConntrackTable();
+    try {
+      const [source, target] = [ip("10.91.1.2"), ip("10.91.2.2")];
+      const packet = { source, target, protocol: 17, sourcePort: 4000, targetPort: 4000 };
+      assert.equal(table.find(packet), undefined);
+      assert.equal(table.setMark(packet, 1), false);
+      lab().send(4, "first");
+      assert.deepEqual(await lab().server[4].receive(1), ["first"]);
+      const connection = table.find(packet);
+      assert.ok(connection);
+      assert.equal(connection.mark, 0);
+      assert.equal(connection.status & ConntrackStatus.sourceNat, ConntrackStatus.sourceNat);
+      assert.equal(table.setMark(invertTuple(packet), 0x33), true);
+      assert.equal(table.find(invertTuple(packet))?.mark, 0x33);
+      assert.equal(table.find(connection.reply)?.id, connection.id);
+    } finally {
+      table.close();
+      run("nft delete table inet translated");
+    }
   });
 });
