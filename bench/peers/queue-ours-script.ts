@@ -5,10 +5,12 @@
  */
 import {
   accept as accepted,
+  type Context,
   ipv4,
   ipv4Address,
   ipv6,
   type Packet,
+  type ScriptCounter,
   type ScriptOptions,
   tcp,
   udp,
@@ -25,6 +27,7 @@ export const options: ScriptOptions = {
 };
 
 const counts = new Uint32Array(65_536);
+let done: ScriptCounter | undefined;
 const inside = BENCH_INSIDE ? ipv4Address(BENCH_INSIDE) : 0;
 const outside = BENCH_OUTSIDE ? ipv4Address(BENCH_OUTSIDE) : 0;
 
@@ -32,14 +35,14 @@ export function accept(): Verdict {
   return accepted;
 }
 
-export function read(packet: Packet): Verdict {
+export function read(packet: Packet, context: Context): Verdict {
   const four = packet.payload(ipv4);
   if (four) {
     const transport = four.payload(udp) ?? four.payload(tcp);
     if (transport) {
       const { sourcePort, destinationPort } = transport;
       const index = four.source ^ four.destination ^ four.protocol ^ sourcePort ^ destinationPort;
-      counts[index & 0xffff] = (counts[index & 0xffff] ?? 0) + 1;
+      count(index, context);
     }
     return accepted;
   }
@@ -49,15 +52,24 @@ export function read(packet: Packet): Verdict {
     const { sourcePort, destinationPort } = transport;
     const addresses = (six.uint32(20) ?? 0) ^ (six.uint32(36) ?? 0);
     const index = addresses ^ six.nextHeader ^ sourcePort ^ destinationPort;
-    counts[index & 0xffff] = (counts[index & 0xffff] ?? 0) + 1;
+    count(index, context);
   }
   return accepted;
 }
 
-export function nat(packet: Packet): Verdict {
+function count(index: number, context: Context): void {
+  counts[index & 0xffff] = (counts[index & 0xffff] ?? 0) + 1;
+  done ??= context.counter("counted");
+  done.add();
+}
+
+export function nat(packet: Packet, context: Context): Verdict {
   const header = packet.payload(ipv4);
   if (header === undefined) return accepted;
   if (header.source === inside) header.source = outside;
   else if (header.destination === outside) header.destination = inside;
+  else return accepted;
+  done ??= context.counter("modified");
+  done.add();
   return accepted;
 }

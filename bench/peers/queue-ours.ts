@@ -54,7 +54,9 @@ process.stdout.write("ready\n");
 
 async function end(): Promise<void> {
   const [loaded] = await engine.list();
-  process.stdout.write(`${JSON.stringify(loaded?.statistics ?? { packets: 0 })}\n`);
+  const { packets = 0, counters = {}, ...others } = loaded?.statistics ?? {};
+  const { counted = 0, modified = 0 } = counters;
+  process.stdout.write(`${JSON.stringify({ packets, counted, modified, ...others })}\n`);
   await engine.close();
   process.exit(0);
 }
