@@ -4,7 +4,7 @@
  * @module
  */
 import { execFileSync } from "node:child_process";
-import { closeSync, openSync } from "node:fs";
+import { closeSync, openSync, readlinkSync } from "node:fs";
 import { ConfigurationError, UnavailableError } from "#base/errors.ts";
 import { native } from "./native.ts";
 import { translateErrors } from "./system-error.ts";
@@ -79,4 +79,9 @@ function runIp(args: readonly string[]): void {
     const seen = cause instanceof Error && "stderr" in cause ? String(cause.stderr).trim() : String(cause);
     throw new UnavailableError(`Cannot run ip ${args.join(" ")}: ${seen || String(cause)}`, { cause });
   }
+}
+
+/** The network namespace this process started in, as the kernel names it: `net:[4026531840]`. */
+export function networkNamespace(): string {
+  return readlinkSync("/proc/self/ns/net");
 }

@@ -2,11 +2,12 @@
  * Where packet scripts meet Linux: netfilter's queues, nft, and isolates that are threads of this process.
  * @module
  */
-import { accessSync, constants, readlinkSync } from "node:fs";
+import { accessSync, constants } from "node:fs";
 import { dirname, join } from "node:path";
 import { ConfigurationError } from "#base/errors.ts";
 import { packetd } from "#contract/packetd.ts";
 import { LinuxClock } from "#linux/clock.ts";
+import { networkNamespace } from "#linux/namespace.ts";
 import { LinuxQueueRules } from "#linux/queue-rules.ts";
 import { LinuxRandom } from "#linux/random.ts";
 import { openSqliteStore } from "#linux/sqlite-store.ts";
@@ -28,16 +29,27 @@ const KEPT = { own: ["net-admin", "net-raw"], programs: ["net-admin"] } as const
 /** The number under which this thread locks shared maps; isolates have others. */
 const MAP_OWNER = 1;
 
-export async function startPacketd(context: ServiceContext, atEnd: AtEnd): Promise<void> {
+/** How packetd is started where it is not a service of the gateway. */
+export interface PacketdOptions {
+  /** Keeps nothing over a restart, and knows of nothing that is kept. */
+  readonly forgets?: boolean;
+}
+
+/** Starts packetd in this process; its bus, on which all its mailboxes are local. */
+export async function startPacketd(
+  context: ServiceContext,
+  atEnd: AtEnd,
+  { forgets = false }: PacketdOptions = {},
+): Promise<Node> {
   const section = context.configuration.packetd;
   if (!section) throw new ConfigurationError("Cannot start packetd: the configuration has no section for it");
-  const folder = stateFolder(context);
+  const folder = forgets ? undefined : stateFolder(context);
   const bus = await joinAsUser(context, [packetd], { kept: KEPT, forRootOnly: true });
   atEnd(() => bus.close());
   requireReadableInstallation(context);
-  const store = openSqliteStore({ path: join(folder, "scripts.sqlite") });
+  const store = openSqliteStore({ path: folder === undefined ? ":memory:" : join(folder, "scripts.sqlite") });
   atEnd(() => store.close());
-  giveToUser(context, folder);
+  if (folder !== undefined) giveToUser(context, folder);
   const clock = new LinuxClock();
   const time = {
     get now() {
@@ -72,11 +84,7 @@ export async function startPacketd(context: ServiceContext, atEnd: AtEnd): Promi
   await service.start();
   // What a killed packetd left would drop packets for scripts that nobody wants any more.
   if ((await engine.list()).length === 0) await rules.removeAll();
-}
-
-/** The network namespace of this process, as the kernel names it: `net:[4026531840]`. */
-export function networkNamespace(): string {
-  return readlinkSync("/proc/self/ns/net");
+  return bus;
 }
 
 /** Scripts speak as packetd does. */

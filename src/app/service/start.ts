@@ -25,5 +25,5 @@ const STARTERS: Record<ServiceName, (context: ServiceContext, atEnd: AtEnd) => P
   firewall: async (...parts) => (await import("./firewall.ts")).startFirewall(...parts),
   dhcpd: async (...parts) => (await import("./dhcpd.ts")).startDhcpd(...parts),
   portald: async (...parts) => (await import("./portald.ts")).startPortald(...parts),
-  packetd: async (...parts) => (await import("./packetd.ts")).startPacketd(...parts),
+  packetd: async (...parts) => void (await (await import("./packetd.ts")).startPacketd(...parts)),
 };

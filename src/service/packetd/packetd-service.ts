@@ -243,7 +243,7 @@ export class PacketdService {
       "read-bytes": readBytes,
       persisted: isPersisted,
     };
-    this.#log("info", "a script is loaded", { name, version, file, function: spec.function, hook, sender });
+    this.#log("info", "a script is loaded", { script: name, version, file, function: spec.function, hook, sender });
     this.#bus.post("/packetd/script/loaded", { ...told, file, function: spec.function, hook });
     return { ...told, warning: this.#warningsOf(script) };
   }

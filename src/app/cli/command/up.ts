@@ -2,22 +2,18 @@
  * `metanet up`: runs the gateway in the foreground, or behind the scenes.
  * @module
  */
-import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, openSync, writeSync } from "node:fs";
-import { dirname, extname, join, resolve } from "node:path";
+import { existsSync, writeSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { Command, Option } from "commander";
-import { UnavailableError } from "#base/errors.ts";
 import { SYSTEM_RUN_DIRECTORY } from "../../run-directory.ts";
 import type { RunningGateway } from "../../supervisor/gateway.ts";
+import { mainFile, READY_DESCRIPTOR, startInBackground } from "../background.ts";
 import { EXIT } from "../exit-code.ts";
 import type { Terminal } from "../terminal.ts";
 import { UsageError } from "../typed-value.ts";
 
 /** Where the configuration is looked for when none is named. */
 const CONFIGURATION_FILES = ["metanet.yaml", "/etc/metanet/metanet.yaml"];
-
-/** The descriptor on which a gateway in the background says that it is up. */
-const READY_DESCRIPTOR = 3;
 
 interface UpOptions {
   readonly check?: boolean;
@@ -98,11 +94,6 @@ function missing(): never {
   );
 }
 
-/** This program's entry, whether it runs from source or compiled. */
-function mainFile(): string {
-  return join(dirname(import.meta.dirname), `main${extname(import.meta.filename)}`);
-}
-
 async function check(terminal: Terminal, file: string, options: UpOptions): Promise<void> {
   const { parseConfiguration, readConfiguration } = await import("../../config/read.ts");
   const { servicesOf } = await import("../../config/service-options.ts");
@@ -133,30 +124,8 @@ async function detach(terminal: Terminal, file: string, options: UpOptions): Pro
   const { parseConfiguration, readConfiguration } = await import("../../config/read.ts");
   const { state } = parseConfiguration(file, readConfiguration(file), machineFacts());
   const log = resolve(options.log ?? join(state, "metanet.log"));
-  mkdirSync(dirname(log), { recursive: true });
-  // What it says before it can open its log by itself, such as that somebody else runs here.
-  const errors = openSync(`${log}.errors`, "w", 0o640);
-  const args = ["up", file, "--log", log, "--tell-ready", ...(options.single ? ["--single"] : [])];
-  const child = spawn(process.execPath, [mainFile(), ...args], {
-    detached: true,
-    stdio: ["ignore", errors, errors, "pipe"],
-  });
-  const ready = child.stdio[READY_DESCRIPTOR] as NodeJS.ReadableStream & { destroy(): void };
-  const { promise, resolve: settle } = Promise.withResolvers<number | null | "up">();
-  ready.once("data", () => settle("up"));
-  child.once("exit", settle);
-  child.once("error", () => settle(null));
-  const result = await promise;
-  if (result !== "up") {
-    throw new UnavailableError(
-      `Cannot start in the background: it ended with exit code ${result}; read ${log} and ${log}.errors`,
-    );
-  }
-  ready.destroy();
-  child.unref();
+  const pid = await startInBackground({ file, log, single: options.single ?? false });
   terminal.out(
-    options.json
-      ? JSON.stringify({ pid: child.pid, log })
-      : `The gateway is up as process ${child.pid}; its log is ${log}`,
+    options.json ? JSON.stringify({ pid, log }) : `The gateway is up as process ${pid}; its log is ${log}`,
   );
 }
