@@ -53,7 +53,14 @@ const fields = {
 export const ethernet = defineProtocol({
   name: "ethernet",
   fields,
-  carriedBy: { packet: ETHERNET_FIRST, gre: EtherType.ethernet, vxlan: "any" },
+  carriedBy: {
+    packet: ETHERNET_FIRST,
+    gre: EtherType.ethernet,
+    vxlan: "any",
+    // Segment routing's (RFC 8986 §10.1).
+    ipv4: 143,
+    ipv6: 143,
+  },
   announces: (header) => header.type,
   announcedIn: "type",
   isCarrier: true,

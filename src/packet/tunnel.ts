@@ -69,7 +69,8 @@ export const mpls = defineProtocol({
     isBottom: { at: 23, bits: 1, as: "boolean" },
     timeToLive: { at: 24, bits: 8 },
   },
-  carriedBy: { ...carriedByEtherType(EtherType.mpls, 0x8848), mpls: 0 },
+  // On UDP by RFC 7510.
+  carriedBy: { ...carriedByEtherType(EtherType.mpls, 0x8848), mpls: 0, udp: 6635 },
   // What the packet is only its first four bits tell.
   announces: ({ isBottom }) => (isBottom ? 1 : 0),
   announcedIn: "isBottom",
