@@ -29,6 +29,8 @@ const SIGNATURES: Partial<Record<keyof Native, readonly Kind[]>> = {
   send: ["fd", "bytes", "number", "bytes"],
   receive: ["fd", "bytes", "number", "bytes", "bytes", "words"],
   poll: ["fd", "number", "number"],
+  timer: [],
+  setTimer: ["fd", "number"],
   dup: ["fd"],
   interfaceIndex: ["text"],
   receiveBatch: ["fd", "bytes", "words", "number", "number", "number"],
@@ -131,7 +133,7 @@ function prepare(name: keyof Native, args: readonly unknown[]): unknown[] {
 function keep(name: keyof Native, result: unknown): void {
   if (name === "watch") watches.push(result as Watch);
   const isDescriptor =
-    ["socket", "accept", "dup"].includes(name) && typeof result === "number" && result >= 0;
+    ["socket", "accept", "timer", "dup"].includes(name) && typeof result === "number" && result >= 0;
   if (isDescriptor) own.push(result);
   if (own.length > OPEN_COUNT_MAX) system.close(own.shift() ?? NOT_OPEN);
   if (watches.length > OPEN_COUNT_MAX) closeSome();

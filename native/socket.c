@@ -6,11 +6,13 @@
 #include <net/if.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
 #define OPTION_BYTES_MAX 65536
 #define POLL_MILLISECONDS_MAX 60000
+#define TIMER_MICROSECONDS_MAX 3600000000
 
 typedef struct sockaddr_storage Address;
 
@@ -220,6 +222,30 @@ static napi_value call_poll(napi_env env, napi_callback_info info) {
   return make_number(env, entry.revents);
 }
 
+/* timer(): a descriptor that becomes readable when the time that setTimer() gives it is over (timerfd_create(2)). */
+static napi_value call_timer(napi_env env, napi_callback_info info) {
+  Arguments arguments;
+  if (!read_arguments(&arguments, env, info, "timer", 0, 0)) return NULL;
+  int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+  CHECK(env, "timer", fd);
+  return make_number(env, fd);
+}
+
+/* setTimer(fd, microseconds): from now, once; 0 stops it. Either way it is not readable until then. */
+static napi_value call_set_timer(napi_env env, napi_callback_info info) {
+  Arguments arguments;
+  int fd;
+  int64_t microseconds;
+  if (!read_arguments(&arguments, env, info, "setTimer", 2, 2) || !fd_argument(&arguments, 0, &fd) ||
+      !integer_argument(&arguments, 1, "microseconds", 0, TIMER_MICROSECONDS_MAX, &microseconds)) {
+    return NULL;
+  }
+  struct itimerspec time = {
+      .it_value = {.tv_sec = microseconds / 1000000, .tv_nsec = microseconds % 1000000 * 1000}};
+  CHECK(env, "setTimer", timerfd_settime(fd, 0, &time, NULL));
+  return make_undefined(env);
+}
+
 static napi_value call_dup(napi_env env, napi_callback_info info) {
   Arguments arguments;
   int fd;
@@ -262,6 +288,8 @@ const Function socket_functions[] = {{"socket", call_socket},
                                      {"send", call_send},
                                      {"receive", call_receive},
                                      {"poll", call_poll},
+                                     {"timer", call_timer},
+                                     {"setTimer", call_set_timer},
                                      {"dup", call_dup},
                                      {"close", call_close},
                                      {"interfaceIndex", call_interface_index},

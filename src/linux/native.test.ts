@@ -114,6 +114,17 @@ describe("the addon's sockets", { skip: nativeProblem() ?? false }, () => {
     native().close(fd);
   });
 
+  it("setTimer() makes a timer readable once its time is over, and 0 stops it", () => {
+    const fd = native().timer();
+    native().setTimer(fd, 20_000);
+    assert.equal(native().poll(fd, 1, 5), 0);
+    assert.equal(native().poll(fd, 1, 1000), 1);
+    native().setTimer(fd, 1);
+    native().setTimer(fd, 0);
+    assert.equal(native().poll(fd, 1, 5), 0);
+    native().close(fd);
+  });
+
   it("interfaceIndex() knows lo and refuses what is not there", () => {
     assert.equal(native().interfaceIndex("lo"), 1);
     assert.throws(() => native().interfaceIndex("nosuch0"), { code: "ENODEV" });

@@ -74,6 +74,10 @@ export interface Native {
   ): number;
   /** Waits with the whole process, at most 60,000 ms; the events that are there, 0 when the time is over. */
   poll(fd: number, events: number, milliseconds: number): number;
+  /** A descriptor that is readable once the time of {@link Native.setTimer} is over (timerfd_create(2)). */
+  timer(): number;
+  /** Sets a timer to go off once, 0 to 3,600,000,000 microseconds from now; 0 stops it. */
+  setTimer(fd: number, microseconds: number): void;
   dup(fd: number): number;
   close(fd: number): void;
   interfaceIndex(name: string): number;
