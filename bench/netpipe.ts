@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { rootProblem } from "../test/lab/own-namespace.ts";
 import { median, type Row } from "./measure.ts";
 import { type Chart, drawChart, formatBytes, formatSeconds } from "./rig/chart.ts";
+import { type Attempt, attempt } from "./rig/foreign.ts";
 import { C_BATCHED, C_PLAIN, FORWARDING, type Handler, LINUX_NAT, switchQueue } from "./rig/handler.ts";
 import { HANDLERS } from "./rig/handlers.ts";
 import { ADDRESSES, BenchNetwork } from "./rig/network.ts";
@@ -54,6 +55,8 @@ const LONG: readonly Part[] = [
 /** NetPIPE's own. */
 const PORT = 5002;
 const QUEUE = 40;
+/** How often a part of the schedule is measured until nobody disturbs it. */
+const ATTEMPTS_MAX = { quick: 2, long: 4 };
 const TARGET_RATIO = 0.9;
 
 /** Empty without root; a row for each of ours otherwise. */
@@ -88,10 +91,12 @@ async function measureCurves(parts: readonly Part[], cores: 1 | 2): Promise<Curv
       for (let turn = 0; turn < handlers.length; turn++) {
         const index = (turn + round) % handlers.length;
         const handler = handlers[index] as Handler;
-        const points = await withHandler(handler, network, programs, cores, () =>
-          netpipe(network, programs, part, cores),
+        const attempts = await withHandler(handler, network, programs, cores, () =>
+          attempt(ATTEMPTS_MAX[parts === LONG ? "long" : "quick"], () =>
+            netpipe(network, programs, part, cores),
+          ),
         );
-        curves[index]?.points.push(...points);
+        curves[index]?.points.push(...fastest(attempts));
       }
     }
   } finally {
@@ -99,6 +104,17 @@ async function measureCurves(parts: readonly Part[], cores: 1 | 2): Promise<Curv
     programs.remove();
   }
   return curves;
+}
+
+/** Of each size the quickest, as NetPIPE does with its own trials. */
+function fastest(attempts: readonly Attempt<Point[]>[]): Point[] {
+  const [first, ...others] = attempts.map((one) => one.result);
+  return (first ?? []).map((point, index) =>
+    others.reduce((best, points) => {
+      const other = points[index];
+      return other && other.bytes === best.bytes && other.seconds < best.seconds ? other : best;
+    }, point),
+  );
 }
 
 function isOursForNat(handler: Handler): boolean {

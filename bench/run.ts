@@ -54,7 +54,8 @@ ${Object.entries(BENCHMARKS)
   .join("\n")}
 
   --json    the rows for programs
-  --long    more rounds, for script, netpipe and caches; these write data and plots into docs/benchmarks
+  --long    more rounds, for script, netpipe and caches; these write data and plots into docs/benchmarks, and script
+            and netpipe take up to twice as long (four times with --long) while others use the machine
   --help    this
 `;
 

@@ -5,7 +5,7 @@
  */
 import { rootProblem } from "../test/lab/own-namespace.ts";
 import { median, type Row } from "./measure.ts";
-import { watchForeign } from "./rig/foreign.ts";
+import { attempt, FOREIGN_CORES_MAX } from "./rig/foreign.ts";
 import { type Handler, type HandlerOptions, type Running, switchQueue } from "./rig/handler.ts";
 import { HANDLERS } from "./rig/handlers.ts";
 import { ECHO_PORT, flood, latency, stream } from "./rig/load.ts";
@@ -48,8 +48,7 @@ export interface Cell {
 
 const TARGET_RATIO = 0.9;
 const BESIDE_PER_SECOND = 50_000;
-/** What others may use of a core while something is measured; and how often it is measured until they do not. */
-const FOREIGN_CORES_MAX = 0.1;
+/** How often a turn is measured until nobody disturbs it. */
 const ATTEMPTS_MAX = { quick: 2, long: 4 };
 const WHOLE_PACKETS = 65_535;
 const HEADERS = 128;
@@ -203,20 +202,13 @@ async function turns(
   }));
 }
 
-/** Measures again while others use the machine, and answers the quietest attempt. */
+/** The figures of the attempt that others disturbed least. */
 async function quietly(
   attempts: number,
   action: () => Promise<Record<string, number>>,
 ): Promise<Record<string, number>> {
-  let best: Record<string, number> = {};
-  for (let attempt = 0; attempt < attempts; attempt++) {
-    const watched = watchForeign();
-    const measured = await action();
-    const foreign = watched();
-    if (foreign < (best.foreign ?? Number.POSITIVE_INFINITY)) best = { ...measured, foreign };
-    if (foreign <= FOREIGN_CORES_MAX) break;
-  }
-  return best;
+  const all = [...(await attempt(attempts, action))].sort((left, right) => left.foreign - right.foreign);
+  return { ...all[0]?.result, foreign: all[0]?.foreign ?? Number.NaN };
 }
 
 /** A handler past which the packets went would win every comparison. */
