@@ -5,6 +5,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { ConfigurationError } from "#base/errors.ts";
+import { seconds } from "#base/time.ts";
 import { DeniedError, PeerGoneError } from "#mailbox/errors.ts";
 import type { Node } from "../node.ts";
 import { replaceOwnFile } from "../own-file.ts";
@@ -19,6 +20,9 @@ import { readState } from "../supervisor/state-file.ts";
 import { startInBackground } from "./background.ts";
 import { withBus } from "./bus.ts";
 import type { Terminal } from "./terminal.ts";
+
+/** A packetd that has just started answers when it has loaded what it is to load. */
+const START_TIMEOUT = seconds(20);
 
 /** The configuration of a packetd that nobody configured, in its run directory. */
 export function ownConfiguration(directory: string): string {
@@ -72,7 +76,9 @@ export async function ensurePacketd(terminal: Terminal): Promise<void> {
 async function answers(directory: string): Promise<boolean> {
   if (!processNames(directory).includes("packetd")) return false;
   try {
-    await withBus((bus) => bus.call("packetd:/packetd/script/list", { limit: 1 }));
+    await withBus((bus) =>
+      bus.call("packetd:/packetd/script/list", { limit: 1 }, { timeout: START_TIMEOUT }),
+    );
     return true;
   } catch (error) {
     if (error instanceof PeerGoneError) return false;

@@ -65,6 +65,7 @@ export class PacketdService {
   readonly #desk: MapDesk;
   readonly #watch: StateWatch;
   readonly #attachments: Attachment[] = [];
+  #restored: Promise<unknown> = Promise.resolve();
   #timer: Timer | undefined;
   #open = true;
 
@@ -88,17 +89,20 @@ export class PacketdService {
     });
   }
 
-  /** Loads what is to run, and opens the mailboxes. What cannot be loaded is reported and stops nobody. */
+  /** Opens the mailboxes, and loads what is to run. What cannot be loaded is reported and stops nobody. */
   async start(): Promise<void> {
     this.#bus.offer(packetd);
-    const unreadable = await this.#book.restore();
-    for (const name of unreadable)
+    const restored = this.#book.restore();
+    this.#restored = restored;
+    // Before it has ended: who asks meanwhile waits, and is not told that nobody is here.
+    await this.#provide();
+    for (const name of await restored) {
       this.#log("error", "a stored script cannot be read; load it again", { script: name });
+    }
     for (const { spec, error } of this.#book.booked.values()) {
       if (error) this.#failed(spec.name, "unloaded", error.code, error.message);
       else this.#log("info", "a script runs", { script: spec.name, hook: spec.hook });
     }
-    await this.#provide();
     this.#lookLater();
   }
 
@@ -171,7 +175,7 @@ export class PacketdService {
     if (all === (name !== undefined)) {
       throw new ConfigurationError("Cannot unload: name one script, or ask for all of them");
     }
-    const gone = await this.#book.unload(name === undefined ? [...this.#book.booked.keys()] : [name]);
+    const gone = await this.#book.unload(name);
     if (name !== undefined && gone.length === 0) {
       throw new NoSuchScriptError(`Cannot unload script '${name}': none of that name is loaded`);
     }
@@ -186,6 +190,7 @@ export class PacketdService {
   }
 
   async #list(message: Message<Takes<"/packetd/script/list">>): Promise<Answer> {
+    await this.#restored;
     const loaded = new Map((await this.#engine.list()).map((script) => [script.spec.name, script]));
     const scripts = [...this.#book.booked.values()].map((booked) => ({
       booked,
@@ -243,7 +248,14 @@ export class PacketdService {
       "read-bytes": readBytes,
       persisted: isPersisted,
     };
-    this.#log("info", "a script is loaded", { script: name, version, file, function: spec.function, hook, sender });
+    this.#log("info", "a script is loaded", {
+      script: name,
+      version,
+      file,
+      function: spec.function,
+      hook,
+      sender,
+    });
     this.#bus.post("/packetd/script/loaded", { ...told, file, function: spec.function, hook });
     return { ...told, warning: this.#warningsOf(script) };
   }

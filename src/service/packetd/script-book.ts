@@ -90,11 +90,11 @@ export class ScriptBook {
     });
   }
 
-  /** Scripts that were there and are not any more. */
-  unload(names: readonly string[]): Promise<BookedScript[]> {
+  /** One script, or all of them without a name. @returns those that were there and are not any more. */
+  unload(only?: string): Promise<BookedScript[]> {
     return this.#inTurn(async () => {
       const gone: BookedScript[] = [];
-      for (const name of names) {
+      for (const name of only === undefined ? [...this.#booked.keys()] : [only]) {
         const booked = this.#booked.get(name);
         if (!booked) continue;
         // First the disk: it must not come back after it was said to be gone.

@@ -13,6 +13,7 @@ import { ensurePacketd, withPacketd } from "../packetd-door.ts";
 import { type LoadFields, type LoadOptions, loadFields, withLoadOptions } from "../script-fields.ts";
 import { readScripts } from "../script-rows.ts";
 import { showScripts } from "../script-table.ts";
+import { printable } from "../table.ts";
 import type { Terminal } from "../terminal.ts";
 import { UsageError } from "../typed-value.ts";
 
@@ -48,6 +49,7 @@ export function scriptLoadCommand(terminal: Terminal): Command {
         if (options.name === undefined) await refuseOthersName(bus, fields);
         show(terminal, await load(bus, address, fields), fields, options);
         if (!options.watch) return;
+        await showLog(terminal, bus, "packetd:", fields);
         await watch(terminal, options, bus, address, fields);
         terminal.note(`${fields.name} stays loaded; end it with \`metanet script unload ${fields.name}\``);
       });
@@ -56,7 +58,8 @@ export function scriptLoadCommand(terminal: Terminal): Command {
 
 const EXAMPLES = `
 Packetd reads the file as its own user (\`user:\` in the configuration, else nobody), and serves the network namespace
-it was started in. Scripts at one hook run in the order of their loading. \`metanet script check FILE\` needs no root.
+it was started in. Scripts at one hook run in the order of their loading; a packet that one accepts skips those behind it,
+\`continue\` hands it on. \`metanet script check FILE\` needs no root.
 
 Examples:
   sudo metanet script load nat.ts --function snat --hook postrouting --out eth1
@@ -64,7 +67,7 @@ Examples:
   sudo metanet script load nat.ts -f snat -H postrouting --watch     edit and save: the new version runs
   sudo metanet script load nat.ts -f snat -H postrouting --foreground`;
 
-type Caller = Pick<Node, "call">;
+type Caller = Pick<Node, "call" | "observe">;
 
 async function load(bus: Caller, address: string, fields: LoadFields): Promise<Loaded> {
   const answer: Message = await bus.call(address, fields as never, { timeout: LOAD_TIMEOUT });
@@ -103,6 +106,18 @@ function show(
     terminal.note("metanet: Warning: it will not be loaded again after a restart");
 }
 
+/** Shows what the script says, while somebody looks. */
+async function showLog(
+  terminal: Terminal,
+  bus: Caller,
+  service: string,
+  { name }: LoadFields,
+): Promise<void> {
+  await bus.observe(`${service}/packetd/script/log` as "/packetd/script/log", "script-load", (message) => {
+    if (message.get("script") === name) terminal.note(`${name}: ${printable(message.get("text") ?? "")}`);
+  });
+}
+
 /** Loads the script again whenever it is saved; what is wrong with it is told, and the old version stays. */
 async function watch(
   terminal: Terminal,
@@ -136,6 +151,7 @@ async function runHere(terminal: Terminal, fields: LoadFields, options: Options)
   const here = await startForeground(terminal, options.json ?? false);
   try {
     const address = "/packetd/script/load";
+    await showLog(terminal, here.bus, "", fields);
     show(terminal, await load(here.bus, address, fields), fields, options);
     if (options.watch) await watch(terminal, options, here.bus, address, fields);
     else {
