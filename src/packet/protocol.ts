@@ -4,8 +4,8 @@
  * script is as fast as those of this folder, which are declared the same way.
  * @module
  */
-import { ConfigurationError } from "#base/errors.ts";
 import { compileView } from "./compile-view.ts";
+import { checkDeclaration } from "./declaration.ts";
 import type { Fields, FieldsOf, InputsOf } from "./field.ts";
 import type { Packet } from "./packet.ts";
 import { View } from "./view.ts";
@@ -158,6 +158,7 @@ export function defineProtocol<const F extends Fields, M = unknown>(
 ): Protocol<View & FieldsOf<F> & M, InputsOf<F>> {
   const untyped = spec as unknown as ProtocolSpec<Fields, object>;
   const { header, make } = compileView(untyped, () => protocol);
+  checkDeclaration(untyped, header.minimumBytes);
   const protocol: Protocol = {
     name: spec.name,
     index: all.length + 1,
@@ -195,11 +196,6 @@ export function defineProtocol<const F extends Fields, M = unknown>(
 
 function layOut(spec: ProtocolSpec<Fields, object>, minimumBytes: number): Protocol["layOut"] {
   const { headerBytes = minimumBytes, contentBytes, accepts } = spec;
-  if (typeof headerBytes === "number" && headerBytes < minimumBytes) {
-    throw new ConfigurationError(
-      `Cannot define protocol ${spec.name}: its fields need ${minimumBytes} bytes, headerBytes is ${headerBytes}`,
-    );
-  }
   return (view) => {
     const header = view as View & FieldsOf<Fields>;
     if (contentBytes !== undefined) {

@@ -57,7 +57,8 @@ const DIFFERENCES: Readonly<Record<string, string>> = {
 };
 
 /** Protocols that carry packets and of which there is no view: tshark sees further in. */
-const UNSEEN = /:(avsp|capwap\.data|cfp|cmd|erspan|gtp|macsec|nhrp|nsh|openflow|pim|ppp|sflow|teredo|geneve|l2tp|etherip|lwapp|lisp|isl)\b/;
+const UNSEEN =
+  /:(avsp|capwap\.data|cfp|cmd|erspan|gtp|macsec|nhrp|nsh|openflow|pim|ppp|sflow|teredo|geneve|l2tp|etherip|lwapp|lisp|isl)\b/;
 
 interface Verdict {
   /** The states of each of the compared protocols, outermost first, with commas. */
