@@ -4,9 +4,11 @@
  */
 import {
   accept,
+  build,
   type Context,
   delayed,
   drop,
+  ethernet,
   ipv4,
   later,
   mark,
@@ -117,4 +119,86 @@ export function nat(packet: Packet): Verdict {
 export function ends(packet: Packet): Verdict {
   if (letter(packet) === "k") process.exit(1);
   return accept;
+}
+
+/** Says who saw the packet, in what it carries. */
+export function signs(packet: Packet, context: Context): Verdict {
+  packet.find(udp)?.payload().setUint8(0, 0x56);
+  context.counter("signed").add();
+  return accept;
+}
+
+/** Counts aggregates, and reads to their end. */
+export function measures(packet: Packet, context: Context): void {
+  if (packet.isAggregate) context.counter("aggregates").add();
+  context.counter("octets").add(packet.bytes().length);
+}
+
+/** Counts in a map that other isolates have as well. */
+export function shares(packet: Packet, context: Context): void {
+  context.map("seen", { key: "text", countMax: 16 }).add(letter(packet));
+  context.counter(`at ${packet.hook} from ${packet.inInterface} to ${packet.outInterface}`).add();
+}
+
+/** Gives each connection a mark, and counts by it. */
+export function tracks(packet: Packet, context: Context): void {
+  const { connection } = packet;
+  if (connection === undefined) return;
+  context
+    .counter(`${connection.state} ${connection.isReply ? "reply" : "original"} ${connection.mark}`)
+    .add();
+  if (connection.mark === 0) connection.mark = 0x1234;
+}
+
+/** Sends copies, answers and packets of its own. */
+export function sends(packet: Packet, context: Context): Verdict | undefined {
+  const header = packet.payload(ipv4);
+  const datagram = header?.payload(udp);
+  if (!header || !datagram) return undefined;
+  const { source, destination } = header;
+  const { sourcePort, destinationPort } = datagram;
+  switch (letter(packet)) {
+    case "b": {
+      const there = { source, destination };
+      const ports = { sourcePort, destinationPort };
+      const built = build(ipv4.header(there), udp.header(ports), Uint8Array.from(Buffer.from("built")));
+      context.send(built);
+      context.send(built, { delay: milliseconds(50) });
+      return drop;
+    }
+    case "2":
+      context.send(packet);
+      context.send(packet.copy());
+      return accept;
+    case "o":
+      context.defer(
+        (_, kept) => {
+          if (kept) context.send(kept);
+        },
+        { packet, delay: milliseconds(20) },
+      );
+      return drop;
+    default:
+      return undefined;
+  }
+}
+
+/** Sends a frame instead of the packet. */
+export function sendsFrames(packet: Packet, context: Context): Verdict {
+  if (letter(packet) !== "f") return accept;
+  const [destination, source] = ["ff:ff:ff:ff:ff:ff", "02:00:00:00:00:01"];
+  const frame = build(ethernet.header({ source, destination, type: 0x0800 }), packet.copy());
+  context.send(frame, { way: "frame", interface: "wan0" });
+  return drop;
+}
+
+const order: string[] = [];
+
+/** Puts off, and puts off what it puts off. */
+export function puts(packet: Packet, context: Context): void {
+  order.push(letter(packet));
+  context.defer(() => {
+    order.push("deferred");
+    context.defer(() => context.log(order.splice(0).join(" ")));
+  });
 }

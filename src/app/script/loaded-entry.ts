@@ -17,6 +17,8 @@ export interface QueueSettings {
   readonly hasAggregates: boolean;
   readonly copyRangeBytes: number;
   readonly connection: boolean;
+  /** The script's options say that it cannot do without. */
+  readonly insistsOnConnection: boolean;
 }
 
 /** The memory that one thread counts in. */

@@ -6,7 +6,7 @@
 import { randomInt } from "node:crypto";
 import { ConfigurationError, LimitExceededError } from "#base/errors.ts";
 import { milliseconds } from "#base/time.ts";
-import { COPY_RANGE_BYTES_MAX, type PacketQueueOptions } from "#io/packet-queue.ts";
+import { COPY_RANGE_BYTES_MAX, type PacketQueueOptions, QueueUnsupportedError } from "#io/packet-queue.ts";
 import { type QueueRules, RULE_INDEX_MAX } from "#io/queue-rules.ts";
 import type { ScriptBus, ScriptOptions } from "#script/context.ts";
 import type { LoadedScript, ScriptEngine, ScriptSpec } from "#script/engine.ts";
@@ -17,7 +17,7 @@ import type { ScriptNeeds } from "./analysis.ts";
 import { IsolateGroup } from "./isolate-group.ts";
 import { fieldsOf, tuplesOf } from "./isolate-host.ts";
 import { WATCH_INTERVAL } from "./isolate-limits.ts";
-import type { FromIsolate, VersionDescription } from "./isolate-messages.ts";
+import type { FromIsolate, QueueDescription, VersionDescription } from "./isolate-messages.ts";
 import { type CountMemory, LoadedEntry, newCountMemory, type QueueSettings } from "./loaded-entry.ts";
 import { probeScript } from "./probe.ts";
 import { closeQueues, QueueNumbers } from "./queue-numbers.ts";
@@ -121,7 +121,7 @@ export class UserScriptEngine implements ScriptEngine {
     let entry: LoadedEntry | undefined;
     try {
       await this.#loadAll(group, versions);
-      const queues = this.#numbers.open(spec.queueCount, queueOptions(spec, settings), HELD_COUNT_MAX);
+      const queues = this.#openQueues(spec, settings);
       const version = (before?.version ?? 0) + 1;
       entry = new LoadedEntry({ spec, settings, group, queues, versions, version, index, memories }, before);
       await this.#beginAll(entry);
@@ -141,6 +141,20 @@ export class UserScriptEngine implements ScriptEngine {
     await this.#closeUnused();
     this.#watch ??= setInterval(() => this.#look(), WATCH_INTERVAL);
     return entry;
+  }
+
+  /** A connection that is only perhaps looked at stops no script where the kernel tells of none. */
+  #openQueues(spec: ScriptSpec, settings: QueueSettings): QueueDescription[] {
+    const options = queueOptions(spec, settings);
+    try {
+      return this.#numbers.open(spec.queueCount, options, HELD_COUNT_MAX);
+    } catch (error) {
+      if (!(error instanceof QueueUnsupportedError) || !options.conntrack || settings.insistsOnConnection) {
+        throw error;
+      }
+      this.#options.trouble?.(spec.name, `packet.connection is undefined: ${error.message}`);
+      return this.#numbers.open(spec.queueCount, { ...options, conntrack: false }, HELD_COUNT_MAX);
+    }
   }
 
   async #unload(name: string): Promise<boolean> {
@@ -352,12 +366,15 @@ function checkSpec({ name, queueCount, deadline, timeLimit }: ScriptSpec): void 
   }
 }
 
-function settingsOf(
-  { isWriting, readBytes, connection }: ScriptNeeds,
-  { aggregates = true }: ScriptOptions,
-): QueueSettings {
-  const copyRangeBytes = Math.min(isWriting ? COPY_RANGE_BYTES_MAX : readBytes, COPY_RANGE_BYTES_MAX);
-  return { isWriting, hasAggregates: aggregates && !isWriting, copyRangeBytes, connection };
+function settingsOf(needs: ScriptNeeds, { aggregates = true, connection }: ScriptOptions): QueueSettings {
+  const { isWriting, readBytes } = needs;
+  return {
+    isWriting,
+    hasAggregates: aggregates && !isWriting,
+    copyRangeBytes: Math.min(isWriting ? COPY_RANGE_BYTES_MAX : readBytes, COPY_RANGE_BYTES_MAX),
+    connection: needs.connection,
+    insistsOnConnection: connection === true,
+  };
 }
 
 function queueOptions(spec: ScriptSpec, settings: QueueSettings): Omit<PacketQueueOptions, "queueNumber"> {
