@@ -95,6 +95,7 @@ export {
   type Later,
   later,
   mark,
+  parseVerdict,
   proceed,
   queue,
   REPEAT_COUNT_MAX,

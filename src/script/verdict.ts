@@ -106,6 +106,27 @@ export function formatVerdict(value: Verdict): string {
   return kind ?? String(value);
 }
 
+/**
+ * The verdict that {@link formatVerdict} wrote, as listeners in other languages answer it: `drop`, `mark 7`.
+ * `undefined` for a text that is none, and for `later`.
+ */
+export function parseVerdict(text: string): Verdict | undefined {
+  const plain = PLAIN[text];
+  if (plain !== undefined) return plain;
+  const [, kind, digits = ""] = /^(queue|mark) (\d{1,10}|0x[0-9a-f]{1,8})$/.exec(text) ?? [];
+  const number = Number(digits);
+  if (kind === "queue" && number <= 65_535) return queue(number);
+  if (kind === "mark" && number < 2 ** 32) return mark(number);
+  return undefined;
+}
+
+const PLAIN: Readonly<Record<string, Verdict | undefined>> = Object.assign(Object.create(null), {
+  accept,
+  drop,
+  continue: proceed,
+  repeat,
+});
+
 function verdict(value: number): Verdict {
   return value as Verdict;
 }
