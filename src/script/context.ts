@@ -24,7 +24,10 @@ export interface ScriptOptions {
   readonly writes?: boolean;
   /** Bytes of each packet that are read, from its start; all unless told or found out. */
   readonly readBytes?: number;
-  /** `false`: each packet comes by itself, though none is written to. */
+  /**
+   * `false`: each packet comes by itself, though none is written to. Usual for scripts that send, as checksums of
+   * what comes as an aggregate are not complete yet.
+   */
   readonly aggregates?: boolean;
   /** Whether `packet.connection` is wanted. Found out by reading when absent. */
   readonly connection?: boolean;

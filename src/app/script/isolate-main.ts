@@ -3,7 +3,7 @@
  * stands in memory that the engine reads, and the engine watches whether it still moves.
  * @module
  */
-import { readlinkSync } from "node:fs";
+import { readFileSync, readlinkSync } from "node:fs";
 import { basename } from "node:path";
 import { getHeapStatistics } from "node:v8";
 import { parentPort, workerData } from "node:worker_threads";
@@ -155,8 +155,9 @@ class Isolate {
 /** Loads a script, and nothing more: the thread ends behind it. */
 async function probe({ file, functionName }: ProbeStart): Promise<void> {
   try {
-    const { options } = await new ModuleVersions().load(file, functionName);
-    post({ say: "done", id: 0, options });
+    const { options, files } = await new ModuleVersions().load(file, functionName);
+    const maySend = files.some((path) => /\bsend\b/.test(readFileSync(path, "utf8")));
+    post({ say: "done", id: 0, module: { options, maySend } });
   } catch (error) {
     post({ say: "done", id: 0, failure: failureOf(error) });
   }

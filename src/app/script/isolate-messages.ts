@@ -33,6 +33,13 @@ export interface ProbeStart {
   readonly functionName: string;
 }
 
+/** What a script's module says of itself. */
+export interface ProbedModule {
+  readonly options: ScriptOptions;
+  /** Its files speak of sending. */
+  readonly maySend: boolean;
+}
+
 /** What a thread is started with that reads scripts; its questions are {@link ReadQuestion}. */
 export interface ReaderStart {
   readonly kind: "reader";
@@ -120,7 +127,7 @@ export type FromIsolate =
       readonly say: "done";
       readonly id: number;
       readonly needs?: ScriptNeeds;
-      readonly options?: ScriptOptions;
+      readonly module?: ProbedModule;
       readonly failure?: LoadFailure;
     }
   | { readonly say: "faults"; readonly name: string; readonly faults: readonly ScriptFault[] }

@@ -4,20 +4,19 @@
  * @module
  */
 import { Worker } from "node:worker_threads";
-import type { ScriptOptions } from "#script/context.ts";
 import { ScriptLoadError } from "#script/errors.ts";
 import { HEAP_MEGABYTES_MAX, ISOLATE_ENTRY, LOAD_TIME_MAX } from "./isolate-limits.ts";
-import type { FromIsolate, LoadFailure } from "./isolate-messages.ts";
+import type { FromIsolate, LoadFailure, ProbedModule } from "./isolate-messages.ts";
 
 /** What the module says of itself. @throws ScriptLoadError */
-export async function probeScript(file: string, functionName: string): Promise<ScriptOptions> {
+export async function probeScript(file: string, functionName: string): Promise<ProbedModule> {
   const worker = new Worker(ISOLATE_ENTRY, {
     workerData: { kind: "probe", file, functionName },
     resourceLimits: { maxOldGenerationSizeMb: HEAP_MEGABYTES_MAX },
   });
   let timer: NodeJS.Timeout | undefined;
   try {
-    return await new Promise<ScriptOptions>((resolve, reject) => {
+    return await new Promise<ProbedModule>((resolve, reject) => {
       const refuse = (seen: string): void =>
         reject(new ScriptLoadError(`Cannot load ${functionName} of ${file}: ${seen}`));
       timer = setTimeout(() => {
@@ -26,7 +25,7 @@ export async function probeScript(file: string, functionName: string): Promise<S
       worker.on("message", (message: FromIsolate) => {
         if (message.say !== "done") return;
         if (message.failure) reject(loadErrorFrom(message.failure));
-        else resolve(message.options ?? {});
+        else if (message.module) resolve(message.module);
       });
       worker.on("error", (error: NodeJS.ErrnoException) => {
         if (error.code === "ERR_WORKER_OUT_OF_MEMORY") {

@@ -8,7 +8,7 @@ import { ConfigurationError, LimitExceededError } from "#base/errors.ts";
 import { milliseconds } from "#base/time.ts";
 import { COPY_RANGE_BYTES_MAX, type PacketQueueOptions, QueueUnsupportedError } from "#io/packet-queue.ts";
 import { type QueueRules, RULE_INDEX_MAX } from "#io/queue-rules.ts";
-import type { ScriptBus, ScriptOptions } from "#script/context.ts";
+import type { ScriptBus } from "#script/context.ts";
 import type { LoadedScript, ScriptEngine, ScriptSpec } from "#script/engine.ts";
 import { HELD_COUNT_MAX } from "#script/held.ts";
 import type { MapDirectory } from "#script/map-directory.ts";
@@ -17,7 +17,7 @@ import type { ScriptNeeds } from "./analysis.ts";
 import { IsolateGroup } from "./isolate-group.ts";
 import { fieldsOf, tuplesOf } from "./isolate-host.ts";
 import { WATCH_INTERVAL } from "./isolate-limits.ts";
-import type { FromIsolate, QueueDescription, VersionDescription } from "./isolate-messages.ts";
+import type { FromIsolate, ProbedModule, QueueDescription, VersionDescription } from "./isolate-messages.ts";
 import { type CountMemory, LoadedEntry, newCountMemory, type QueueSettings } from "./loaded-entry.ts";
 import { probeScript } from "./probe.ts";
 import { closeQueues, QueueNumbers } from "./queue-numbers.ts";
@@ -66,8 +66,8 @@ export class UserScriptEngine implements ScriptEngine {
       if (this.#isClosed) throw new ConfigurationError(`Cannot load ${spec.name}: the engine is closed`);
       checkSpec(spec);
       const { file, function: functionName } = spec;
-      const options = await probeScript(file, functionName);
-      const settings = settingsOf(await this.#reader.read(file, functionName, options), options);
+      const module = await probeScript(file, functionName);
+      const settings = settingsOf(await this.#reader.read(file, functionName, module.options), module);
       const before = this.#entries.get(spec.name);
       const entry =
         before && isSameWay(before, spec, settings)
@@ -366,12 +366,14 @@ function checkSpec({ name, queueCount, deadline, timeLimit }: ScriptSpec): void 
   }
 }
 
-function settingsOf(needs: ScriptNeeds, { aggregates = true, connection }: ScriptOptions): QueueSettings {
+function settingsOf(needs: ScriptNeeds, { options, maySend }: ProbedModule): QueueSettings {
   const { isWriting, readBytes } = needs;
+  // The kernel completes checksums only of packets that come one by one: copies of others are not fit to be sent.
+  const { aggregates = !maySend, connection } = options;
   return {
     isWriting,
     hasAggregates: aggregates && !isWriting,
-    copyRangeBytes: Math.min(isWriting ? COPY_RANGE_BYTES_MAX : readBytes, COPY_RANGE_BYTES_MAX),
+    copyRangeBytes: Math.min(isWriting || maySend ? COPY_RANGE_BYTES_MAX : readBytes, COPY_RANGE_BYTES_MAX),
     connection: needs.connection,
     insistsOnConnection: connection === true,
   };
