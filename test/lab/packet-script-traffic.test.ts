@@ -13,6 +13,7 @@ import { CLIENT, PacketQueueNet, run, SERVER, type UdpHost } from "./packet-queu
 import { newEngine, type TestEngine } from "./packet-script-engine.ts";
 
 const CASES = join(import.meta.dirname, "packet-script-cases.ts");
+const SENDERS = join(import.meta.dirname, "packet-script-senders.ts");
 
 describe("packet scripts and traffic", { skip: rootProblem() }, () => {
   let net: PacketQueueNet;
@@ -186,14 +187,14 @@ describe("packet scripts and traffic", { skip: rootProblem() }, () => {
   });
 
   test("send: built packets, copies, delays, frames; scripts do not meet what scripts send", async () => {
-    await engine.load(spec({ function: "sends" }));
+    await engine.load(spec({ function: "sends", file: SENDERS }));
     assert.deepEqual(await pass(["b"], 2), ["built", "built"]);
     assert.deepEqual(await pass(["2x"], 3), ["2x", "2x", "2x"]);
     assert.deepEqual(await pass(["ox"], 1), ["ox"]);
     const { statistics } = await listed("sends");
     assert.deepEqual([statistics.packets, statistics.sent, statistics.deferred], [3, 5, 1]);
     await engine.unload("sends");
-    await engine.load(spec({ function: "sendsFrames" }));
+    await engine.load(spec({ function: "sendsFrames", file: SENDERS }));
     assert.deepEqual((await pass(["f1", "c1"], 2)).sort(), ["c1", "f1"]);
   });
 
