@@ -5,6 +5,7 @@
  */
 import { Argument, Command, InvalidArgumentError } from "commander";
 import type { Terminal } from "../cli/terminal.ts";
+import { impairCommand } from "./impair-command.ts";
 import { runInteractive } from "./interactive.ts";
 import { Lab } from "./lab.ts";
 import { removeLeftovers } from "./leftovers.ts";
@@ -26,22 +27,27 @@ interface LabOptions {
 
 /** `metanet lab [SCENARIO]`, ready to be registered. */
 export function labCommand(terminal: Terminal): Command {
-  return new Command("lab")
-    .description("build a whole network on this machine, with real clients")
-    .addArgument(
-      new Argument("[SCENARIO]", "what is built; gateway: clients, a gateway, an internet")
-        .choices(SCENARIOS)
-        .default("gateway"),
-    )
-    .option("--once", "run the scripted story, print it as a transcript, and end")
-    .option("--json", "JSON lines instead of text")
-    .option("--keep", "with --once: leave the lab running after the last step until Ctrl-C")
-    .option("--single", "all services of the gateway in one process")
-    .option("--port <number>", "first of three loopback ports for your own browser", portNumber)
-    .addHelpText("after", HELP)
-    .action(async (_scenario: string, options: LabOptions) => {
-      process.exitCode = await labMain(terminal, options);
-    });
+  return (
+    new Command("lab")
+      .description("build a whole network on this machine, with real clients")
+      .addArgument(
+        new Argument("[SCENARIO]", "what is built; gateway: clients, a gateway, an internet")
+          .choices(SCENARIOS)
+          .default("gateway"),
+      )
+      .option("--once", "run the scripted story, print it as a transcript, and end")
+      .option("--json", "JSON lines instead of text")
+      .option("--keep", "with --once: leave the lab running after the last step until Ctrl-C")
+      .option("--single", "all services of the gateway in one process")
+      .option("--port <number>", "first of three loopback ports for your own browser", portNumber)
+      // Both it and its subcommand have --json.
+      .enablePositionalOptions()
+      .addCommand(impairCommand(terminal))
+      .addHelpText("after", HELP)
+      .action(async (_scenario: string, options: LabOptions) => {
+        process.exitCode = await labMain(terminal, options);
+      })
+  );
 }
 
 const HELP = `

@@ -28,6 +28,21 @@ export function namespacesOf(labId: string): string[] {
   return allNamespaces().filter((name) => NAMESPACE_NAME.exec(name)?.[1] === labId);
 }
 
+/** A machine of a lab, by its parts. */
+export interface LabNamespace {
+  readonly namespace: string;
+  readonly labId: string;
+  readonly host: string;
+}
+
+/** The machines of all labs that there are now. */
+export function labNamespaces(): LabNamespace[] {
+  return allNamespaces().flatMap((namespace) => {
+    const labId = NAMESPACE_NAME.exec(namespace)?.[1];
+    return labId === undefined ? [] : [{ namespace, labId, host: namespace.slice(`mn${labId}-`.length) }];
+  });
+}
+
 /** Removes what dead labs left; needs to run where their processes are visible. */
 export async function removeLeftovers(): Promise<Leftovers> {
   const abandoned = abandonedPlaces();
