@@ -60,12 +60,22 @@ export async function loadScript(
   };
 }
 
+/** A script that was loaded only to be looked at. */
+export interface InspectedScript {
+  /** Names of all functions that the module exports, in the alphabet's order. */
+  readonly functions: readonly string[];
+  readonly options: ScriptOptions;
+  /** As in {@link LoadedModule}. */
+  readonly files: readonly string[];
+}
+
 /**
- * The names of the functions that a script exports, in the alphabet's order; loads it as {@link loadScript} does.
+ * Loads a script without choosing a function of it.
  * @throws ScriptLoadError
  */
-export async function functionsOf(file: string, version = 0): Promise<readonly string[]> {
-  return functionNames((await importScript(file, version)).exported);
+export async function inspectScript(file: string, version = 0): Promise<InspectedScript> {
+  const { exported, files } = await importScript(file, version);
+  return { functions: functionNames(exported), options: optionsOf(exported, file), files };
 }
 
 interface Imported {
@@ -221,15 +231,10 @@ function optionsOf({ options }: Readonly<Record<string, unknown>>, file: string)
       if (Number.isInteger(value) && value > 0 && value <= 65_535) continue;
       throw problem(`have readBytes ${String(value)}, wanted a whole number from 1 to 65535`);
     }
-    if (name !== "writes" && name !== "connection") {
-      throw problem(`have '${name}', which is none; there are writes, readBytes, connection`);
+    if (name !== "writes" && name !== "connection" && name !== "aggregates") {
+      throw problem(`have '${name}', which is none; there are writes, readBytes, connection, aggregates`);
     }
     if (typeof value !== "boolean") throw problem(`have ${name} ${String(value)}, wanted true or false`);
   }
   return { ...options };
-}
-
-/** Where a script's error happened, as its author writes it. */
-export function readableStack(error: Error): string {
-  return withoutVersions(error.stack ?? error.message);
 }
