@@ -164,9 +164,10 @@ class Receiver {
       if (packets.length === 0) await world.wait(milliseconds(50));
       await this.take(packets);
     }
+    const time = world.clock.now() - start;
     await world.wait(seconds(600));
     assert.equal(world.clock.timerCount, 0, "timers are left over");
-    return world.clock.now() - start;
+    return time;
   }
 
   get body(): Uint8Array {
@@ -178,6 +179,11 @@ class Receiver {
     const text = Buffer.from(this.bytes).toString("latin1");
     return text.slice(0, text.indexOf("\r\n\r\n"));
   }
+}
+
+/** Without a list of all differences. */
+function assertSame(one: Uint8Array, other: Uint8Array, message = "other bytes"): void {
+  assert.ok(Buffer.compare(one, other) === 0, message);
 }
 
 async function world(): Promise<ScriptWorld> {
@@ -202,7 +208,7 @@ describe("http-cache", () => {
         );
         const client = new Receiver(next);
         await client.finish();
-        assert.deepEqual(client.body, body);
+        assertSame(client.body, body);
         assert.match(
           client.head,
           /^HTTP\/1\.1 200 OK\r\nServer: test\r\nContent-Length: \d+\r\nAge: 0\r\nConnection: close$/,
@@ -225,10 +231,10 @@ describe("http-cache", () => {
     assert.equal((await ask(next)).verdict, "drop");
     const client = new Receiver(next);
     await client.finish();
-    assert.deepEqual(client.body, body);
+    assertSame(client.body, body);
   });
 
-  for (const loss of [0.01, 0.1, 0.3]) {
+  for (const loss of [0.01, 0.1, 0.2]) {
     test(`TcpAnswerer delivers when ${loss * 100} of 100 segments are lost, both ways`, async () => {
       const seed = Date.now() & 0xffff;
       const random = new SeededRandom(seed);
@@ -240,8 +246,8 @@ describe("http-cache", () => {
       await ask(next);
       const client = new Receiver(next, { lost: () => random.fraction() < loss });
       const time = await client.finish();
-      assert.deepEqual(client.body, body, `seed ${seed}`);
-      if (loss === 0.01) assert.ok(time < 65_000, `fast retransmit: took ${time} ms, seed ${seed}`);
+      assertSame(client.body, body, `seed ${seed}`);
+      if (loss === 0.01) assert.ok(time < 5000, `fast retransmit: took ${time} ms, seed ${seed}`);
     });
   }
 
@@ -255,7 +261,7 @@ describe("http-cache", () => {
     await next.world.give("requests", packet);
     const client = new Receiver(next, { windowBytes: 32 * 128 });
     await client.finish();
-    assert.deepEqual(client.body, body);
+    assertSame(client.body, body);
   });
 
   test("TcpAnswerer begins with ten segments and doubles", async () => {
@@ -292,9 +298,9 @@ describe("http-cache", () => {
     await connect(next);
     await ask(next);
     next.world.take();
-    await next.world.wait(seconds(600));
+    await next.world.wait(seconds(1200));
     assert.equal(next.world.clock.timerCount, 0);
-    assert.equal(next.world.take().length, 7);
+    assert.equal(next.world.take().length, 10);
   });
 
   for (const [what, request, fields] of [

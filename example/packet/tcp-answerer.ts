@@ -27,7 +27,7 @@ const TIMEOUT_FIRST = seconds(1);
 const TIMEOUT_MIN = milliseconds(200);
 const TIMEOUT_MAX = seconds(60);
 /** Time-outs in a row after which the client counts as gone. */
-const TIMEOUT_COUNT_MAX = 7;
+const TIMEOUT_COUNT_MAX = 10;
 /** How long a client may take to close when it has everything. */
 const LINGER = seconds(10);
 const NO_OPERATION = 1;
@@ -214,7 +214,7 @@ export class TcpAnswerer {
     this.#variation =
       this.#smoothed === undefined ? time / 2 : (3 * this.#variation + Math.abs(this.#smoothed - time)) / 4;
     this.#smoothed = this.#smoothed === undefined ? time : (7 * this.#smoothed + time) / 8;
-    this.#timeout = milliseconds(Math.max(TIMEOUT_MIN, this.#smoothed + 4 * this.#variation));
+    this.#timeout = milliseconds(Math.max(TIMEOUT_MIN, Math.ceil(this.#smoothed + 4 * this.#variation)));
   }
 
   /** The timer: the client has not gone on for the time-out, or it has, and there is some time left. */
