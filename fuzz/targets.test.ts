@@ -8,6 +8,7 @@ import { link } from "./link.ts";
 import { netlink } from "./netlink.ts";
 import { nfqueue } from "./nfqueue.ts";
 import { pcap } from "./pcap.ts";
+import { packet } from "./packet.ts";
 import { play, type Target } from "./target.ts";
 import { webClient } from "./web-client.ts";
 
@@ -28,6 +29,7 @@ describe("garbage", () => {
   briefly(jsonLines);
   briefly(link);
   briefly(netlink);
+  briefly(packet);
   briefly(nfqueue);
   briefly(pcap);
   briefly(webClient);

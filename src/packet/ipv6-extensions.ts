@@ -70,14 +70,14 @@ export function findUpper(view: View): number {
   return at;
 }
 
-/** Where the first extension header of this number begins; -1 without one. */
+/** Where the first extension header of this number begins, which is all there; -1 without one. */
 export function findExtension(view: View, wanted: number): number {
   let number = view.$data.getUint8(view.$start + 6);
   let at = BASE_BYTES;
   while (at < view.$header) {
-    if (number === wanted) return at;
     const bytes = extensionBytes(view, number, at);
     if (bytes <= 0) return -1;
+    if (number === wanted) return at;
     number = view.$data.getUint8(view.$start + at);
     at += bytes;
   }

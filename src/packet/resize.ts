@@ -42,6 +42,8 @@ export function spliceView(
 ): boolean {
   const { packet } = view;
   packet.$resizable();
+  // A view whose bytes are gone, or of an earlier packet.
+  if (view.$generation !== packet.$generation) return false;
   const growth = insert.length - remove;
   const place = view.$start + at;
   if (packet.lengthBytes + growth > PACKET_BYTES_MAX) return false;
