@@ -29,20 +29,26 @@ function without(...missing: string[]): KernelFeature[] {
 }
 
 describe("judge()", () => {
-  const rows: [missing: string[], up: boolean, lab: boolean][] = [
-    [[], true, true],
-    [["root"], false, true],
-    [["user-namespaces"], true, true],
-    [["root", "user-namespaces"], false, false],
-    [["nftables"], false, false],
-    [["veth"], true, false],
-    [["packet-socket"], false, true],
-    [["tproxy", "packet-queue", "btf", "ipv6", "compiler"], true, true],
+  const rows: [missing: string[], up: boolean, lab: boolean, script: boolean][] = [
+    [[], true, true, true],
+    [["root"], false, true, false],
+    [["user-namespaces"], true, true, true],
+    [["root", "user-namespaces"], false, false, false],
+    [["nftables"], false, false, true],
+    [["veth"], true, false, true],
+    [["packet-socket"], false, true, true],
+    [["packet-queue"], true, true, false],
+    [
+      ["tproxy", "packet-queue-bridge", "packet-queue-conntrack", "btf", "ipv6", "compiler"],
+      true,
+      true,
+      true,
+    ],
   ];
-  for (const [missing, up, lab] of rows) {
-    it(`judge() without ${missing.join(" and ") || "nothing"}: up ${up}, lab ${lab}`, () => {
+  for (const [missing, up, lab, script] of rows) {
+    it(`judge() without ${missing.join(" and ") || "nothing"}: up ${up}, lab ${lab}, script ${script}`, () => {
       const report = judge(without(...missing));
-      assert.deepEqual([report.up, report.lab], [up, lab]);
+      assert.deepEqual([report.up, report.lab, report.script], [up, lab, script]);
     });
   }
 });

@@ -23,6 +23,8 @@ export interface Report {
   readonly up: boolean;
   /** `metanet lab` can run. */
   readonly lab: boolean;
+  /** `metanet script load` can run; `script check` always can. */
+  readonly script: boolean;
   readonly checks: readonly Check[];
 }
 
@@ -30,6 +32,7 @@ const NODE_MAJOR_MIN = 24;
 
 const UP: readonly string[] = ["node", "run-directory", "root", "addon", "packet-socket", "nftables", "nat"];
 const LAB: readonly string[] = ["node", "addon", "iproute2", "veth", "bridge", "nftables", "nat"];
+const SCRIPT: readonly string[] = ["node", "run-directory", "root", "addon", "packet-queue"];
 
 /** Tries everything; takes about a second. */
 export async function examine(): Promise<Report> {
@@ -46,11 +49,12 @@ export function judge(features: readonly KernelFeature[]): Report {
     features.some((feature) => feature.name === name && feature.available);
   const lab = LAB.every(has) && (has("root") || has("user-namespaces"));
   const up = UP.every(has);
+  const script = SCRIPT.every(has);
   const checks = features.map(({ name, available, neededFor, seen, fix }) => {
     const required = UP.includes(name) || LAB.includes(name) || (name === "user-namespaces" && !has("root"));
     return { name, ok: available, required, neededFor, seen, fix };
   });
-  return { up, lab, checks };
+  return { up, lab, script, checks };
 }
 
 function checkNode(version: string): KernelFeature {

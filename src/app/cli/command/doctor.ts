@@ -35,7 +35,8 @@ export function doctorCommand(terminal: Terminal): Command {
       if (missing.length > 0) terminal.out("");
       for (const { name, fix } of missing) terminal.out(`${name}: ${fix}`);
       terminal.out("");
-      terminal.out(`metanet up   ${report.up ? "can run here" : "cannot run here"}`);
-      terminal.out(`metanet lab  ${report.lab ? "can run here" : "cannot run here"}`);
+      terminal.out(`metanet up           ${report.up ? "can run here" : "cannot run here"}`);
+      terminal.out(`metanet lab          ${report.lab ? "can run here" : "cannot run here"}`);
+      terminal.out(`metanet script load  ${report.script ? "can run here" : "cannot run here"}`);
     });
 }
