@@ -39,3 +39,11 @@ export interface PacketColumns {
   readonly newMark: Uint32Array;
   readonly newConntrackMark: Uint32Array;
 }
+
+/** What is told about a packet that was held; `HeldDecision` of `io/` is the same. */
+export interface ColumnDecision {
+  readonly verdict: number;
+  readonly mark?: number;
+  readonly conntrackMark?: number;
+  readonly bytes?: Uint8Array;
+}

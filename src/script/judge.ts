@@ -135,6 +135,12 @@ export class ScriptJudge {
     return verdict;
   }
 
+  /** Something about the answer cannot be done: counts it, and answers what becomes of the packet. */
+  fail(kind: FaultKind, message: string): number {
+    this.#note(kind, this.#options.functionName, message);
+    return this.#failed();
+  }
+
   /** Counts an error that was seen from outside: a promise that nobody awaited, a timer that threw. */
   notice(thrown: unknown): void {
     this.#noteThrown(thrown);
@@ -188,8 +194,7 @@ export class ScriptJudge {
     this.counters.add(kind);
     if (kind === "repeat") {
       if (repeatCount < REPEAT_COUNT_MAX) return this.#ask(packet, token, repeatCount + 1);
-      this.#note("nonsense", this.#options.functionName, `repeat, ${REPEAT_COUNT_MAX} times in a row`);
-      return this.#failed();
+      return this.fail("nonsense", `repeat, ${REPEAT_COUNT_MAX} times in a row`);
     }
     if (kind === "mark") {
       packet.mark = markOf(answer as Verdict);
@@ -202,8 +207,7 @@ export class ScriptJudge {
     const later = laterOf(answer);
     if (later === undefined) return this.#nonsense(answer);
     if (!this.#held.hasRoomFor(packet)) {
-      this.#note("overflow", this.#options.functionName, "too many packets wait for a later verdict");
-      return this.#failed();
+      return this.fail("overflow", "too many packets wait for a later verdict");
     }
     this.counters.add("later");
     const held = this.#held.add(token, packet, this.#options.connection?.(), repeatCount);
@@ -297,9 +301,7 @@ export class ScriptJudge {
   }
 
   #nonsense(answer: unknown): number {
-    const message = `answered ${describeValue(answer)}, which is no verdict`;
-    this.#note("nonsense", this.#options.functionName, message);
-    return this.#failed();
+    return this.fail("nonsense", `answered ${describeValue(answer)}, which is no verdict`);
   }
 
   #failed(): number {

@@ -8,17 +8,20 @@ import {
   CHANGE_CONNECTION_MARK,
   CHANGE_MARK,
   COLUMN_HOLD,
+  type ColumnDecision,
   FLAG_SEGMENTED,
   HOOKS,
   type PacketColumns,
 } from "./columns.ts";
-import type { ReadConnection, ScriptHost } from "./host.ts";
+import type { ReadConnection, ScriptHost, Settled } from "./host.ts";
 import { HELD, type JudgeOptions, ScriptJudge, UNCHANGED } from "./judge.ts";
 import { accept, drop, proceed } from "./verdict.ts";
 
 /** Netfilter's verdict for "goes on". */
 const COLUMN_ACCEPT = 1;
 const COLUMN_DROP = 0;
+/** Bytes in front of every packet that belong to it; `PACKET_HEADROOM_BYTES` of `io/`. */
+const HEADROOM_BYTES = 128;
 
 export interface RunnerOptions extends Omit<JudgeOptions, "connection"> {
   /** The bit of the mark that makes a packet skip the scripts behind this one; 0 when there is none behind it. */
@@ -48,13 +51,18 @@ export class ScriptRunner {
     this.#doneMark = bits;
   }
 
-  /** The netfilter verdict and mark of an answer about a packet that was held; see {@link Settled}. */
-  decision(answer: number, packet: Packet): { verdict: number; mark: number | undefined } {
-    if (answer === accept && this.#doneMark !== 0) {
-      return { verdict: COLUMN_ACCEPT, mark: (packet.mark | this.#doneMark) >>> 0 };
-    }
+  /** What the kernel is told about a packet that was held. */
+  decide({ packet, verdict: answer, isFault, connectionMark }: Settled): ColumnDecision {
     const verdict = answer === proceed || answer === accept ? COLUMN_ACCEPT : answer;
-    return { verdict, mark: packet.isMarkChanged ? packet.mark : undefined };
+    if (isFault || verdict === COLUMN_DROP) return { verdict };
+    const isDone = answer === accept && this.#doneMark !== 0;
+    const mark = isDone ? (packet.mark | this.#doneMark) >>> 0 : packet.mark;
+    return {
+      verdict,
+      ...(isDone || packet.isMarkChanged ? { mark } : {}),
+      ...(connectionMark === undefined ? {} : { conntrackMark: connectionMark }),
+      ...(packet.isChanged ? { bytes: packet.bytes() } : {}),
+    };
   }
 
   /** Fills the verdicts of all rows. */
@@ -101,7 +109,13 @@ export class ScriptRunner {
       columns.verdict[row] = COLUMN_HOLD;
       return;
     }
-    if (answer === UNCHANGED || answer === drop) {
+    const isGoing = answer !== UNCHANGED && answer !== drop;
+    if (isGoing && packet.isChanged && !this.#writeBack(columns, row, packet)) {
+      const what = `the packet grew to ${packet.lengthBytes} bytes, for which there is no room`;
+      this.#apply(columns, row, packet, this.judge.fail("overflow", what));
+      return;
+    }
+    if (!isGoing) {
       columns.verdict[row] = answer === drop ? COLUMN_DROP : COLUMN_ACCEPT;
       return;
     }
@@ -119,20 +133,20 @@ export class ScriptRunner {
       changes |= CHANGE_CONNECTION_MARK;
     }
     columns.changes[row] = changes;
-    if (packet.isChanged) this.#writeBack(columns, row, packet);
   }
 
   /** Tells where the changed packet stands; one that has moved to memory of its own is copied to its place. */
-  #writeBack(columns: PacketColumns, row: number, packet: Packet): void {
+  #writeBack(columns: PacketColumns, row: number, packet: Packet): boolean {
     let start = packet.$start;
     if (packet.$data.buffer !== columns.view.buffer) {
-      const limit = columns.limit[row] ?? 0;
-      start = Math.min(columns.offset[row] ?? 0, limit - packet.lengthBytes);
-      if (start < 0) return;
+      const offset = columns.offset[row] ?? 0;
+      start = Math.min(offset, (columns.limit[row] ?? 0) - packet.lengthBytes);
+      if (start < offset - HEADROOM_BYTES) return false;
       columns.bytes.set(packet.bytes(), start);
     }
     columns.newOffset[row] = start;
     columns.newLengthBytes[row] = packet.lengthBytes;
+    return true;
   }
 
   #readConnection(): ReadConnection | undefined {

@@ -3,15 +3,13 @@
  * two batches; those that were replaced stay until the last packet that they hold has its verdict.
  * @module
  */
-import { type PacketBatch, PacketVerdict, queueVerdict } from "#io/packet-queue.ts";
+import { type PacketBatch, PacketVerdict } from "#io/packet-queue.ts";
 import { LinuxPacketQueue } from "#linux/packet-queue.ts";
 import type { PacketScript } from "#script/context.ts";
 import { ScriptCounters } from "#script/counters.ts";
 import type { FaultTable } from "#script/faults.ts";
-import type { Settled } from "#script/host.ts";
 import { ScriptRunner } from "#script/runner.ts";
 import { TimeHistogram } from "#script/time-histogram.ts";
-import { kindOf, queueOf } from "#script/verdict.ts";
 import { OWN_MODULES_URL } from "./installation.ts";
 import { IsolateHost, type IsolateServices } from "./isolate-host.ts";
 import type { QueueDescription, VersionDescription } from "./isolate-messages.ts";
@@ -109,22 +107,8 @@ export class IsolateLane {
   }
 
   #aim(version: ScriptVersion): void {
-    version.host.onSettled = (settled) => this.#decide(version, settled);
-  }
-
-  #decide({ runner }: ScriptVersion, settled: Settled): void {
-    const { token, packet, verdict, isFault, connectionMark } = settled;
-    const own = runner.decision(verdict, packet);
-    const number = kindOf(verdict) === "queue" ? queueVerdict(queueOf(verdict)) : own.verdict;
-    if (isFault || number === PacketVerdict.drop) {
-      this.#queue.decide(token, { verdict: number });
-      return;
-    }
-    this.#queue.decide(token, {
-      verdict: number,
-      ...(own.mark === undefined ? {} : { mark: own.mark }),
-      ...(connectionMark === undefined ? {} : { conntrackMark: connectionMark }),
-      ...(packet.isChanged ? { bytes: packet.bytes() } : {}),
-    });
+    version.host.onSettled = (settled) => {
+      this.#queue.decide(settled.token, version.runner.decide(settled));
+    };
   }
 }
