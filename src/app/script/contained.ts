@@ -1,94 +1,194 @@
 /**
- * Runs foreign code in a thread that is watched from outside: what loops for ever, allocates without end or ends its
- * thread becomes an error, and nothing of it is left.
+ * Runs foreign code in a process of its own that is watched from outside: what loops for ever, allocates without end
+ * or ends its process becomes an error, and nothing of it is left. A thread would not do: V8 ends the whole process
+ * when one thread allocates too fast for its limit.
  * @module
  */
-import { Worker } from "node:worker_threads";
+import { type ChildProcess, fork, type Serializable } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { ScriptLoadError, type ScriptPlace } from "#script/errors.ts";
+import { findStuckPlace, type StuckPlace } from "./stuck-place.ts";
 
-/** How often the memory outside of the heap is looked at, in milliseconds. */
+/** How often a process is looked at, in milliseconds. */
 const WATCH_INTERVAL = 50;
+/** Bytes of a page of memory, as `/proc` counts it on all machines with Node's builds for Linux. */
+const PAGE_BYTES = 4096;
+/** The end of what a process wrote about itself before it was aborted. */
+const LAST_WORDS = /FATAL ERROR|<--- Last few GCs|----- Native stack trace/;
+/** What Node says when it is asked where it stands. */
+const DEBUGGER_WORDS =
+  /^(Debugger (listening|attached|ending)|For help, see: https:\/\/nodejs\.org|Waiting for the debugger)/;
+const DEBUGGER_ADDRESS = /^Debugger listening on (ws:\/\/\S+)/m;
 
-/** What a thread may take. */
+/** What a process may take. */
 export interface ContainedLimits {
   /** Megabytes of JavaScript's heap. */
   readonly heapMegabytes: number;
-  /** Megabytes by which the whole process may grow meanwhile: buffers are not in the heap. */
+  /** Megabytes in all: buffers are not in the heap. */
   readonly memoryMegabytes: number;
+  /** Milliseconds that it may be busy without saying that it lives; see {@link reportLife}. */
+  readonly busyMax: number;
 }
 
-/** Why a thread did not come to its end. */
-export interface ContainedEnd {
-  readonly kind: "memory" | "threw" | "exited" | "ended-by-us";
-  readonly message: string;
-}
+/** Why a process is not there any more. */
+export type ContainedEnd =
+  | { readonly kind: "memory"; readonly megabytes: number }
+  | { readonly kind: "stuck"; readonly place: StuckPlace }
+  | { readonly kind: "exited"; readonly code: number | null }
+  | { readonly kind: "ended-by-us" };
 
-/** A thread that runs. */
-export interface ContainedThread {
-  readonly worker: Worker;
-  /** Resolves when the thread is gone, however it ended. */
+/** A process that runs. */
+export interface Contained<Message> {
+  /** Calls back with everything it says. */
+  listen(told: (message: Message) => void): void;
+  /** Resolves when it is gone, however it ended. */
   readonly ended: Promise<ContainedEnd>;
   /** Ends it; resolves when it is gone. */
   end(): Promise<void>;
 }
 
+/** By these the process says whether it is at work, or waits for a disk or a reader; all else is its own. */
+interface LifeSign {
+  readonly life: "busy" | "waiting";
+}
+
 /**
- * Starts a thread.
+ * Starts a process. Its standard input is ours, its results go to our standard output by descriptor
+ * {@link RESULT_DESCRIPTOR}; what the foreign code prints goes to our standard error.
  * @param entry the name of a module of this folder, without its ending
- * @param data what it finds as `workerData`
+ * @param order what it is told first
  */
-export function startContained(entry: string, data: unknown, limits: ContainedLimits): ContainedThread {
+export function startContained<Message>(
+  entry: string,
+  order: Serializable,
+  limits: ContainedLimits,
+): Contained<Message> {
   const ending = import.meta.url.endsWith(".ts") ? ".ts" : ".js";
-  const worker = new Worker(new URL(`./${entry}${ending}`, import.meta.url), {
-    workerData: data,
-    // What a script prints is not our result.
-    stdout: true,
-    resourceLimits: { maxOldGenerationSizeMb: limits.heapMegabytes, maxYoungGenerationSizeMb: 32 },
+  const child = fork(fileURLToPath(new URL(`./${entry}${ending}`, import.meta.url)), [], {
+    execArgv: [`--max-old-space-size=${limits.heapMegabytes}`, "--inspect-port=127.0.0.1:0"],
+    stdio: ["inherit", 2, "pipe", "ipc", 1],
   });
-  worker.stdout.on("data", (text: Uint8Array) => void process.stderr.write(text));
-  const { promise, resolve } = Promise.withResolvers<ContainedEnd>();
-  const before = process.memoryUsage.rss();
-  const limitBytes = limits.memoryMegabytes * 1_000_000;
-  const timer = setInterval(() => {
-    if (process.memoryUsage.rss() - before < limitBytes) return;
-    resolve({ kind: "memory", message: `took more than ${limits.memoryMegabytes} MB of memory` });
-    void worker.terminate();
-  }, WATCH_INTERVAL);
-  worker.on("error", (error: NodeJS.ErrnoException) => {
-    const isMemory = error.code === "ERR_WORKER_OUT_OF_MEMORY";
-    resolve(
-      isMemory
-        ? { kind: "memory", message: `took more than ${limits.heapMegabytes} MB of memory` }
-        : { kind: "threw", message: error instanceof Error ? error.message : String(error) },
-    );
+  const told: ((message: Message) => void)[] = [];
+  const watched = new Watch(child, limits);
+  child.on("message", (message: Serializable) => {
+    if (isLifeSign(message)) watched.sign(message);
+    else for (const one of told) one(message as Message);
   });
-  worker.on("exit", (code) => {
-    clearInterval(timer);
-    resolve({ kind: "exited", message: `ended its thread with ${code}` });
-  });
+  child.send(order);
   return {
-    worker,
-    ended: promise,
-    end: async () => {
-      resolve({ kind: "ended-by-us", message: "was ended" });
-      await worker.terminate();
-    },
+    listen: (callback) => void told.push(callback),
+    ended: watched.ended,
+    end: () => watched.end(),
   };
 }
 
-/** A {@link ScriptLoadError} as it travels between threads. */
+/** Where a contained process writes its results. */
+export const RESULT_DESCRIPTOR = 4;
+
+function isLifeSign(message: Serializable): message is Serializable & LifeSign {
+  return typeof message === "object" && "life" in message;
+}
+
+/** To be called in the process: before and after it waits, and now and then while it works. */
+export function reportLife(life: LifeSign["life"]): void {
+  process.send?.({ life });
+}
+
+class Watch {
+  readonly ended: Promise<ContainedEnd>;
+  readonly #child: ChildProcess;
+  readonly #limits: ContainedLimits;
+  readonly #timer: NodeJS.Timeout;
+  #end: ContainedEnd | undefined;
+  #isBusy = true;
+  #lastSign = performance.now();
+  #said = "";
+  #isDying = false;
+  #isAsking = false;
+
+  constructor(child: ChildProcess, limits: ContainedLimits) {
+    this.#child = child;
+    this.#limits = limits;
+    this.#timer = setInterval(() => this.#look(), WATCH_INTERVAL);
+    child.stderr?.setEncoding("utf8").on("data", (text: string) => this.#heard(text));
+    const { promise, resolve } = Promise.withResolvers<ContainedEnd>();
+    this.ended = promise;
+    const gone = (code: number | null): void => {
+      clearInterval(this.#timer);
+      const isAborted = this.#isDying && code === null;
+      const megabytes = limits.heapMegabytes;
+      resolve(this.#end ?? (isAborted ? { kind: "memory", megabytes } : { kind: "exited", code }));
+    };
+    child.on("close", gone);
+    child.on("error", () => gone(null));
+  }
+
+  sign({ life }: LifeSign): void {
+    this.#isBusy = life === "busy";
+    this.#lastSign = performance.now();
+  }
+
+  async end(): Promise<void> {
+    this.#kill({ kind: "ended-by-us" });
+    await this.ended;
+  }
+
+  #kill(end: ContainedEnd): void {
+    this.#end ??= end;
+    this.#child.kill("SIGKILL");
+  }
+
+  #look(): void {
+    const { memoryMegabytes, busyMax } = this.#limits;
+    if (memoryBytes(this.#child.pid) > memoryMegabytes * 1_000_000) {
+      this.#kill({ kind: "memory", megabytes: memoryMegabytes });
+    } else if (this.#isBusy && !this.#isAsking && performance.now() - this.#lastSign > busyMax) {
+      this.#isAsking = true;
+      void this.#ask();
+    }
+  }
+
+  /** It is stuck: where? */
+  async #ask(): Promise<void> {
+    this.#child.kill("SIGUSR1");
+    const address = (): string | undefined => DEBUGGER_ADDRESS.exec(this.#said)?.[1];
+    this.#kill({ kind: "stuck", place: await findStuckPlace(address) });
+  }
+
+  /** Hands on what it prints, but for what Node says about debuggers and about its own end. */
+  #heard(text: string): void {
+    const isAboutUs = this.#isAsking || LAST_WORDS.test(text);
+    if (!isAboutUs) {
+      if (!this.#isDying) process.stderr.write(text);
+      return;
+    }
+    this.#said += text;
+    if (LAST_WORDS.test(text)) this.#isDying = true;
+    const others = text.split("\n").filter((line) => !DEBUGGER_WORDS.test(line));
+    if (!this.#isDying && others.some((line) => line !== "")) process.stderr.write(others.join("\n"));
+  }
+}
+
+/** The memory a process has; 0 when it is gone. */
+function memoryBytes(pid: number | undefined): number {
+  try {
+    return Number(readFileSync(`/proc/${pid}/statm`, "utf8").split(" ")[1]) * PAGE_BYTES;
+  } catch {
+    return 0;
+  }
+}
+
+/** A {@link ScriptLoadError} as it travels between processes. */
 export interface CarriedError {
   readonly message: string;
-  readonly place: ScriptPlace | undefined;
+  readonly place?: ScriptPlace | undefined;
 }
 
 /** For the sending side; anything that is no ScriptLoadError is a defect of ours, told as it is. */
 export function carryError(error: unknown): CarriedError {
   if (error instanceof ScriptLoadError) return { message: error.message, place: error.place };
-  return {
-    message: error instanceof Error ? (error.stack ?? error.message) : String(error),
-    place: undefined,
-  };
+  return { message: error instanceof Error ? (error.stack ?? error.message) : String(error) };
 }
 
 /** For the receiving side. */

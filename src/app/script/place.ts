@@ -29,6 +29,12 @@ export function withoutVersions(text: string): string {
   return text.replace(/(file:\/\/[^\s()'"]*?)\?metanet-version=\d+/g, (_, url: string) => pathOf(url));
 }
 
+/** The path of a script's module by its URL; `undefined` for the URL of anything else. */
+export function scriptUrlPath(url: string): string | undefined {
+  const found = /^(file:\/\/.+)\?metanet-version=\d+$/.exec(url);
+  return found?.[1] === undefined ? undefined : pathOf(found[1]);
+}
+
 function pathOf(url: string): string {
   try {
     return fileURLToPath(url);

@@ -1,13 +1,12 @@
 /**
- * The thread of `script check` in which a script is loaded once.
+ * The process of `script check` in which a script is loaded once.
  * @module
  */
-import { parentPort, workerData } from "node:worker_threads";
 import type { ScriptOptions } from "#script/context.ts";
 import { type CarriedError, carryError } from "./contained.ts";
 import { inspectScript } from "./modules.ts";
 
-/** What the thread is told. */
+/** What the process is told. */
 export interface CheckOrder {
   readonly file: string;
 }
@@ -29,8 +28,11 @@ async function answer({ file }: CheckOrder): Promise<CheckAnswer> {
   }
 }
 
-const port: typeof parentPort = parentPort;
-const order: CheckOrder = workerData;
-port?.postMessage(await answer(order));
-// Timers and sockets of the script would keep the thread.
-process.exit();
+process.once("message", (order: CheckOrder) => {
+  // Whoever does not wait for a promise that failed meant it no better than one who throws.
+  process.on("unhandledRejection", (error) => process.send?.({ failure: carryError(error) }));
+  void answer(order).then((found) => {
+    // Timers and sockets of the script would keep the process.
+    process.send?.(found, () => process.exit());
+  });
+});
