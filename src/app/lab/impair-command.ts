@@ -2,7 +2,7 @@
  * `metanet lab impair`: an impaired link until Ctrl-C, on kernels without netem as well.
  * @module
  */
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { UnavailableError } from "#base/errors.ts";
 import { type Duration, seconds } from "#base/time.ts";
 import { enterNamespace } from "#linux/namespace.ts";
@@ -19,6 +19,9 @@ import { describeReport, reportWay } from "./impair-report.ts";
 
 const LIVE_PERIOD = seconds(1);
 
+/** Ends the command with its standard input. */
+export const UNTIL_INPUT_ENDS = "--until-input-ends";
+
 interface CommandOptions extends ImpairWords {
   readonly both?: boolean;
   readonly match?: string;
@@ -26,54 +29,65 @@ interface CommandOptions extends ImpairWords {
   readonly every?: string;
   readonly json?: boolean;
   readonly clear?: boolean;
+  readonly untilInputEnds?: boolean;
 }
 
 export function impairCommand(terminal: Terminal): Command {
-  return new Command("impair")
-    .summary("make a link slow, lossy or narrow until Ctrl-C")
-    .description(DESCRIPTION)
-    .argument(
-      "<LINK>",
-      "an interface, NAMESPACE:INTERFACE, or a link of a running lab: lan, wan, client1, HOST:INTERFACE",
-    )
-    .option("--delay <TIME>", "how long each packet stays in the link")
-    .option(
-      "--jitter <TIME>",
-      "how much delays differ: the half width when uniform, else the standard deviation",
-    )
-    .option("--distribution <FORM>", "of the delays: uniform, normal or pareto (uniform)")
-    .option("--correlation <SHARE>", "how much a delay resembles the one before")
-    .option("--jitter-reorders", "packets with small delays pass earlier ones with great delays, as in netem")
-    .option("--loss <SHARE>", "packets lost; 1%,25% adds how much that resembles the packet before")
-    .option("--loss-bursts <P,R>", "losses in bursts instead: P[,R[,1-H[,1-K]]] of tc's `loss gemodel`")
-    .option("--duplicate <SHARE>", "packets that come twice; with a correlation as for --loss")
-    .option("--reorder <SHARE>", "packets that leave at once, past all that are delayed; with a correlation")
-    .option("--gap <N>", "of --reorder: only every Nth packet may pass others")
-    .option("--corrupt <SHARE>", "packets with one bit turned behind the IP header; with a correlation")
-    .option("--rate <RATE>", "20mbit, 500kbit; 10kbps are bytes per second as in tc")
-    .option(
-      "--limit <N>",
-      "packets the link holds; the next are lost (12000; with a rate 1000 or twice its flight)",
-    )
-    .option("--seed <N>", "the same seed decides the same for the same packets; drawn and printed at first")
-    .option("--both", "also what comes in by the interface, with draws of its own")
-    .option("--match <EXPRESSION>", "only packets that nft's expression takes: 'udp dport 53'")
-    .option("--for <DURATION>", "end after so long")
-    .option("--every <DURATION>", "print the numbers again and again")
-    .option("--json", "print JSON lines: ready, with --every progress, end")
-    .option("--clear", "only remove what a killed one left behind")
-    .addHelpText("after", HELP)
-    .action(async (text: string, options: CommandOptions) => {
-      const run = readRun(options);
-      if (process.getuid?.() !== 0) {
-        throw new UnavailableError("Cannot impair a link: that needs root; run it with sudo");
-      }
-      const link = findLink(text);
-      // Before anything of the kernel is opened: sockets stay in the namespace they are made in.
-      if (link.namespace !== undefined) enterNamespace(link.namespace);
-      if (run === undefined) await clear(terminal, text, link, options.json === true);
-      else await impair(terminal, text, link, run);
-    });
+  return (
+    new Command("impair")
+      .summary("make a link slow, lossy or narrow until Ctrl-C")
+      .description(DESCRIPTION)
+      .argument(
+        "<LINK>",
+        "an interface, NAMESPACE:INTERFACE, or a link of a running lab: lan, wan, client1, HOST:INTERFACE",
+      )
+      .option("--delay <TIME>", "how long each packet stays in the link")
+      .option(
+        "--jitter <TIME>",
+        "how much delays differ: the half width when uniform, else the standard deviation",
+      )
+      .option("--distribution <FORM>", "of the delays: uniform, normal or pareto (uniform)")
+      .option("--correlation <SHARE>", "how much a delay resembles the one before")
+      .option(
+        "--jitter-reorders",
+        "packets with small delays pass earlier ones with great delays, as in netem",
+      )
+      .option("--loss <SHARE>", "packets lost; 1%,25% adds how much that resembles the packet before")
+      .option("--loss-bursts <P,R>", "losses in bursts instead: P[,R[,1-H[,1-K]]] of tc's `loss gemodel`")
+      .option("--duplicate <SHARE>", "packets that come twice; with a correlation as for --loss")
+      .option(
+        "--reorder <SHARE>",
+        "packets that leave at once, past all that are delayed; with a correlation",
+      )
+      .option("--gap <N>", "of --reorder: only every Nth packet may pass others")
+      .option("--corrupt <SHARE>", "packets with one bit turned behind the IP header; with a correlation")
+      .option("--rate <RATE>", "20mbit, 500kbit; 10kbps are bytes per second as in tc")
+      .option(
+        "--limit <N>",
+        "packets the link holds; the next are lost (12000; with a rate 1000 or twice its flight)",
+      )
+      .option("--seed <N>", "the same seed decides the same for the same packets; drawn and printed at first")
+      .option("--both", "also what comes in by the interface, with draws of its own")
+      .option("--match <EXPRESSION>", "only packets that nft's expression takes: 'udp dport 53'")
+      .option("--for <DURATION>", "end after so long")
+      .option("--every <DURATION>", "print the numbers again and again")
+      .option("--json", "print JSON lines: ready, with --every progress, end")
+      .option("--clear", "only remove what a killed one left behind")
+      // For programs that start this one: it does not outlive them.
+      .addOption(new Option(UNTIL_INPUT_ENDS).hideHelp())
+      .addHelpText("after", HELP)
+      .action(async (text: string, options: CommandOptions) => {
+        const run = readRun(options);
+        if (process.getuid?.() !== 0) {
+          throw new UnavailableError("Cannot impair a link: that needs root; run it with sudo");
+        }
+        const link = findLink(text);
+        // Before anything of the kernel is opened: sockets stay in the namespace they are made in.
+        if (link.namespace !== undefined) enterNamespace(link.namespace);
+        if (run === undefined) await clear(terminal, text, link, options.json === true);
+        else await impair(terminal, text, link, run);
+      })
+  );
 }
 
 const DESCRIPTION =
@@ -97,6 +111,7 @@ interface Run {
   readonly limit: Duration | undefined;
   readonly every: Duration | undefined;
   readonly json: boolean;
+  readonly untilInputEnds: boolean;
 }
 
 /** `undefined` to clear only. @throws UsageError */
@@ -114,6 +129,7 @@ function readRun(options: CommandOptions): Run | undefined {
     limit: options.for === undefined ? undefined : readDuration(options.for, "--for"),
     every: options.every === undefined ? undefined : readDuration(options.every, "--every"),
     json: json === true,
+    untilInputEnds: options.untilInputEnds === true,
   };
 }
 
@@ -130,6 +146,7 @@ async function impair(terminal: Terminal, text: string, link: LinkEnd, run: Run)
   // Others end at once when their reader has gone; this one has rules to remove.
   process.stdout.removeAllListeners("error").on("error", stop);
   process.on("SIGHUP", stop);
+  if (run.untilInputEnds) process.stdin.on("end", stop).resume();
   const startedAt = performance.now();
   const impaired = await impairInterface({ link, impairment, both, ...(match !== undefined && { match }) });
   const screen = new Screen(terminal, text, impaired, run.json, startedAt);
@@ -148,6 +165,7 @@ async function impair(terminal: Terminal, text: string, link: LinkEnd, run: Run)
     clearInterval(progress);
     await impaired.stop();
     process.off("SIGHUP", stop);
+    if (run.untilInputEnds) process.stdin.destroy();
   }
   screen.progress("end");
   if (gone) throw new UnavailableError(`Cannot go on impairing ${text}: the interface is gone`);

@@ -1,15 +1,20 @@
 /**
- * Second copies of packets: sent again by the machine's routes and out of the same link, or, for what crosses a bridge,
- * as a frame at the port.
+ * Copies of packets: sent again by the machine's routes and out of the same link, or, for what crosses a bridge, as a
+ * frame at the port.
  * @module
  */
-import type { PacketBatch } from "#io/packet-queue.ts";
+import { type PacketBatch, PacketFamily } from "#io/packet-queue.ts";
 import type { PacketSender } from "#io/packet-sender.ts";
 import type { Copy } from "./impair-direction.ts";
 
 /** IEEE 802.1Q's EtherType. */
 const VLAN = [0x81, 0x00] as const;
 const ADDRESSES_BYTES = 12;
+const TCP = 6;
+const UDP = 17;
+/** The first byte of an IPv4 address of class D or above: multicast, broadcast to all. */
+const FOUR_MULTICAST = 224;
+const SIX_MULTICAST = 0xff;
 
 /** Where copies go. */
 export interface CopyTarget {
@@ -45,5 +50,29 @@ export function frameCopies(sender: PacketSender, port: number) {
             packet,
           ];
     return () => header.length > 0 && sender.sendFrames(port, [parts]) === 1;
+  };
+}
+
+/**
+ * Whether a packet comes from a socket of this machine that would wait for it. TCP sends no more than two packets beyond
+ * those that are still on the machine (its "small queues"), and a UDP socket fills its buffer: held in the kernel, they
+ * would make a long link a narrow one. netem cuts the packet loose from its socket; here a copy waits instead. Not for
+ * what a copy cannot be sent of: longer than the link's MTU, or to many.
+ */
+export function comesFromSocket(mtuBytes: number): (batch: PacketBatch, row: number) => boolean {
+  return (batch, row) => {
+    if (batch.inInterface[row] !== 0 || batch.physicalInInterface[row] !== 0) return false;
+    const lengthBytes = batch.fullLengthBytes[row] ?? 0;
+    if (lengthBytes > mtuBytes || lengthBytes > (batch.lengthBytes[row] ?? 0)) return false;
+    const { bytes } = batch;
+    const start = batch.offset[row] ?? 0;
+    const isBridge = batch.family[row] === PacketFamily.bridge;
+    if (isBridge && (batch.linkHeaderLengthBytes[row] ?? 0) === 0) return false;
+    const [protocol, target, many] =
+      (bytes[start] ?? 0) >> 4 === 6
+        ? [start + 6, start + 24, SIX_MULTICAST]
+        : [start + 9, start + 16, FOUR_MULTICAST];
+    const isConnected = bytes[protocol] === TCP || bytes[protocol] === UDP;
+    return isConnected && (bytes[target] ?? 0) < many;
   };
 }

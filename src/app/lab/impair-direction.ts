@@ -1,9 +1,9 @@
 /**
  * One direction of an impaired link: packets come from a queue of the kernel, the model says what becomes of each, and
- * they leave at their time. What needs no second copy and no other byte is never copied: the kernel holds the packet.
+ * they leave at their time. What is forwarded waits in the kernel and is not copied unless it is duplicated or changed.
  * @module
  */
-import type { Instant } from "#base/time.ts";
+import { type Instant, instant } from "#base/time.ts";
 import { type HeldDecision, type PacketBatch, PacketVerdict } from "#io/packet-queue.ts";
 import type { Alarm } from "#linux/alarm.ts";
 import type { Departure, Impairment } from "#script/impairment.ts";
@@ -26,14 +26,16 @@ export interface DirectionOptions {
   readonly headerBytes: number;
   /** Whether a row of a batch is of this link; every one when absent. */
   readonly isOfLink?: (batch: PacketBatch, row: number) => boolean;
-  /** Makes the second copy of a packet, which {@link Copy} sends; absent where nothing is duplicated. */
+  /** Makes a copy of a packet, which {@link Copy} sends; absent where none can be sent. */
   readonly copy?: (batch: PacketBatch, row: number, packet: Uint8Array) => Copy;
+  /** Whether a packet that is to wait does so as a copy, and not in the kernel. */
+  readonly waitsAsCopy?: (batch: PacketBatch, row: number) => boolean;
 }
 
-/** Sends a second copy of a packet; whether it left. */
+/** Sends a copy of a packet; whether it left. */
 export type Copy = () => boolean;
 
-/** What waits for its time: a packet in the kernel, or a second copy. */
+/** What waits for its time: a packet in the kernel, or a copy. */
 interface Waiting {
   readonly due: Instant;
   readonly since: Instant;
@@ -57,7 +59,7 @@ export interface DirectionTimes {
   /** How much later than at their time copies left. */
   readonly lateSum: number;
   readonly lateMax: number;
-  /** Second copies that could not be sent. */
+  /** Copies that could not be sent. */
   readonly unsentCount: number;
   /** Packets for which there was no room, beside those that the model counts. */
   readonly excessCount: number;
@@ -99,9 +101,10 @@ export class ImpairedDirection {
     return this.#waiting.size;
   }
 
-  /** Wakes up no more; what the kernel holds is the queue's owner's to let go. */
+  /** Sends the copies that wait, and wakes up no more; what the kernel holds is the queue's owner's to let go. */
   close(): void {
     this.#alarm.close();
+    for (const { copy } of this.#waiting.advance(instant(Number.POSITIVE_INFINITY))) copy?.();
   }
 
   #onBatch(batch: PacketBatch): void {
@@ -139,12 +142,16 @@ export class ImpairedDirection {
   }
 
   #hold(batch: PacketBatch, row: number, own: Departure, wireBytes: number, since: Instant): void {
-    const bytes = own.corruptBit === undefined ? undefined : copyOf(batch, row);
+    const { copy, waitsAsCopy } = this.#options;
+    const isCopy = copy !== undefined && waitsAsCopy?.(batch, row) === true;
+    const bytes = isCopy || own.corruptBit !== undefined ? copyOf(batch, row) : undefined;
     if (bytes) turnBit(bytes, own, wireBytes);
-    const waiting = { due: own.at, since, id: batch.id[row] ?? 0, bytes, copy: undefined };
+    const rest =
+      isCopy && bytes ? { bytes: undefined, copy: copy(batch, row, bytes) } : { bytes, copy: undefined };
+    const waiting = { due: own.at, since, id: batch.id[row] ?? 0, ...rest };
     const isIn = this.#waiting.add(own.at, waiting) !== undefined;
     if (!isIn) this.#times.excessCount++;
-    batch.verdict[row] = isIn ? PacketVerdict.hold : PacketVerdict.drop;
+    batch.verdict[row] = isIn && !isCopy ? PacketVerdict.hold : PacketVerdict.drop;
   }
 
   #passAtOnce(batch: PacketBatch, row: number, own: Departure, wireBytes: number): void {

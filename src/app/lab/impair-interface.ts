@@ -24,7 +24,7 @@ import { IMPAIRMENT_LIMIT, Impairment } from "#script/impairment.ts";
 import type { ImpairmentOptions } from "#script/impairment-options.ts";
 import type { QueueDescription } from "../script/isolate-messages.ts";
 import { QueueNumbers } from "../script/queue-numbers.ts";
-import { frameCopies, routedCopies } from "./impair-copies.ts";
+import { comesFromSocket, frameCopies, routedCopies } from "./impair-copies.ts";
 import { ImpairedDirection } from "./impair-direction.ts";
 import type { LinkEnd } from "./impair-link.ts";
 
@@ -36,7 +36,7 @@ const QUEUE_NUMBER_FIRST = 0x6900;
 const UNREAD_COUNT_MAX = 8192;
 /** Copies that are due but have not left yet, beside what the link holds. */
 const LATE_COUNT_MAX = 1024;
-/** Where no byte is copied or changed, the length alone is wanted. */
+/** Of a packet that is neither changed nor sent as a copy, the length alone is wanted. */
 const HEAD_BYTES = 64;
 
 export interface ImpairOptions {
@@ -142,10 +142,10 @@ function checkWays({ link, both, impairment }: ImpairOptions): void {
 
 function openWay(options: ImpairOptions, way: Way, numbers: QueueNumbers, sender: LinuxPacketSender): Opened {
   const { link, impairment, onTrouble } = options;
-  const { seed, limit = IMPAIRMENT_LIMIT, duplicate = 0, corrupt = 0 } = impairment;
+  const { seed, limit = IMPAIRMENT_LIMIT } = impairment;
   const heldCountMax = limit + LATE_COUNT_MAX;
   const settings = {
-    copyRangeBytes: duplicate > 0 || corrupt > 0 ? COPY_RANGE_BYTES_MAX : HEAD_BYTES,
+    copyRangeBytes: copyRange(impairment, way, link.mtuBytes),
     queueLengthMax: heldCountMax + UNREAD_COUNT_MAX,
   };
   const [description] = numbers.open(1, settings, heldCountMax);
@@ -161,7 +161,8 @@ function openWay(options: ImpairOptions, way: Way, numbers: QueueNumbers, sender
     countMax: heldCountMax,
     headerBytes: link.headerBytes,
     ...(link.bridge?.callsIp && { isOfLink: portCheck(way, link.index) }),
-    ...(duplicate > 0 && { copy: copiesOf(link, way, sender) }),
+    ...(!link.bridge?.callsIp && { copy: copiesOf(link, way, sender) }),
+    ...(way === "out" && { waitsAsCopy: comesFromSocket(link.mtuBytes) }),
   });
   const rule = ruleOf(options, way, description.options.queueNumber);
   const kernelDroppedCount = (): number => {
@@ -169,6 +170,16 @@ function openWay(options: ImpairOptions, way: Way, numbers: QueueNumbers, sender
     return queueDroppedCount + userDroppedCount;
   };
   return { way, direction, kernelDroppedCount, queue, description, rule };
+}
+
+function copyRange(
+  { duplicate, corrupt, delay, jitter, rate }: ImpairmentOptions,
+  way: Way,
+  mtuBytes: number,
+): number {
+  if (duplicate || corrupt) return COPY_RANGE_BYTES_MAX;
+  const waits = (delay || jitter || rate) && way === "out";
+  return waits ? Math.min(mtuBytes, COPY_RANGE_BYTES_MAX) : HEAD_BYTES;
 }
 
 function copiesOf(link: LinkEnd, way: Way, sender: LinuxPacketSender) {

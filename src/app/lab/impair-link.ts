@@ -20,6 +20,7 @@ export interface LinkEnd {
   readonly bridge: Bridge | undefined;
   /** What a packet has in front of its IP header on this link. */
   readonly headerBytes: number;
+  readonly mtuBytes: number;
 }
 
 export interface Bridge {
@@ -116,6 +117,7 @@ interface IpLink {
   readonly ifname: string;
   readonly ifindex: number;
   readonly link_type: string;
+  readonly mtu: number;
   readonly master?: string;
   readonly linkinfo?: {
     readonly info_slave_kind?: string;
@@ -125,7 +127,7 @@ interface IpLink {
 
 function readLinks(namespace: string | undefined): LinkEnd[] {
   const all = askIp(namespace);
-  return all.map(({ ifname, ifindex, link_type, master, linkinfo }): LinkEnd => {
+  return all.map(({ ifname, ifindex, link_type, mtu, master, linkinfo }): LinkEnd => {
     const isPort = linkinfo?.info_slave_kind === "bridge" && master !== undefined;
     const calls = all.find((other) => other.ifname === master)?.linkinfo?.info_data;
     const callsIp = calls?.nf_call_iptables === 1 && calls.nf_call_ip6tables === 1;
@@ -135,6 +137,7 @@ function readLinks(namespace: string | undefined): LinkEnd[] {
       index: ifindex,
       bridge: isPort ? { name: master, callsIp } : undefined,
       headerBytes: link_type === "ether" || link_type === "loopback" ? ETHERNET_HEADER_BYTES : 0,
+      mtuBytes: mtu,
     };
   });
 }
