@@ -30,12 +30,7 @@ export function completionCommand(terminal: Terminal): Command {
 
 /** A completion function; words come from the program's own tables, so that it cannot name what is not there. */
 export function bashScript(commands: readonly Command[]): string {
-  const cases = commands.map((command) => {
-    const options = command.options
-      .filter(({ hidden }) => !hidden)
-      .flatMap(({ short, long }) => [short, long]);
-    return `    ${command.name()}) words="${[...options, "--help"].filter(Boolean).join(" ")}" ;;`;
-  });
+  const cases = commands.map((command) => `    ${caseOf(command)}`);
   return `_metanet() {
   local cur="\${COMP_WORDS[COMP_CWORD]}" words="" line="\${COMP_LINE:0:COMP_POINT}"
   if ((COMP_CWORD == 1)); then
@@ -64,4 +59,21 @@ ${cases.join("\n")}
   COMPREPLY=($(compgen -W "$words" -- "$cur"))
 }
 complete -F _metanet metanet`;
+}
+
+/** The branch of a command: its options, or the names of its own commands and theirs. */
+function caseOf(command: Command): string {
+  const [name, subcommands] = [command.name(), command.commands];
+  if (subcommands.length === 0) return `${name}) words="${optionsOf(command)}" ;;`;
+  const names = subcommands.map((each) => each.name()).join(" ");
+  const inner = subcommands.map((each) => `${each.name()}) words="${optionsOf(each)}" ;;`).join(" ");
+  return `${name})
+      if ((COMP_CWORD == 2)); then words="${names} --help"
+      elif [[ $cur != -* ]]; then compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return
+      else case "\${COMP_WORDS[2]}" in ${inner} esac; fi ;;`;
+}
+
+function optionsOf(command: Command): string {
+  const options = command.options.filter(({ hidden }) => !hidden).flatMap(({ short, long }) => [short, long]);
+  return [...options, "--help"].filter(Boolean).join(" ");
 }
