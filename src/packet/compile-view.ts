@@ -5,19 +5,33 @@
  */
 import { ConfigurationError } from "#base/errors.ts";
 import { updateChecksum } from "./checksum.ts";
+import { checkDeclaration } from "./declaration.ts";
 import type { Codec, FieldSpec, Fields } from "./field.ts";
 import type { Packet } from "./packet.ts";
 import type { Protocol, ProtocolSpec } from "./protocol.ts";
-import { View } from "./view.ts";
+import { NESTING_MAX, View } from "./view.ts";
 
 /** Fields a protocol may have. */
 export const FIELD_COUNT_MAX = 256;
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
+/**
+ * Aims a view of the protocol at some bytes of a packet; `undefined` when they do not hold its header.
+ * @param isCovered a header outside has a checksum over it
+ */
+export type Aim = (
+  packet: Packet,
+  start: number,
+  end: number,
+  outer: View,
+  isCovered: boolean,
+) => View | undefined;
+
 export interface CompiledView {
-  readonly header: { readonly minimumBytes: number };
+  readonly minimumBytes: number;
   readonly make: (packet: Packet) => View;
+  readonly aim: Aim;
 }
 
 /** A field with a place that is known beforehand. */
@@ -29,16 +43,30 @@ interface StaticField {
 }
 
 /** @throws ConfigurationError when the declaration contradicts itself. */
-export function compileView(spec: ProtocolSpec<Fields, object>, protocol: () => Protocol): CompiledView {
+export function compileView(
+  spec: ProtocolSpec<Fields, object>,
+  index: number,
+  protocol: () => Protocol,
+): CompiledView {
   const problem = (text: string): ConfigurationError =>
     new ConfigurationError(`Cannot define protocol ${spec.name}: ${text}`);
   const places = placesOf(spec, problem);
   const minimumBytes = Math.max(0, ...places.map(({ at, bits }) => Math.ceil((at + bits) / 8)));
+  checkDeclaration(spec, minimumBytes);
   const codecs = new Map<string, Codec<unknown>>();
-  const source: string[] = [];
-  for (const place of places) source.push(...accessor(place, { minimumBytes, codecs, problem }));
-  if (spec.checksum !== undefined || spec.wordChanged !== undefined) source.push(...changes(spec));
-  const Compiled = build(source.join("\n"), codecs, spec);
+  const body: string[] = [...payload(spec)];
+  for (const place of places) body.push(...accessor(place, { minimumBytes, codecs, problem }));
+  if (spec.checksum !== undefined || spec.wordChanged !== undefined) body.push(...changes(spec));
+  // The text is made here of checked names and of numbers only; nothing of it comes from a packet or a user's text.
+  const source = [
+    '"use strict";',
+    ...[...codecs.keys()].map((name) => `const codec_${name} = codecs.${name};`),
+    "const carried = [];",
+    `class Compiled extends View {\n${body.join("\n")}\n}`,
+    ...aiming(spec, index, minimumBytes),
+    "return { Compiled, aim };",
+  ];
+  const { Compiled, aim } = build(source.join("\n"), codecs, spec, protocol);
   for (const [name, field] of Object.entries(spec.fields)) {
     if (!places.some((place) => place.name === name)) defineVariable(Compiled.prototype, name, field);
   }
@@ -47,7 +75,7 @@ export function compileView(spec: ProtocolSpec<Fields, object>, protocol: () => 
     if (name in View.prototype || name in spec.fields) throw problem(`the name ${name} is taken`);
   }
   Object.defineProperties(Compiled.prototype, methods);
-  return { header: { minimumBytes }, make: (packet) => new Compiled(packet, protocol()) };
+  return { minimumBytes, make: (packet) => new Compiled(packet, protocol()), aim };
 }
 
 type ViewClass = new (packet: Packet, protocol: Protocol) => View;
@@ -55,19 +83,107 @@ type ViewClass = new (packet: Packet, protocol: Protocol) => View;
 function build(
   source: string,
   codecs: Map<string, Codec<unknown>>,
-  { wordChanged, checksum }: ProtocolSpec<Fields, object>,
-): ViewClass {
-  // The text is made here of checked names and of numbers only; nothing of it comes from a packet or a user's text.
-  const make = new Function(
-    "View",
-    "updateChecksum",
-    "codecs",
-    "told",
-    "present",
-    `"use strict"; return class extends View {\n${source}\n};`,
+  spec: ProtocolSpec<Fields, object>,
+  protocol: () => Protocol,
+): { readonly Compiled: ViewClass; readonly aim: Aim } {
+  const given = {
+    View,
+    updateChecksum,
+    codecs: Object.fromEntries(codecs),
+    protocol,
+    told: spec.wordChanged,
+    present: spec.checksum?.presentIf,
+    announces: spec.announces,
+    announcesToo: spec.announcesToo,
+    headerBytes: spec.headerBytes,
+    contentBytes: spec.contentBytes,
+    accepts: spec.accepts,
+    learn,
+  };
+  const make = new Function(...Object.keys(given), source);
+  return make(...Object.values(given)) as { readonly Compiled: ViewClass; readonly aim: Aim };
+}
+
+/** Names become arrays by index once: this is asked for every header of every packet. */
+function learn(
+  carried: (readonly number[] | "any" | undefined)[],
+  inner: Protocol,
+  outer: Protocol,
+): readonly number[] | "any" {
+  while (carried.length <= inner.index) carried.push(undefined);
+  const numbers = inner.numbersIn(outer);
+  carried[inner.index] = numbers;
+  return numbers;
+}
+
+/** Every class has this as code of its own, which is optimised for what is behind this one header. */
+function payload({ announces, announcesToo, checksum }: ProtocolSpec<Fields, object>): string[] {
+  const isAnnounced = (by: string): string =>
+    `numbers[0] === ${by} || (numbers.length > 1 && numbers.includes(${by}))`;
+  const ways = [announces && "announces(this)", announcesToo && "announcesToo(this)"].filter(
+    (way) => way !== undefined,
   );
-  const byField = Object.fromEntries(codecs);
-  return make(View, updateChecksum, byField, wordChanged, checksum?.presentIf) as ViewClass;
+  const covered = checksum?.covers === "all" ? "true" : "this.$covered";
+  return [
+    "payload(inner) {",
+    "  if (inner === undefined) return this.packet.$raw(this.$start + this.$header, this.$end, this);",
+    "  const index = inner.index;",
+    "  let numbers = index < carried.length ? carried[index] : undefined;",
+    "  if (numbers === undefined) numbers = learn(carried, inner, this.$of);",
+    '  if (numbers !== "any") {',
+    "    if (numbers.length === 0) return undefined;",
+    ...ways.map((way, at) => `    const number${at} = ${way};`),
+    `    if (!(${ways.map((_, at) => isAnnounced(`number${at}`)).join(" || ") || "false"})) return undefined;`,
+    "  }",
+    `  return inner.aim(this.packet, this.$start + this.$header, this.$end, this, ${covered});`,
+    "}",
+  ];
+}
+
+/** The function that aims a view, with the declaration's own functions called from one place only. */
+function aiming(spec: ProtocolSpec<Fields, object>, index: number, minimumBytes: number): string[] {
+  const { headerBytes = minimumBytes, contentBytes, accepts } = spec;
+  const lines = [
+    "function aim(packet, start, end, outer, isCovered) {",
+    `  if (end - start < ${minimumBytes}) return undefined;`,
+    "  const views = packet.$byProtocol;",
+    `  while (views.length <= ${index}) views.push(undefined);`,
+    `  let view = views[${index}];`,
+    `  if (view === undefined) views[${index}] = view = new Compiled(packet, protocol());`,
+    "  const generation = packet.$generation;",
+    "  for (let depth = 0; view.$generation === generation; depth++) {",
+    "    if (view.$start === start && view.$outer === outer) return view;",
+    `    if (depth === ${NESTING_MAX}) return undefined;`,
+    "    view = view.$chained ??= new Compiled(packet, protocol());",
+    "  }",
+    "  view.$data = packet.$data;",
+    "  view.$start = start;",
+    "  view.$end = end;",
+    "  view.$outer = outer;",
+    "  view.$covered = isCovered;",
+  ];
+  if (contentBytes !== undefined) {
+    lines.push(
+      "  const content = contentBytes(view);",
+      `  if (!(content >= ${minimumBytes})) return undefined;`,
+    );
+    lines.push("  if (start + content < end) view.$end = start + content;");
+  }
+  if (typeof headerBytes === "number") lines.push(`  const header = ${headerBytes};`);
+  else
+    lines.push(
+      "  const header = headerBytes(view);",
+      `  if (!(header >= ${minimumBytes})) return undefined;`,
+    );
+  lines.push("  if (start + header > view.$end) return undefined;", "  view.$header = header;");
+  if (accepts !== undefined) lines.push("  if (!accepts(view, outer)) return undefined;");
+  lines.push(
+    "  view.$generation = generation;",
+    "  packet.$aimed[packet.$aimedCount++] = view;",
+    "  return view;",
+    "}",
+  );
+  return lines;
 }
 
 function placesOf(spec: ProtocolSpec<Fields, object>, problem: (text: string) => Error): StaticField[] {
@@ -138,8 +254,8 @@ function accessor({ name, at, bits, spec }: StaticField, { minimumBytes, codecs 
     value = "(value ? 1 : 0)";
   } else if (spec.as !== undefined) {
     codecs.set(name, spec.as as Codec<unknown>);
-    read = `codecs.${name}.get(${read})`;
-    value = `codecs.${name}.set(value)`;
+    read = `codec_${name}.get(${read})`;
+    value = `codec_${name}.set(value)`;
   }
   const write = isWhole ? writing(byte, length) : bitWriting(byte, container, length, shift, bits);
   return [

@@ -14,7 +14,7 @@ export function checkDeclaration(spec: ProtocolSpec<Fields, object>, minimumByte
   const problem = (text: string): ConfigurationError =>
     new ConfigurationError(`Cannot define protocol ${name}: ${text}`);
   if (!NAME.test(name)) throw problem(`'${name}' is no name; wanted letters and digits`);
-  if (typeof headerBytes === "number" && !(headerBytes >= minimumBytes))
+  if (typeof headerBytes === "number" && !(Number.isInteger(headerBytes) && headerBytes >= minimumBytes))
     throw problem(`its fields need ${minimumBytes} bytes, headerBytes is ${headerBytes}`);
   if (checksum !== undefined) {
     const isInside = checksum.at >= 0 && checksum.at + 2 <= minimumBytes;

@@ -26,10 +26,12 @@ export function carriedByEtherType(...numbers: readonly number[]): CarriedBy {
   return { packet: numbers, ethernet: numbers, vlan: numbers, gre: numbers };
 }
 
+const fromText = remembering((from: MacInput) => macAddress(from));
+
 /** A codec for MAC addresses: numbers of 48 bits that may be written as text. */
 export const macCodec = {
   get: (raw: number): number => raw,
-  set: remembering((from: MacInput) => macAddress(from)),
+  set: (from: MacInput): number => (typeof from === "number" ? from : fromText(from)),
 };
 
 export interface EthernetView extends View {

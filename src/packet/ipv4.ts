@@ -40,10 +40,12 @@ export const Ipv4Option = {
 
 const OPTIONS_AT = 20;
 
+const fromText = remembering((from: Ipv4Input) => ipv4Address(from));
+
 /** A codec for IPv4 addresses: numbers of 32 bits that may be written as text. */
 export const ipv4Codec = {
   get: (raw: number): number => raw,
-  set: remembering((from: Ipv4Input) => ipv4Address(from)),
+  set: (from: Ipv4Input): number => (typeof from === "number" ? from >>> 0 : fromText(from)),
 };
 
 export interface Ipv4View extends View {

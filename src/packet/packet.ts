@@ -5,8 +5,8 @@
  */
 import { ConfigurationError } from "#base/errors.ts";
 import type { Connection } from "./connection.ts";
-import { carriers, ETHERNET_FIRST, type Protocol, rawProtocol, rootProtocol } from "./protocol.ts";
-import { View } from "./view.ts";
+import { ETHERNET_FIRST, nextProtocols, type Protocol, rawProtocol, rootProtocol } from "./protocol.ts";
+import { NESTING_MAX, View } from "./view.ts";
 
 export { ETHERNET_FIRST };
 
@@ -21,8 +21,7 @@ export type Hook = "prerouting" | "input" | "forward" | "output" | "postrouting"
 /** What a packet begins with: an Ethernet header, or the header that an EtherType names. */
 export type FirstLayer = "ethernet" | "network";
 
-/** Headers in headers in headers: as many views of one protocol a packet can have; deeper ones are not seen. */
-export const NESTING_MAX = 16;
+export { NESTING_MAX };
 
 export class Packet extends View {
   /** Bytes the packet has in all; more than `lengthBytes` when only its start was copied. */
@@ -49,18 +48,28 @@ export class Packet extends View {
   /** Where the connection tracker's entry is read from. */
   $connection: ((packet: Packet) => Connection | undefined) | undefined = undefined;
   #mark = 0;
-  /** By the protocols' indices. */
-  readonly #views: (View | undefined)[] = [];
+  /** By the protocols' indices; those of further headers of one protocol hang on the first. */
+  readonly $byProtocol: (View | undefined)[] = [];
   /** Views of bytes without a protocol; the first ones belong to this packet. */
   readonly #raws: View[] = [];
   #rawCount = 0;
-  /** Those aimed at this packet, in the order of their making. */
-  readonly #aimed: View[] = [];
-  #aimedCount = 0;
+  /** Those aimed at this packet, the first ones of the list. */
+  readonly $aimed: View[] = [];
+  $aimedCount = 0;
 
   constructor() {
     super(undefined, rootProtocol);
     this.$generation = 1;
+  }
+
+  override payload<V extends View>(protocol: Protocol<V>): V | undefined;
+  override payload(): View;
+  override payload<V extends View>(protocol?: Protocol<V>): V | View | undefined {
+    if (protocol === undefined) return this.$raw(this.$start, this.$end, this);
+    let wanted = FIRST_IN_PACKETS[protocol.index];
+    if (wanted === undefined) wanted = learn(protocol);
+    if (wanted !== "any" && !wanted.includes(this.$etherType)) return undefined;
+    return protocol.aim(this, this.$start, this.$end, this, false);
   }
 
   /** The netfilter mark (skb->mark), 32 bits; setting it goes with the verdict. */
@@ -118,7 +127,7 @@ export class Packet extends View {
     this.$first = etherType === ETHERNET_FIRST ? "ethernet" : "network";
     this.$etherType = etherType;
     this.$generation++;
-    this.#aimedCount = 0;
+    this.$aimedCount = 0;
     this.#rawCount = 0;
     this.fullLengthBytes = lengthBytes;
     this.isChanged = false;
@@ -159,31 +168,6 @@ export class Packet extends View {
     this.$limit = data.byteLength;
   }
 
-  /** A free view of `protocol` aimed at some bytes; `undefined` when they do not hold its header. */
-  $aim<V extends View>(protocol: Protocol<V>, start: number, end: number, outer: View): V | undefined {
-    if (end - start < protocol.minimumBytes) return undefined;
-    let view = this.#views[protocol.index] as V | undefined;
-    if (view === undefined) {
-      view = protocol.make(this);
-      this.#views[protocol.index] = view;
-    }
-    for (let depth = 0; view.$generation === this.$generation; depth++) {
-      if (view.$start === start && view.$outer === outer) return view;
-      if (depth === NESTING_MAX) return undefined;
-      view.$chained ??= protocol.make(this);
-      view = view.$chained as V;
-    }
-    view.$data = this.$data;
-    view.$start = start;
-    view.$end = end;
-    view.$outer = outer;
-    view.$covered = outer.$covered || outer.$of.coversPayload;
-    if (!protocol.layOut(view)) return undefined;
-    view.$generation = this.$generation;
-    this.#aimed[this.#aimedCount++] = view;
-    return view;
-  }
-
   /** A free view of bytes that lie inside of `outer`. */
   $raw(start: number, end: number, outer: View): View {
     let view = this.#raws[this.#rawCount];
@@ -198,7 +182,7 @@ export class Packet extends View {
     view.$outer = outer;
     view.$covered = true;
     view.$generation = this.$generation;
-    this.#aimed[this.#aimedCount++] = view;
+    this.$aimed[this.$aimedCount++] = view;
     return view;
   }
 
@@ -219,23 +203,34 @@ export class Packet extends View {
 
   /** A view that is aimed at nothing any more. */
   $forget(view: View): void {
-    const index = this.#aimed.indexOf(view);
-    if (index < 0 || index >= this.#aimedCount) return;
-    this.#aimedCount--;
-    this.#aimed[index] = this.#aimed[this.#aimedCount] as View;
+    const index = this.$aimed.indexOf(view);
+    if (index < 0 || index >= this.$aimedCount) return;
+    this.$aimedCount--;
+    this.$aimed[index] = this.$aimed[this.$aimedCount] as View;
   }
 
   /** The views aimed at this packet. */
   *$views(): Iterable<View> {
-    for (let index = 0; index < this.#aimedCount; index++) yield this.#aimed[index] as View;
+    for (let index = 0; index < this.$aimedCount; index++) yield this.$aimed[index] as View;
   }
+}
+
+/** The EtherTypes of protocols that a packet may begin with, by their indices. */
+const FIRST_IN_PACKETS: (readonly number[] | "any" | undefined)[] = [];
+
+function learn(protocol: Protocol): readonly number[] | "any" {
+  while (FIRST_IN_PACKETS.length <= protocol.index) FIRST_IN_PACKETS.push(undefined);
+  const wanted = protocol.numbersIn(rootProtocol);
+  FIRST_IN_PACKETS[protocol.index] = wanted;
+  return wanted;
 }
 
 /** The next header that leads on to others; with "any" the next one of whatever kind. */
 function carried(view: View, which: "carriers" | "any" = "carriers"): View | undefined {
   if (view.lengthBytes - view.$header <= 0) return undefined;
-  for (const protocol of carriers(which)) {
-    const next = view.payload(protocol);
+  const protocols = nextProtocols(view.$of, which);
+  for (let at = 0; at < protocols.length; at++) {
+    const next = view.payload(protocols[at] as Protocol);
     if (next !== undefined) return next;
   }
   return undefined;

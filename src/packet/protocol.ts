@@ -5,7 +5,6 @@
  * @module
  */
 import { compileView } from "./compile-view.ts";
-import { checkDeclaration } from "./declaration.ts";
 import type { Fields, FieldsOf, InputsOf } from "./field.ts";
 import type { Packet } from "./packet.ts";
 import { View } from "./view.ts";
@@ -117,12 +116,12 @@ export interface Protocol<V extends View = View, I = any> {
   readonly lengthIn: string | undefined;
   readonly headerUnitBytes: number;
   readonly resized: ((view: View, bytes: number) => void) | undefined;
-  /** Whether the header outside says that this comes next. */
-  isCarriedBy(outer: View): boolean;
+  /** The numbers by which a header of another protocol announces this one; none where it never does. */
+  numbersIn(outer: Protocol): readonly number[] | "any";
   announced(view: View): number;
   announcedToo(view: View): number;
-  /** Sets header length and end of a view that has been aimed; `false` when the bytes do not fit the protocol. */
-  layOut(view: View): boolean;
+  /** See {@link Aim}. */
+  aim(packet: Packet, start: number, end: number, outer: View, isCovered: boolean): V | undefined;
   make(packet: Packet): V;
   /**
    * A header for `build`: `udp.header({ destinationPort: 53 })`. Lengths, checksums and what announces the next
@@ -144,9 +143,21 @@ export function protocols(): readonly Protocol[] {
   return all;
 }
 
-/** @internal for {@link Packet.find} */
-export function carriers(which: "carriers" | "any"): readonly Protocol[] {
-  return which === "any" ? all : carrying;
+/** By the outer protocol's index; a raw view, which has none, carries nothing that is known. */
+const nextCarriers: (readonly Protocol[] | undefined)[] = [];
+const nextOfAny: (readonly Protocol[] | undefined)[] = [];
+
+/** Those that a header of a protocol can announce: the ones behind which others are looked for, or any. */
+export function nextProtocols(outer: Protocol, which: "carriers" | "any"): readonly Protocol[] {
+  const table = which === "any" ? nextOfAny : nextCarriers;
+  const { index } = outer;
+  if (index < 0) return [];
+  const known = index < table.length ? table[index] : undefined;
+  if (known !== undefined) return known;
+  while (table.length <= index) table.push(undefined);
+  const next = (which === "any" ? all : carrying).filter((inner) => inner.numbersIn(outer).length > 0);
+  table[index] = next;
+  return next;
 }
 
 /**
@@ -157,12 +168,12 @@ export function defineProtocol<const F extends Fields, M = unknown>(
   spec: ProtocolSpec<F, M>,
 ): Protocol<View & FieldsOf<F> & M, InputsOf<F>> {
   const untyped = spec as unknown as ProtocolSpec<Fields, object>;
-  const { header, make } = compileView(untyped, () => protocol);
-  checkDeclaration(untyped, header.minimumBytes);
+  const index = all.length + 1;
+  const { minimumBytes, make, aim } = compileView(untyped, index, () => protocol);
   const protocol: Protocol = {
     name: spec.name,
-    index: all.length + 1,
-    minimumBytes: header.minimumBytes,
+    index,
+    minimumBytes,
     fields: spec.fields,
     checksum: spec.checksum,
     coversPayload: spec.checksum?.covers === "all",
@@ -172,14 +183,14 @@ export function defineProtocol<const F extends Fields, M = unknown>(
     lengthIn: spec.lengthIn,
     headerUnitBytes: spec.headerUnitBytes ?? 0,
     resized: untyped.resized as Protocol["resized"],
-    isCarriedBy: carriedBy(spec.carriedBy ?? {}),
+    numbersIn: numbersIn(spec.carriedBy ?? {}),
     announced: (untyped.announces as ((view: View) => number) | undefined) ?? (() => -1),
     announcedToo: (untyped.announcesToo as ((view: View) => number) | undefined) ?? (() => -1),
-    layOut: layOut(untyped, header.minimumBytes),
+    aim,
     make,
     header: (values: Readonly<Record<string, unknown>> = {}, options) => ({ protocol, values, options }),
     building: {
-      headerBytes: (untyped.headerBytes as Building["headerBytes"] | undefined) ?? header.minimumBytes,
+      headerBytes: (untyped.headerBytes as Building["headerBytes"] | undefined) ?? minimumBytes,
       isVariable: Object.values(untyped.fields).some(
         ({ at, bits }) => typeof at === "function" || typeof bits === "function",
       ),
@@ -190,55 +201,21 @@ export function defineProtocol<const F extends Fields, M = unknown>(
     },
   };
   all.push(protocol);
+  // What is known of others may have one more from now on.
+  nextCarriers.length = 0;
+  nextOfAny.length = 0;
   if (protocol.isCarrier) carrying.push(protocol);
   return protocol as unknown as Protocol<View & FieldsOf<F> & M, InputsOf<F>>;
 }
 
-function layOut(spec: ProtocolSpec<Fields, object>, minimumBytes: number): Protocol["layOut"] {
-  const { headerBytes = minimumBytes, contentBytes, accepts } = spec;
-  return (view) => {
-    const header = view as View & FieldsOf<Fields>;
-    if (contentBytes !== undefined) {
-      const bytes = contentBytes(header);
-      if (!(bytes >= minimumBytes)) return false;
-      if (view.$start + bytes < view.$end) view.$end = view.$start + bytes;
-    }
-    const bytes = typeof headerBytes === "number" ? headerBytes : headerBytes(header);
-    if (!(bytes >= minimumBytes && view.$start + bytes <= view.$end)) return false;
-    view.$header = bytes;
-    return accepts === undefined || accepts(header, view.$outer as View);
-  };
-}
-
-function carriedBy(table: CarriedBy): Protocol["isCarriedBy"] {
-  const byName = new Map(
-    Object.entries(table).map(([outer, numbers]) => [
-      outer,
-      typeof numbers === "number" ? [numbers] : numbers,
-    ]),
-  );
-  // Names become small integers once: this is asked for every header of every packet.
-  const byIndex: (readonly number[] | "any" | undefined)[] = [];
-  return (outer) => {
-    const { index, name } = outer.$of;
-    let numbers = byIndex[index];
-    if (numbers === undefined) {
-      while (byIndex.length <= index) byIndex.push(undefined);
-      numbers = byName.get(name) ?? NOT_CARRIED;
-      byIndex[index] = numbers;
-    }
-    if (numbers === "any") return true;
-    if (numbers.length === 0) return false;
-    return isAmong(numbers, outer.$of.announced(outer)) || isAmong(numbers, outer.$of.announcedToo(outer));
+function numbersIn(table: CarriedBy): Protocol["numbersIn"] {
+  return ({ name }) => {
+    const numbers = Object.hasOwn(table, name) ? table[name] : undefined;
+    return typeof numbers === "number" ? [numbers] : (numbers ?? NOT_CARRIED);
   };
 }
 
 const NOT_CARRIED: readonly number[] = [];
-
-function isAmong(numbers: readonly number[], number: number): boolean {
-  for (let at = 0; at < numbers.length; at++) if (numbers[at] === number) return true;
-  return false;
-}
 
 const NOT_BUILT: Building = {
   headerBytes: 0,
@@ -263,10 +240,10 @@ export const rawProtocol: Protocol = {
   lengthIn: undefined,
   headerUnitBytes: 1,
   resized: undefined,
-  isCarriedBy: () => false,
+  numbersIn: () => NOT_CARRIED,
   announced: () => -1,
   announcedToo: () => -1,
-  layOut: () => true,
+  aim: () => undefined,
   make: (packet) => new View(packet, rawProtocol),
   header: (_values, options) => ({ protocol: rawProtocol, values: {}, options }),
   building: NOT_BUILT,
@@ -286,10 +263,10 @@ export const rootProtocol: Protocol = {
   lengthIn: undefined,
   headerUnitBytes: 1,
   resized: undefined,
-  isCarriedBy: () => false,
+  numbersIn: () => NOT_CARRIED,
   announced: (view) => (view as Packet).$etherType,
   announcedToo: () => -2,
-  layOut: () => true,
+  aim: () => undefined,
   make: (packet) => packet,
   header: (_values, options) => ({ protocol: rootProtocol, values: {}, options }),
   building: NOT_BUILT,

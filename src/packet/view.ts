@@ -12,6 +12,9 @@ import type { Packet } from "./packet.ts";
 import type { Protocol } from "./protocol.ts";
 import { spliceView } from "./resize.ts";
 
+/** Headers in headers in headers: as many views of one protocol a packet can have; deeper ones are not seen. */
+export const NESTING_MAX = 16;
+
 export class View {
   readonly packet: Packet;
   /** The protocol this is a view of. */
@@ -65,13 +68,14 @@ export class View {
   payload(): View;
   payload<V extends View>(protocol?: Protocol<V>): V | View | undefined {
     if (protocol === undefined) return this.packet.$raw(this.$start + this.$header, this.$end, this);
-    if (!protocol.isCarriedBy(this)) return undefined;
-    return this.packet.$aim(protocol, this.$start + this.$header, this.$end, this);
+    if (!isCarriedBy(protocol, this)) return undefined;
+    return this.as(protocol);
   }
 
   /** The same without asking the header: a protocol on an unusual port. */
   as<V extends View>(protocol: Protocol<V>): V | undefined {
-    return this.packet.$aim(protocol, this.$start + this.$header, this.$end, this);
+    const isCovered = this.$covered || this.$of.coversPayload;
+    return protocol.aim(this.packet, this.$start + this.$header, this.$end, this, isCovered);
   }
 
   /** The part of this view from `at`, with bounds of its own; `undefined` when it does not lie inside. */
@@ -222,6 +226,12 @@ export class View {
     if ((offset & 1) === 0) outer.$wordChanged(offset, old, now);
     else outer.$wordChanged(offset - 1, swap(old), swap(now));
   }
+}
+
+/** Whether a header says that this protocol comes next; classes of protocols have this as code of their own. */
+function isCarriedBy(protocol: Protocol, view: View): boolean {
+  const numbers = protocol.numbersIn(view.$of);
+  return numbers === "any" || numbers.includes(view.$of.announced(view));
 }
 
 const EMPTY = new Uint8Array(0);
