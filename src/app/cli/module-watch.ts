@@ -24,11 +24,14 @@ export function watchModules(file: string, onChange: () => Promise<void>): { clo
       names.set(folder, (names.get(folder) ?? new Set()).add(basename(path)));
     }
     // Folders and not files: editors put a new file in the place of the old one.
-    folders = [...names].map(([folder, known]) =>
-      watch(folder, (_event, name) => {
+    folders = [...names].map(([folder, known]) => {
+      const watcher = watch(folder, (_event, name) => {
         if (name !== null && known.has(name)) changed();
-      }),
-    );
+      });
+      // A folder that goes away takes its modules along, which the next load tells.
+      watcher.on("error", () => undefined);
+      return watcher;
+    });
   };
   const end = (): void => {
     for (const folder of folders.splice(0)) folder.close();

@@ -32,6 +32,16 @@ describe("example/gateway/metanet.yaml", () => {
     });
   }
 
+  it("shows every key of a packet script, in lines that can be used once the # is gone", () => {
+    const [section = ""] = /^# packetd:\n(# {3,}.*\n)+/m.exec(EXAMPLE) ?? [];
+    const text = section.replace(/^# /gm, "");
+    // A hook at which packets both come in and leave.
+    const forward = text.replace("hook: postrouting", "hook: forward");
+    const { packetd } = parseConfiguration("metanet.yaml", forward);
+    const [nat] = Object.values(packetd?.scripts ?? {});
+    assert.deepEqual(knownKeys(["packetd", "scripts", "nat"]).toSorted(), Object.keys(nat ?? {}).toSorted());
+  });
+
   it("shows defaults that are the defaults", () => {
     const filled = EXAMPLE.replace(/^( *)# ([a-z0-9-]+: )/gm, (line, indent, key) =>
       /language-server|captive-portal|address6|names|api-port|options/.test(line) ? line : `${indent}${key}`,

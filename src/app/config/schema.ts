@@ -313,5 +313,6 @@ export function knownKeys(path: readonly PropertyKey[]): string[] {
 /** A block of known keys, or one whose keys the operator chooses. */
 function unwrap(type: z.core.$ZodType): z.ZodObject | z.ZodRecord | undefined {
   if (type instanceof z.ZodObject || type instanceof z.ZodRecord) return type;
-  return type instanceof z.ZodOptional ? unwrap(type.unwrap()) : undefined;
+  const isWrapped = type instanceof z.ZodOptional || type instanceof z.ZodPrefault;
+  return isWrapped ? unwrap(type.unwrap()) : undefined;
 }
