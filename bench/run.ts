@@ -10,6 +10,7 @@ import { linkRows } from "./link.ts";
 import { mailboxRows } from "./mailbox.ts";
 import type { Row } from "./measure.ts";
 import { netpipeRows } from "./netpipe.ts";
+import { packetViewRows } from "./packet-views.ts";
 import { portalRows } from "./portal.ts";
 import { scriptRows } from "./script.ts";
 
@@ -27,6 +28,10 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   dhcpd: { rows: dhcpdRows, says: "DHCP exchanges against Kea" },
   firewall: { rows: firewallRows, says: "permits against nft, forwarding with 10,000 clients" },
   portal: { rows: portalRows, says: "redirects and logins against node:http and nft processes" },
+  views: {
+    rows: packetViewRows,
+    says: "packet views against a DataView by hand and C; what a packet leaves on the heap",
+  },
   script: {
     rows: scriptRows,
     says: "packet scripts against C netfilter queue programs: packets/s, round trips, TCP; 60 s (--long: 15 min)",
