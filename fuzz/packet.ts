@@ -135,7 +135,7 @@ function callAll(view: View, method: Method): unknown[] {
 function propertiesOf(view: View): [string, PropertyDescriptor][] {
   const prototype: object = Object.getPrototypeOf(view);
   return Object.entries(Object.getOwnPropertyDescriptors(prototype)).filter(
-    ([name]) => name !== "constructor",
+    ([name]) => !(name in View.prototype),
   );
 }
 
