@@ -407,7 +407,10 @@ export async function ask(packet: Packet, context: Context) {
     listener.kill("SIGKILL");
     // Who was to have a say and is gone does not become a yes: the script fails, and its packets go by --on-error.
     await until("the listener is gone", () => !lengths("56"));
-    assert.match((await run(w.run, ["script", "list"])).out, /ask: .*: threw once: .*listener sizes\/sizes is away/);
+    assert.match(
+      (await run(w.run, ["script", "list"])).out,
+      /ask: .*: threw once: .*listener sizes\/sizes is away/,
+    );
   });
 });
 

@@ -27,6 +27,8 @@ const BY_CODE: Readonly<Record<string, number>> = {
   "no-such-mailbox": EXIT.absent,
   "nobody-listening": EXIT.absent,
   "peer-gone": EXIT.absent,
+  "no-such-script": EXIT.absent,
+  "no-such-map": EXIT.absent,
   rejected: EXIT.rejected,
   "timed-out": EXIT.timedOut,
   denied: EXIT.denied,

@@ -77,6 +77,10 @@ export async function loadErrorOf(error: unknown, file: string): Promise<ScriptL
     if (instead === undefined) return fail(`syntax error${at}: ${message}`, front);
     return fail(`${what}${at} cannot be run, only types are taken out; ${instead}`, front);
   }
+  const { path } = error instanceof Error ? (error as NodeJS.ErrnoException) : {};
+  if (code === "EACCES" && path !== undefined) {
+    return fail(`this user may not read ${path}; chmod o+r it, and o+x the folders above it`);
+  }
   if (code === "ERR_UNSUPPORTED_NODE_MODULES_TYPE_STRIPPING") {
     return fail("TypeScript below node_modules is not run; copy it to another folder");
   }

@@ -18,7 +18,7 @@ import type { LoadedScript, ScriptEngine, ScriptSpec } from "#script/engine.ts";
 import { type ScriptOptions, scriptSpec } from "./config.ts";
 import { listScripts } from "./listing.ts";
 import { MapDesk, type ScriptMaps } from "./map-desk.ts";
-import { type Loading, NoSuchScriptError, ScriptBook } from "./script-book.ts";
+import { type Loading, ScriptBook } from "./script-book.ts";
 import { StateWatch } from "./state-watch.ts";
 
 /** How often the engine is asked whether scripts still run. */
@@ -176,9 +176,6 @@ export class PacketdService {
       throw new ConfigurationError("Cannot unload: name one script, or ask for all of them");
     }
     const gone = await this.#book.unload(name);
-    if (name !== undefined && gone.length === 0) {
-      throw new NoSuchScriptError(`Cannot unload script '${name}': none of that name is loaded`);
-    }
     const names = gone.map(({ spec }) => spec.name);
     for (const one of names) {
       this.#watch.forget(one);

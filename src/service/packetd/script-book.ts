@@ -90,13 +90,16 @@ export class ScriptBook {
     });
   }
 
-  /** One script, or all of them without a name. @returns those that were there and are not any more. */
+  /**
+   * One script, or all of them without a name.
+   * @returns those that are not there any more.
+   * @throws ConfigurationError when nothing of that name is to run, and the store's errors.
+   */
   unload(only?: string): Promise<BookedScript[]> {
     return this.#inTurn(async () => {
       const gone: BookedScript[] = [];
-      for (const name of only === undefined ? [...this.#booked.keys()] : [only]) {
-        const booked = this.#booked.get(name);
-        if (!booked) continue;
+      for (const booked of only === undefined ? [...this.#booked.values()] : [this.#require(only)]) {
+        const { name } = booked.spec;
         // First the disk: it must not come back after it was said to be gone.
         if (booked.isPersisted) await this.#store.commit([forgetScript(name)]);
         await this.#engine.unload(name);
@@ -111,9 +114,7 @@ export class ScriptBook {
   #require(name: string): BookedScript {
     const booked = this.#booked.get(name);
     if (booked) return booked;
-    const names = [...this.#booked.keys()];
-    const there = names.length > 0 ? `there are ${names.join(", ")}` : "no script is loaded";
-    throw new NoSuchScriptError(`Cannot find script '${name}': ${there}`);
+    throw new NoSuchScriptError(name, [...this.#booked.keys()]);
   }
 
   async #load(spec: ScriptSpec, isPersisted: boolean): Promise<Loading> {
@@ -151,4 +152,10 @@ export class ScriptBook {
 /** No script of that name is loaded. */
 export class NoSuchScriptError extends ConfigurationError {
   override readonly code: string = "no-such-script";
+
+  /** @param names of the scripts there are. */
+  constructor(name: string, names: readonly string[]) {
+    const there = names.length > 0 ? `there are ${names.join(", ")}` : "no script is loaded";
+    super(`Cannot find script '${name}': ${there}`);
+  }
 }

@@ -5,6 +5,7 @@
 import { Command } from "commander";
 import { type Duration, milliseconds, seconds } from "#base/time.ts";
 import { networkNamespace } from "#linux/namespace.ts";
+import { NoSuchScriptError } from "#service/packetd/script-book.ts";
 import type { Node } from "../../node.ts";
 import { EXIT } from "../exit-code.ts";
 import { untilInterrupted } from "../interrupt.ts";
@@ -63,12 +64,14 @@ export function scriptWatchCommand(terminal: Terminal): Command {
     .action((name: string | undefined, options: Options) => watch(terminal, name, options));
 }
 
-/** @throws UsageError when there is no script of that name. */
+/** @throws NoSuchScriptError */
 async function read(bus: Node, name: string | undefined): Promise<ScriptList> {
   const list = await readScripts(bus, ADDRESS, name);
   if (name !== undefined && list.scripts.length === 0) {
-    throw new UsageError(
-      `Cannot show '${name}': no script of that name is loaded; \`metanet script list\` shows all`,
+    const { scripts } = await readScripts(bus, ADDRESS);
+    throw new NoSuchScriptError(
+      name,
+      scripts.map((script) => script.name),
     );
   }
   return list;
