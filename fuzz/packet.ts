@@ -174,6 +174,10 @@ function writeAll(subject: Packet): void {
     }
     view.fill(turn & 255, turn % (view.lengthBytes + 1), 1);
     view.write(turn % 7, Uint8Array.of(1, 2, 3));
+  }
+  // Only now: a packet that grows may move to another memory.
+  for (const view of [...viewsOf(subject)]) {
+    turn = (turn * 31 + 7) % 65_521;
     const options = view as View & { setOption?(kind: number, data: Uint8Array): boolean };
     options.setOption?.(turn % 9, new Uint8Array(turn % 11));
   }
@@ -183,6 +187,8 @@ function writeAll(subject: Packet): void {
     view.splice(Math.min(view.headerBytes, view.lengthBytes), 0, new Uint8Array(turn % 9));
     view.payload().splice(0, Math.min(turn % 5, view.lengthBytes - view.headerBytes));
   }
+  for (const view of subject.$views())
+    assert.ok(view.$start >= subject.$start && view.$end <= subject.$end, "views stay inside");
   for (const view of viewsOf(subject))
     for (const [, property] of propertiesOf(view)) plain(property.get?.call(view));
 }
