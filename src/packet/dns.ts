@@ -46,6 +46,11 @@ export class DnsQuestion {
     return nameAt(this.message, this.at);
   }
 
+  /** Bytes of the name as it stands there, and all that belongs to it. */
+  get lengthBytes(): number {
+    return this.#nameEnd + 4 - this.at;
+  }
+
   /** See {@link DnsType}. */
   get type(): number {
     return this.message.uint16(this.#nameEnd) ?? 0;
@@ -75,6 +80,10 @@ export class DnsRecord extends DnsQuestion {
     super(message, at, dataAt - 10);
     this.dataAt = dataAt;
     this.dataBytes = dataBytes;
+  }
+
+  override get lengthBytes(): number {
+    return this.dataAt + this.dataBytes - this.at;
   }
 
   /** How long it may be kept, in seconds. */
