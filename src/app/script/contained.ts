@@ -51,6 +51,8 @@ export interface Contained<Message> {
 /** By these the process says whether it is at work, or waits for a disk or a reader; all else is its own. */
 interface LifeSign {
   readonly life: "busy" | "waiting";
+  /** From now on, instead of {@link ContainedLimits.busyMax}. */
+  readonly busyMax?: number | undefined;
 }
 
 /**
@@ -91,8 +93,8 @@ function isLifeSign(message: Serializable): message is Serializable & LifeSign {
 }
 
 /** To be called in the process: before and after it waits, and now and then while it works. */
-export function reportLife(life: LifeSign["life"]): void {
-  process.send?.({ life });
+export function reportLife(life: LifeSign["life"], busyMax?: number): void {
+  process.send?.({ life, busyMax });
 }
 
 class Watch {
@@ -101,6 +103,7 @@ class Watch {
   readonly #limits: ContainedLimits;
   readonly #timer: NodeJS.Timeout;
   #end: ContainedEnd | undefined;
+  #busyMax: number;
   #isBusy = true;
   #lastSign = performance.now();
   #said = "";
@@ -110,6 +113,7 @@ class Watch {
   constructor(child: ChildProcess, limits: ContainedLimits) {
     this.#child = child;
     this.#limits = limits;
+    this.#busyMax = limits.busyMax;
     this.#timer = setInterval(() => this.#look(), WATCH_INTERVAL);
     child.stderr?.setEncoding("utf8").on("data", (text: string) => this.#heard(text));
     const { promise, resolve } = Promise.withResolvers<ContainedEnd>();
@@ -124,7 +128,8 @@ class Watch {
     child.on("error", () => gone(null));
   }
 
-  sign({ life }: LifeSign): void {
+  sign({ life, busyMax = this.#busyMax }: LifeSign): void {
+    this.#busyMax = busyMax;
     this.#isBusy = life === "busy";
     this.#lastSign = performance.now();
   }
@@ -140,10 +145,10 @@ class Watch {
   }
 
   #look(): void {
-    const { memoryMegabytes, busyMax } = this.#limits;
+    const { memoryMegabytes } = this.#limits;
     if (memoryBytes(this.#child.pid) > memoryMegabytes * 1_000_000) {
       this.#kill({ kind: "memory", megabytes: memoryMegabytes });
-    } else if (this.#isBusy && !this.#isAsking && performance.now() - this.#lastSign > busyMax) {
+    } else if (this.#isBusy && !this.#isAsking && performance.now() - this.#lastSign > this.#busyMax) {
       this.#isAsking = true;
       void this.#ask();
     }
