@@ -88,6 +88,19 @@ export function loops(packet: Packet): Verdict {
   return accept;
 }
 
+/** Lets nothing else have a turn. */
+export function spins(packet: Packet): Verdict | Promise<Verdict> {
+  const again = (): Promise<Verdict> => Promise.resolve().then(again);
+  if (letter(packet) === "s") return again();
+  return accept;
+}
+
+/** Holds one packet for long, and loops over another. */
+export function holdsAndLoops(packet: Packet): Verdict | ReturnType<typeof delayed> {
+  if (letter(packet) === "h") return delayed(milliseconds(60_000));
+  return loops(packet);
+}
+
 const hoard: unknown[] = [];
 
 /** Allocates without end. */

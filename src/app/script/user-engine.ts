@@ -104,10 +104,10 @@ export class UserScriptEngine implements ScriptEngine {
     const { group, memories, settings } = entry;
     const versions = this.#versions(spec, settings, memories);
     await this.#loadAll(group, versions);
+    await this.#beginAll(entry, versions);
     entry.spec = spec;
     entry.versions = versions;
     entry.version++;
-    await this.#beginAll(entry);
     return entry;
   }
 
@@ -124,7 +124,7 @@ export class UserScriptEngine implements ScriptEngine {
       const queues = this.#openQueues(spec, settings);
       const version = (before?.version ?? 0) + 1;
       entry = new LoadedEntry({ spec, settings, group, queues, versions, version, index, memories }, before);
-      await this.#beginAll(entry);
+      await this.#beginAll(entry, versions);
       this.#entries.set(spec.name, entry);
       this.#markDone();
       if (before && before.spec.family !== spec.family) await rules.unload(spec.name);
@@ -205,7 +205,8 @@ export class UserScriptEngine implements ScriptEngine {
     });
   }
 
-  async #beginAll({ group, versions, queues, index, spec }: LoadedEntry): Promise<void> {
+  async #beginAll(entry: LoadedEntry, versions: readonly VersionDescription[]): Promise<void> {
+    const { group, queues, index, spec } = entry;
     const doneMark = this.#doneMark(spec, index);
     await group.all(async (thread, member) => {
       const [version, queue] = [versions[member], queues[member]];
