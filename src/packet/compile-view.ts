@@ -5,10 +5,12 @@
  */
 import { ConfigurationError } from "#base/errors.ts";
 import { updateChecksum } from "./checksum.ts";
+import { bitReading, bitWriting, reading, writing } from "./compile-bits.ts";
 import { checkDeclaration } from "./declaration.ts";
 import type { Codec, FieldSpec, Fields } from "./field.ts";
 import type { Packet } from "./packet.ts";
 import type { Protocol, ProtocolSpec } from "./protocol.ts";
+import { defineVariable } from "./variable-field.ts";
 import { NESTING_MAX, View } from "./view.ts";
 
 /** Fields a protocol may have. */
@@ -269,96 +271,6 @@ function accessor({ name, at, bits, spec }: StaticField, { minimumBytes, codecs 
   ];
 }
 
-/** An expression for a number of whole bytes. */
-function reading(byte: number, length: number): string {
-  const at = `at + ${byte}`;
-  switch (length) {
-    case 1:
-      return `data.getUint8(${at})`;
-    case 2:
-      return `data.getUint16(${at})`;
-    case 3:
-      return `(data.getUint16(${at}) * 0x100 + data.getUint8(${at} + 2))`;
-    case 4:
-      return `data.getUint32(${at})`;
-    case 5:
-      return `(data.getUint32(${at}) * 0x100 + data.getUint8(${at} + 4))`;
-    case 6:
-      return `(data.getUint16(${at}) * 0x100000000 + data.getUint32(${at} + 2))`;
-    default:
-      return bigReading(byte, length);
-  }
-}
-
-function bigReading(byte: number, length: number): string {
-  const parts: string[] = [];
-  let at = byte;
-  for (let left = length; left > 0; ) {
-    const take = left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
-    const part = take === 8 ? `data.getBigUint64(at + ${at})` : `BigInt(data.getUint${take * 8}(at + ${at}))`;
-    left -= take;
-    at += take;
-    parts.push(left > 0 ? `(${part} << ${left * 8}n)` : part);
-  }
-  return `(${parts.join(" | ")})`;
-}
-
-/** Bits within at most 32 that begin at a byte; three bytes are read as one and two. */
-function bitReading(byte: number, length: number, shift: number, bits: number): string {
-  const mask = bits === 32 ? "" : ` & 0x${(2 ** bits - 1).toString(16)}`;
-  return `((${reading(byte, length)} >>> ${shift})${mask})`;
-}
-
-/** Statements that write `raw`, cut to its width, to whole bytes. */
-function writing(byte: number, length: number): string[] {
-  const at = `at + ${byte}`;
-  switch (length) {
-    case 1:
-      return [`data.setUint8(${at}, raw);`];
-    case 2:
-      return [`data.setUint16(${at}, raw);`];
-    case 3:
-      return [`data.setUint16(${at}, raw / 0x100); data.setUint8(${at} + 2, raw);`];
-    case 4:
-      return [`data.setUint32(${at}, raw);`];
-    case 5:
-      return [`data.setUint32(${at}, raw / 0x100); data.setUint8(${at} + 4, raw);`];
-    case 6:
-      return [`data.setUint16(${at}, raw / 0x100000000); data.setUint32(${at} + 2, raw);`];
-    default:
-      return bigWriting(byte, length);
-  }
-}
-
-function bigWriting(byte: number, length: number): string[] {
-  const statements: string[] = [];
-  let at = byte;
-  for (let left = length; left > 0; ) {
-    const take = left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
-    left -= take;
-    const part = left > 0 ? `raw >> ${left * 8}n` : "raw";
-    statements.push(
-      take === 8
-        ? `data.setBigUint64(at + ${at}, BigInt.asUintN(64, ${part}));`
-        : `data.setUint${take * 8}(at + ${at}, Number(BigInt.asUintN(${take * 8}, ${part})));`,
-    );
-    at += take;
-  }
-  return statements;
-}
-
-function bitWriting(byte: number, container: number, length: number, shift: number, bits: number): string[] {
-  const mask = 2 ** bits - 1;
-  const value = `(((raw & ${mask}) << ${shift}) >>> 0)`;
-  const kept = `(${reading(byte, length)} & ${~(mask << shift)})`;
-  if (container !== 4 || length === 4)
-    return [`data.setUint${length * 8}(at + ${byte}, (${kept} | ${value}) >>> 0);`];
-  return [
-    `const whole = (${kept} | ${value}) >>> 0;`,
-    `data.setUint16(at + ${byte}, whole >>> 8); data.setUint8(at + ${byte} + 2, whole);`,
-  ];
-}
-
 /** The writing between a look at the words around the field before and after. */
 function around(byte: number, length: number, minimumBytes: number, write: readonly string[]): string[] {
   const first = byte & ~1;
@@ -394,52 +306,4 @@ function changes({ checksum, wordChanged }: ProtocolSpec<Fields, object>): strin
   lines.push(`  this.$data.setUint16(this.$start + ${at}, after);`);
   lines.push(`  if (this.$covered) this.$tellOuter(${at}, before, after);`, "}");
   return lines;
-}
-
-/** A field whose place or width the header decides: looked at when it is used, `undefined` where it is not there. */
-function defineVariable(prototype: object, name: string, spec: FieldSpec): void {
-  const { at = 0, bits, as } = spec;
-  const place = (view: View): { byte: number; shift: number; width: number } | undefined => {
-    const start = typeof at === "function" ? at(view) : at;
-    const width = typeof bits === "function" ? bits(view) : bits;
-    if (!Number.isInteger(start) || !Number.isInteger(width) || start < 0 || width < 1) return undefined;
-    const length = Math.ceil(((start & 7) + width) / 8);
-    if (!view.$has(start >> 3, length)) return undefined;
-    return { byte: start >> 3, shift: length * 8 - (start & 7) - width, width };
-  };
-  const whole = (view: View, byte: number, length: number): bigint =>
-    view.bytes(byte, length).reduce((value, one) => (value << 8n) | BigInt(one), 0n);
-  const lengthOf = ({ shift, width }: { shift: number; width: number }): number =>
-    Math.ceil((shift + width) / 8);
-  Object.defineProperty(prototype, name, {
-    configurable: true,
-    get(this: View): unknown {
-      const found = place(this);
-      if (found === undefined) return undefined;
-      if (as === "bytes") return this.bytes(found.byte, found.width >> 3);
-      const value = (whole(this, found.byte, lengthOf(found)) >> BigInt(found.shift)) & mask(found.width);
-      const raw = found.width > 53 ? value : Number(value);
-      if (as === "boolean") return raw !== 0;
-      return as === undefined ? raw : as.get(raw);
-    },
-    set(this: View, value: unknown) {
-      const found = place(this);
-      if (found === undefined) return;
-      if (as === "bytes") {
-        this.write(found.byte, (value as Uint8Array).subarray(0, found.width >> 3));
-        return;
-      }
-      const raw = as === undefined ? value : as === "boolean" ? (value ? 1 : 0) : as.set(value);
-      const length = lengthOf(found);
-      const kept = whole(this, found.byte, length) & ~(mask(found.width) << BigInt(found.shift));
-      let all = kept | ((BigInt(raw as number) & mask(found.width)) << BigInt(found.shift));
-      const bytes = new Uint8Array(length);
-      for (let index = length - 1; index >= 0; index--, all >>= 8n) bytes[index] = Number(all & 0xffn);
-      this.write(found.byte, bytes);
-    },
-  });
-}
-
-function mask(bits: number): bigint {
-  return (1n << BigInt(bits)) - 1n;
 }
