@@ -7,7 +7,7 @@ import type { MessagePort } from "node:worker_threads";
 import type { PacketQueueOptions } from "#io/packet-queue.ts";
 import type { ScriptOptions } from "#script/context.ts";
 import type { ScriptFault, ScriptSpec } from "#script/engine.ts";
-import type { MapAnswer, MapOptions } from "#script/map-directory.ts";
+import type { MapOptions } from "#script/map-directory.ts";
 import type { ScriptNeeds } from "./analysis.ts";
 
 /** What a worker is started with. */
@@ -144,5 +144,3 @@ export type FromIsolate =
       readonly fields: Uint8Array;
       readonly timeout?: number;
     };
-
-export type MapReply = MapAnswer;
