@@ -9,7 +9,7 @@ import { promisify } from "node:util";
 import { milliseconds } from "#base/time.ts";
 import type { LoadedScript, ScriptSpec } from "#script/engine.ts";
 import { rootProblem } from "./own-namespace.ts";
-import { CLIENT, PacketQueueNet, run, SERVER, type UdpHost } from "./packet-queue-net.ts";
+import { CLIENT, LEFT, PacketQueueNet, RIGHT, run, SERVER, type UdpHost } from "./packet-queue-net.ts";
 import { newEngine, type TestEngine } from "./packet-script-engine.ts";
 
 const CASES = join(import.meta.dirname, "packet-script-cases.ts");
@@ -196,6 +196,14 @@ describe("packet scripts and traffic", { skip: rootProblem() }, () => {
     await engine.unload("sends");
     await engine.load(spec({ function: "sendsFrames", file: SENDERS }));
     assert.deepEqual((await pass(["f1", "c1"], 2)).sort(), ["c1", "f1"]);
+  });
+
+  test("a bridge's packets are read and changed", async () => {
+    await engine.load(spec({ function: "capitals", family: "bridge" }));
+    const [from, to] = [net.udp(net.left, LEFT, 4100), net.udp(net.right, RIGHT, 4101)];
+    from.send(RIGHT, 4101, "bridged");
+    assert.deepEqual(await to.receive(1), ["BRIDGED"]);
+    assert.equal((await listed("capitals")).statistics.packets, 1);
   });
 
   test("defer runs behind the packets that are here, in turns", async () => {
