@@ -28,9 +28,11 @@ export class SimulatedEngine implements ScriptEngine {
   /** Names in the order of their loading, reloads included. */
   readonly loads: string[] = [];
   isClosed = false;
+  /** Loads wait for this. */
+  gate: Promise<void> = Promise.resolve();
 
   async load(spec: ScriptSpec): Promise<LoadedScript> {
-    await Promise.resolve();
+    await this.gate;
     const refusal = this.refusals.get(spec.name);
     if (refusal) throw refusal;
     const version = (this.#scripts.get(spec.name)?.version ?? 0) + 1;

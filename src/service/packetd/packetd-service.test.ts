@@ -211,6 +211,19 @@ describe("PacketdService", () => {
     assert.deepEqual((await list()).state, ["running", "running"]);
   });
 
+  test("start does not wait for ever for scripts, and who lists them does", async () => {
+    await load({ persist: true });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const next = new SimulatedEngine();
+    next.gate = promise;
+    const started = crash([], next);
+    for (let second = 0; second < 9; second++) await clock.advance(seconds(1));
+    await started;
+    const listed = bus.call("/packetd/script/list", {}, { timeout: seconds(30) });
+    resolve();
+    assert.deepEqual((await listed).get("state"), ["running"]);
+  });
+
   test("unload ends a script for good", async () => {
     await load({ persist: true });
     assert.deepEqual(await call("/packetd/script/unload", { name: "nat" }), {

@@ -24,6 +24,9 @@ import { StateWatch } from "./state-watch.ts";
 /** How often the engine is asked whether scripts still run. */
 export const WATCH_INTERVAL: Duration = seconds(1);
 
+/** How long the start waits for scripts: well below the time in which a supervisor expects a service to be ready. */
+export const RESTORE_PATIENCE: Duration = seconds(8);
+
 /** Takes one line for the log. */
 export type PacketdLog = (
   level: "info" | "warn" | "error",
@@ -65,7 +68,7 @@ export class PacketdService {
   readonly #desk: MapDesk;
   readonly #watch: StateWatch;
   readonly #attachments: Attachment[] = [];
-  #restored: Promise<unknown> = Promise.resolve();
+  #restored: Promise<void> = Promise.resolve();
   #timer: Timer | undefined;
   #open = true;
 
@@ -89,21 +92,37 @@ export class PacketdService {
     });
   }
 
-  /** Opens the mailboxes, and loads what is to run. What cannot be loaded is reported and stops nobody. */
+  /**
+   * Opens the mailboxes, and loads what is to run. What cannot be loaded is reported and stops nobody; what takes
+   * longer than {@link RESTORE_PATIENCE} is loaded afterwards.
+   */
   async start(): Promise<void> {
     this.#bus.offer(packetd);
-    const restored = this.#book.restore();
-    this.#restored = restored;
+    this.#restored = this.#restore();
     // Before it has ended: who asks meanwhile waits, and is not told that nobody is here.
     await this.#provide();
-    for (const name of await restored) {
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const timer = this.#bus.clock.after(RESTORE_PATIENCE, resolve);
+    await Promise.race([this.#restored, late]);
+    timer.cancel();
+    this.#lookLater();
+  }
+
+  /** Fulfilled when everything that is to run was tried. */
+  get restored(): Promise<void> {
+    return this.#restored;
+  }
+
+  async #restore(): Promise<void> {
+    const unreadable = await this.#book.restore();
+    if (!this.#open) return;
+    for (const name of unreadable) {
       this.#log("error", "a stored script cannot be read; load it again", { script: name });
     }
     for (const { spec, error } of this.#book.booked.values()) {
       if (error) this.#failed(spec.name, "unloaded", error.code, error.message);
       else this.#log("info", "a script runs", { script: spec.name, hook: spec.hook });
     }
-    this.#lookLater();
   }
 
   /** Closes the mailboxes and unloads every script; those that are to stay are loaded at the next start. */
