@@ -42,8 +42,9 @@ export { ArpOperation, type ArpView, arp } from "#packet/arp.ts";
 export { BuiltPacket, build, type Part, part } from "#packet/build.ts";
 // What the connection tracker knows of a packet.
 export type { Connection, ConnectionState, ConnectionTuple } from "#packet/connection.ts";
+export { DhcpMessage, type DhcpOption, type DhcpView, dhcp } from "#packet/dhcp.ts";
 export { DnsQuestion, DnsRecord, DnsType, dns, dnsLength } from "#packet/dns.ts";
-export { type EthernetView, EtherType, ethernet } from "#packet/ethernet.ts";
+export { type EthernetView, EtherType, ethernet, macCodec } from "#packet/ethernet.ts";
 // Protocols of a script's own.
 export type { Codec, FieldSpec, Fields, FieldsOf, FieldValue } from "#packet/field.ts";
 export { type HeadState, http } from "#packet/http.ts";
@@ -51,7 +52,7 @@ export { IcmpType, type IcmpView, icmp } from "#packet/icmp.ts";
 export { Icmpv6Type, type Icmpv6View, icmpv6 } from "#packet/icmpv6.ts";
 export { IpProtocol, Ipv4Option, type Ipv4View, ipv4, ipv4Codec } from "#packet/ipv4.ts";
 export { type Ipv6View, ipv6, ipv6Codec } from "#packet/ipv6.ts";
-export type { Ipv6Extension } from "#packet/ipv6-extensions.ts";
+export { Ipv6Extension } from "#packet/ipv6-extensions.ts";
 export type { HeaderOption } from "#packet/options.ts";
 export { type FirstLayer, type Hook, Packet, ReadOnlyPacketError } from "#packet/packet.ts";
 export {
@@ -68,6 +69,7 @@ export { TftpOpcode, tftp } from "#packet/tftp.ts";
 export { clientHello, type HelloState, TlsExtension, tls } from "#packet/tls.ts";
 export { gre, mpls, pppoe, vxlan } from "#packet/tunnel.ts";
 export { udp } from "#packet/udp.ts";
+export { type ChecksumState, verifyChecksum } from "#packet/verify.ts";
 export type { View } from "#packet/view.ts";
 export { vlan } from "#packet/vlan.ts";
 // What a script is, and what it is given besides the packet.
