@@ -2,8 +2,6 @@
  * The process of `script test`: reads the capture, runs the script, writes lines and packets.
  * @module
  */
-import { writeSync } from "node:fs";
-import { setTimeout as sleep } from "node:timers/promises";
 import { MetanetError } from "#base/errors.ts";
 import type { Duration } from "#base/time.ts";
 import type { Hook } from "#packet/packet.ts";
@@ -17,6 +15,7 @@ import { CaptureOutput } from "./capture-output.ts";
 import { CaptureRun, type CaptureSummary } from "./capture-run.ts";
 import { type CarriedError, carryError, RESULT_DESCRIPTOR, reportLife } from "./contained.ts";
 import { loadScript } from "./modules.ts";
+import { ReaderGoneError, ResultLines } from "./result-lines.ts";
 import { markProgress } from "./stuck-place.ts";
 
 /** What the process is told. */
@@ -39,6 +38,7 @@ export interface CaptureOrder {
 
 /** What it says. */
 export type CaptureAnswer =
+  | { readonly say: "loaded" }
   | { readonly say: "progress"; readonly packets: number }
   | { readonly say: "log"; readonly text: string }
   | { readonly say: "done"; readonly summary: CaptureSummary; readonly warning: string | undefined }
@@ -55,43 +55,6 @@ export type CaptureAnswer =
 const SLICE_COUNT = 64;
 /** Milliseconds between two signs of life. */
 const SIGN_INTERVAL = 100;
-/** Characters of lines that gather before they are written. */
-const LINES_LENGTH = 64 * 1024;
-
-class ReaderGoneError extends Error {}
-
-/** Lines for the reader of our results, written as fast as they are taken. */
-class Lines {
-  #text = "";
-
-  add(line: string): void {
-    this.#text += `${line}\n`;
-  }
-
-  get isFull(): boolean {
-    return this.#text.length >= LINES_LENGTH;
-  }
-
-  async flush(): Promise<void> {
-    if (this.#text === "") return;
-    let bytes: Uint8Array = Buffer.from(this.#text);
-    this.#text = "";
-    while (bytes.length > 0) {
-      try {
-        bytes = bytes.subarray(writeSync(RESULT_DESCRIPTOR, bytes));
-      } catch (error) {
-        const { code } = error as NodeJS.ErrnoException;
-        if (code === "EPIPE") throw new ReaderGoneError();
-        if (code !== "EAGAIN") throw error;
-        // The reader is slower than we are.
-        reportLife("waiting");
-        await sleep(5);
-      }
-    }
-    reportLife("busy");
-  }
-}
-
 function say(answer: CaptureAnswer): Promise<void> {
   return new Promise((resolve) => {
     if (process.send === undefined) resolve();
@@ -135,11 +98,11 @@ function replaceTimers(clock: CaptureClock): void {
   });
 }
 
-async function run(order: CaptureOrder, lines: Lines): Promise<CaptureAnswer> {
+async function run(order: CaptureOrder, lines: ResultLines): Promise<CaptureAnswer> {
   reportLife("busy");
   const module = await loadScript(order.file, order.functionName, 1);
+  await say({ say: "loaded" });
   reportLife("waiting");
-  // The descriptor, because the stream belongs to whoever started us.
   const capture = await readCapture(order.capture);
   let output: CaptureOutput | undefined;
   try {
@@ -174,7 +137,7 @@ function openOutput(path: string, capture: CaptureFile): Promise<CaptureOutput> 
 interface Replay {
   readonly order: CaptureOrder;
   readonly module: Awaited<ReturnType<typeof loadScript>>;
-  readonly lines: Lines;
+  readonly lines: ResultLines;
   readonly capture: CaptureFile;
   readonly output: CaptureOutput | undefined;
   readonly first: FirstPiece;
@@ -213,7 +176,7 @@ async function replay({ order, module, lines, capture, output, first }: Replay):
 
 interface Play {
   readonly capture: CaptureFile;
-  readonly lines: Lines;
+  readonly lines: ResultLines;
   readonly first: FirstPiece;
   readonly timeLimit: number;
 }
@@ -252,7 +215,7 @@ async function playAll(
 }
 
 async function main(order: CaptureOrder): Promise<void> {
-  const lines = new Lines();
+  const lines = new ResultLines();
   let answer: CaptureAnswer;
   try {
     answer = await run(order, lines);

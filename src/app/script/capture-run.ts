@@ -439,9 +439,11 @@ function frameBytes({ bytes, offset, capturedBytes }: CaptureRecord): Uint8Array
   return bytes.subarray(offset, offset + capturedBytes);
 }
 
+/** To the microsecond: a number of milliseconds since 1970 has no more. */
 function timeOf(milliseconds: number): CaptureTime {
-  const seconds = Math.floor(milliseconds / 1000);
-  return { seconds, nanoseconds: Math.min(999_999_999, Math.round((milliseconds - seconds * 1000) * 1e6)) };
+  const microseconds = Math.round(milliseconds * 1000);
+  const seconds = Math.floor(microseconds / 1_000_000);
+  return { seconds, nanoseconds: (microseconds - seconds * 1_000_000) * 1000 };
 }
 
 /** One turn of the event loop: promises that can be kept are. */

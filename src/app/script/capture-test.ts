@@ -2,6 +2,7 @@
  * `script test` from outside: starts the process that does it, and makes errors of its ends.
  * @module
  */
+import { rmSync } from "node:fs";
 import { ConfigurationError, LimitExceededError, UnavailableError } from "#base/errors.ts";
 import type { Duration } from "#base/time.ts";
 import { ScriptLoadError } from "#script/errors.ts";
@@ -62,6 +63,9 @@ export async function testScript(order: CaptureOrder, watcher: CaptureWatcher): 
   const { promise, resolve, reject } = Promise.withResolvers<CaptureResult>();
   contained.listen((answer) => {
     switch (answer.say) {
+      case "loaded":
+        packets = 0;
+        break;
       case "progress":
         packets = answer.packets;
         watcher.progress(packets);
@@ -84,6 +88,8 @@ export async function testScript(order: CaptureOrder, watcher: CaptureWatcher): 
     return await promise;
   } finally {
     await contained.end();
+    // What was being written when it was ended.
+    if (order.write !== undefined) rmSync(`${order.write}.${contained.processId}.next`, { force: true });
   }
 }
 
@@ -115,7 +121,7 @@ function endOf(order: CaptureOrder, end: ContainedEnd, packets: number | undefin
     );
   }
   if (packets === undefined && end.kind !== "exited") return loadEndOf(order.file, end, LOAD_TIME_MAX);
-  const where = packets === undefined ? "" : ` after packet ${packets}`;
+  const where = packets === undefined || packets === 0 ? "" : ` after packet ${packets}`;
   if (end.kind === "memory") {
     return new ScriptMemoryError(
       `${begin} it took more than ${end.megabytes} MB of memory${where}; forget what is old, or use context.map with countMax`,

@@ -40,6 +40,8 @@ export type ContainedEnd =
 
 /** A process that runs. */
 export interface Contained<Message> {
+  /** Its number; `undefined` when it could not be started. */
+  readonly processId: number | undefined;
   /** Calls back with everything it says. */
   listen(told: (message: Message) => void): void;
   /** Resolves when it is gone, however it ended. */
@@ -79,6 +81,7 @@ export function startContained<Message>(
   });
   child.send(order);
   return {
+    processId: child.pid,
     listen: (callback) => void told.push(callback),
     ended: watched.ended,
     end: () => watched.end(),
