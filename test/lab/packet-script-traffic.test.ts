@@ -7,6 +7,7 @@ import { after, afterEach, before, describe, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { promisify } from "node:util";
 import { milliseconds } from "#base/time.ts";
+import { RulesUnsupportedError } from "#io/queue-rules.ts";
 import type { LoadedScript, ScriptSpec } from "#script/engine.ts";
 import { rootProblem } from "./own-namespace.ts";
 import { CLIENT, LEFT, PacketQueueNet, RIGHT, run, SERVER, type UdpHost } from "./packet-queue-net.ts";
@@ -198,9 +199,17 @@ describe("packet scripts and traffic", { skip: rootProblem() }, () => {
     assert.deepEqual((await pass(["f1", "c1"], 2)).sort(), ["c1", "f1"]);
   });
 
-  test("a bridge's packets are read and changed", async () => {
-    await engine.load(spec({ function: "capitals", family: "bridge" }));
+  test("a bridge's packets are read and changed", async (t) => {
     const [from, to] = [net.udp(net.left, LEFT, 4100), net.udp(net.right, RIGHT, 4101)];
+    try {
+      await engine.load(spec({ function: "capitals", family: "bridge" }));
+    } catch (error) {
+      if (!(error instanceof RulesUnsupportedError)) throw error;
+      // The other way that the message names.
+      t.diagnostic(error.message);
+      run("ip link set br0 type bridge nf_call_iptables 1");
+      await engine.load(spec({ function: "capitals" }));
+    }
     from.send(RIGHT, 4101, "bridged");
     assert.deepEqual(await to.receive(1), ["BRIDGED"]);
     assert.equal((await listed("capitals")).statistics.packets, 1);

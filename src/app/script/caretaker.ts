@@ -5,7 +5,7 @@
  */
 import { PacketVerdict } from "#io/packet-queue.ts";
 import { LinuxPacketQueue } from "#linux/packet-queue.ts";
-import { QueueTable, releaseAll } from "#linux/packet-queue-descriptor.ts";
+import { releaseAll } from "#linux/packet-queue-descriptor.ts";
 import type { OnError } from "#script/engine.ts";
 import type { QueueDescription } from "./isolate-messages.ts";
 
@@ -22,9 +22,6 @@ export class Caretaker {
     this.#onBypassed = onBypassed;
     const { options, descriptor } = description;
     this.#queue = new LinuxPacketQueue({ ...options, descriptor });
-    const table = new QueueTable();
-    onBypassed(table.read(options.queueNumber).waitingCount);
-    table.close();
     this.release();
     this.#queue.start((batch) => {
       for (let row = 0; row < batch.count; row++) batch.verdict[row] = this.#verdict;

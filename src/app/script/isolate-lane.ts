@@ -91,10 +91,14 @@ export class IsolateLane {
   /** Decides about everything that is there, then lets go; the descriptor stays open. */
   async leave(patience: number): Promise<void> {
     const end = performance.now() + patience;
-    for (let quietCount = 0; quietCount < QUIET_LOOK_COUNT; ) {
+    let seenCount = -1;
+    for (let quietCount = 0; quietCount < QUIET_LOOK_COUNT && performance.now() < end; ) {
       await new Promise((resolve) => setTimeout(resolve, LEAVE_INTERVAL));
-      quietCount = this.#queue.statistics().waitingCount === 0 ? quietCount + 1 : 0;
-      if (performance.now() > end) break;
+      // The kernel's own count is closed to those who are not root, and tells nothing then.
+      const { receivedCount, heldCount, waitingCount } = this.#queue.statistics();
+      const isQuiet = receivedCount === seenCount && heldCount === 0 && waitingCount === 0;
+      quietCount = isQuiet ? quietCount + 1 : 0;
+      seenCount = receivedCount;
     }
     for (const { runner } of [...this.#retired, this.#version]) runner.judge.giveUp();
     const isAccepting = this.#version.description.spec.onError === "accept";

@@ -295,7 +295,9 @@ export class IsolateThread {
 
   #takeCare(seat: Seat): void {
     const counters = new ScriptCounters(seat.version.counters);
-    counters.add("held", -(counters.read().fixed.held ?? 0));
+    const { held } = counters.read().fixed;
+    counters.add("held", -held);
+    counters.add("bypassed", held);
     seat.caretaker ??= new Caretaker(seat.queue, seat.version.spec.onError, (count) =>
       counters.add("bypassed", count),
     );
