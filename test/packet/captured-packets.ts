@@ -2,18 +2,14 @@
  * Every packet of every capture at hand that begins with Ethernet, IPv4 or IPv6, whatever was around it.
  * @module
  */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { EtherType } from "#packet/ethernet.ts";
 import { FrameStart, findStart } from "#packet/link-type.ts";
 import { ETHERNET_FIRST } from "#packet/packet.ts";
 import { CaptureReader } from "#wire/capture.ts";
 import { MalformedCaptureError } from "#wire/capture-record.ts";
-
-const FOLDER = join(import.meta.dirname, "..", "..", "..", "shared", "captures");
-
-/** Why there are none; `false` where they are. */
-export const capturesProblem: string | false = existsSync(FOLDER) ? false : "../shared/captures is not there";
+import { CAPTURES } from "../support/captures.ts";
 
 /** Longer ones are broken files, not packets. */
 const PACKET_BYTES_MAX = 65_549;
@@ -29,7 +25,7 @@ export interface CapturedPacket {
 
 /** @param countMax packets taken of each file, from its start */
 export function* capturedPackets(countMax = 1_000_000): Iterable<CapturedPacket> {
-  const paths = readdirSync(FOLDER, { recursive: true, encoding: "utf8" })
+  const paths = readdirSync(CAPTURES, { recursive: true, encoding: "utf8" })
     .filter((path) => /\.(pcap|pcapng|cap)$/.test(path))
     .sort();
   for (const path of paths) yield* packetsOf(path, countMax);
@@ -38,7 +34,7 @@ export function* capturedPackets(countMax = 1_000_000): Iterable<CapturedPacket>
 function* packetsOf(path: string, countMax: number): Iterable<CapturedPacket> {
   const reader = new CaptureReader({ name: path });
   const start = new FrameStart();
-  reader.push(readFileSync(join(FOLDER, path)));
+  reader.push(readFileSync(join(CAPTURES, path)));
   for (let count = 1; count <= countMax && hasNext(reader); count++) {
     const { record } = reader;
     const { layer, offsetBytes } = findStart(record, start);

@@ -21,10 +21,11 @@ import "#packet/vlan.ts";
 import { ETHERNET_FIRST, Packet } from "#packet/packet.ts";
 import { verifyChecksum } from "#packet/verify.ts";
 import { PcapWriter } from "#wire/pcap-writer.ts";
-import { type CapturedPacket, capturedPackets, capturesProblem } from "./captured-packets.ts";
+import { capturesSkipped } from "../support/captures.ts";
+import { type CapturedPacket, capturedPackets } from "./captured-packets.ts";
 
 const hasTshark = spawnSync("tshark", ["--version"]).error === undefined;
-const skip = capturesProblem || (hasTshark ? false : "tshark is not there: apt-get install tshark");
+const skip = capturesSkipped || (hasTshark ? false : "tshark is not there: apt-get install tshark");
 
 /** The protocols that are compared, as we and as tshark call them. */
 const COMPARED: readonly (readonly [string, string])[] = [

@@ -4,17 +4,17 @@
  */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { CaptureReader } from "./capture.ts";
-import { MalformedCaptureError } from "./capture-record.ts";
-import { PcapWriter } from "./pcap-writer.ts";
-import { PcapngWriter } from "./pcapng-writer.ts";
+import { CaptureReader } from "#wire/capture.ts";
+import { MalformedCaptureError } from "#wire/capture-record.ts";
+import { PcapWriter } from "#wire/pcap-writer.ts";
+import { PcapngWriter } from "#wire/pcapng-writer.ts";
+import { CAPTURES, capturesSkipped } from "../support/captures.ts";
 
-const FOLDER = join(import.meta.dirname, "..", "..", "..", "shared", "captures");
-const skip = existsSync(FOLDER) ? false : "../shared/captures is not there";
+const skip = capturesSkipped;
 
 const UNKNOWN_LINK_TYPE = "capinfos refuses the link type; the packets are counted all the same";
 const FRACTION = "a fraction of a second or more: capinfos cuts it to 32 bits, here it is carried";
@@ -76,7 +76,7 @@ const FAILURES: Readonly<Record<string, string>> = {
 };
 
 function capturePaths(): string[] {
-  return readdirSync(FOLDER, { recursive: true, encoding: "utf8" })
+  return readdirSync(CAPTURES, { recursive: true, encoding: "utf8" })
     .filter((path) => /\.(pcap|pcapng|cap)$/.test(path))
     .sort();
 }
@@ -143,11 +143,11 @@ describe("every capture at hand", { skip }, () => {
   test("CaptureReader finds the packets, lengths and times that capinfos finds, but for what is named", (context) => {
     const paths = capturePaths();
     assert.ok(paths.length > 1000, `${paths.length} captures`);
-    const theirs = askCapinfos(paths, FOLDER);
+    const theirs = askCapinfos(paths, CAPTURES);
     const different: Record<string, string> = {};
     const failures: Record<string, string> = {};
     for (const path of paths) {
-      const { text, failure } = summarise(readFileSync(join(FOLDER, path)), 1 << 20);
+      const { text, failure } = summarise(readFileSync(join(CAPTURES, path)), 1 << 20);
       if (text !== theirs.get(path)) different[path] = text;
       if (failure !== undefined) failures[path] = failure.replace("Cannot read capture: ", "");
     }
@@ -159,7 +159,7 @@ describe("every capture at hand", { skip }, () => {
 
   test("CaptureReader finds the same in pieces of 1 to 997 bytes", () => {
     for (const [index, path] of capturePaths().entries()) {
-      const file = readFileSync(join(FOLDER, path));
+      const file = readFileSync(join(CAPTURES, path));
       const whole = summarise(file, file.length);
       assert.deepEqual(summarise(file, 1 + ((index * 31) % 997)), whole, path);
     }
