@@ -47,6 +47,11 @@ export interface QueueRule {
   readonly queueCount?: number;
   /** Whether packets go on unseen while nobody reads the queue, instead of being dropped. */
   readonly bypass: boolean;
+  /**
+   * Whether the kernel tracks connections on behalf of this rule, as it does only while some rule asks for it; false at
+   * first. The bridge family asks for nothing: not every kernel could.
+   */
+  readonly tracksConnections?: boolean;
 }
 
 /** What a rule has brought to its queue. */

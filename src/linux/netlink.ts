@@ -109,6 +109,22 @@ export class NetlinkSocket {
   }
 
   /**
+   * Sends a request that asks for no acknowledgement and gives the one message that answers it, or the errno of a
+   * refusal; the message's bytes are good until the next request.
+   * @throws UnavailableError when the kernel gives none.
+   */
+  askForOne(bytes: Uint8Array, sequence: number): NetlinkMessage | number {
+    this.#send(bytes);
+    for (;;) {
+      for (const message of this.#receive()) {
+        if (message.sequence !== sequence) continue;
+        if (message.type !== NetlinkType.error) return message;
+        return decodeNetlinkReply(message.body)?.errno ?? 0;
+      }
+    }
+  }
+
+  /**
    * The messages of a list, asked for by `encode(sequence)`; again from the start when the tables changed while
    * the kernel was listing them.
    * @throws UnavailableError when they never stand still.

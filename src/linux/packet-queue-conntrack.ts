@@ -10,6 +10,7 @@ import {
   type ConntrackTuple,
   decodeConntrackMessage,
   encodeConntrackGet,
+  encodeConntrackList,
   encodeConntrackSetMark,
   invertTuple,
 } from "#wire/conntrack.ts";
@@ -24,11 +25,30 @@ export class ConntrackTable {
 
   /**
    * The connection a packet belongs to, by its addresses and ports; `undefined` when it is the first one, or when nobody
-   * tracks it. A plain call of some microseconds.
+   * tracks it. A plain call of about ten microseconds, twice that for what is not there.
+   * @param isTranslated whether the packet may have other addresses than on the wire; true at first
    * @throws UnavailableError when the kernel has no such table.
    */
-  find(packet: ConntrackTuple): Conntrack | undefined {
-    return this.#findAs(packet) ?? this.#findAs(invertTuple(packet));
+  find(packet: ConntrackTuple, isTranslated = true): Conntrack | undefined {
+    const found = this.#findAs(packet);
+    return found || !isTranslated ? found : this.#findAs(invertTuple(packet));
+  }
+
+  /**
+   * The connections of which all bits of `status` are set, see `ConntrackStatus`. The kernel looks through the table of
+   * the whole machine: some milliseconds.
+   * @throws UnavailableError when the kernel refuses.
+   */
+  list(status: number): Conntrack[] {
+    const messages = this.#socket.list((sequence) => encodeConntrackList(sequence, status));
+    if (typeof messages === "number") {
+      this.#check("list connections", messages);
+      return [];
+    }
+    return messages.flatMap(({ body }) => {
+      const connection = decodeConntrackMessage(body);
+      return connection && (connection.status & status) === status ? [connection] : [];
+    });
   }
 
   /**
@@ -46,12 +66,12 @@ export class ConntrackTable {
   /** Translated addresses make a packet look like neither direction, but turned round like one of them. */
   #findAs(tuple: ConntrackTuple): Conntrack | undefined {
     const sequence = this.#socket.reserve(1);
-    let found: Conntrack | undefined;
-    const [answer] = this.#socket.ask(encodeConntrackGet(sequence, tuple), sequence, sequence, (message) => {
-      if (message.type === CONNTRACK_NEW) found = decodeConntrackMessage(message.body);
-    });
-    this.#check("look for a connection", answer?.errno ?? 0);
-    return found;
+    const answer = this.#socket.askForOne(encodeConntrackGet(sequence, tuple), sequence);
+    if (typeof answer === "number") {
+      this.#check("look for a connection", answer);
+      return undefined;
+    }
+    return answer.type === CONNTRACK_NEW ? decodeConntrackMessage(answer.body) : undefined;
   }
 
   #setMarkAs(tuple: ConntrackTuple, mark: number): boolean {

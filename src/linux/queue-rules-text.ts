@@ -48,10 +48,13 @@ export function chooseRule(table: string, rule: QueueRule, generation: number): 
 
 /** Makes the two chains of a script that are at no hook. */
 export function prepareText(table: string, rule: QueueRule, generation: number): string {
-  const { family, name } = rule;
+  const { family, name, tracksConnections = false } = rule;
+  const queue = `${family} ${table} ${queueChain(name, generation)}`;
   return [
     `add table ${family} ${table}`,
-    `add chain ${family} ${table} ${queueChain(name, generation)}`,
+    `add chain ${queue}`,
+    // Decides nothing: that there is an expression of this kind makes the kernel track.
+    ...(tracksConnections && family !== "bridge" ? [`add rule ${queue} ct state invalid`] : []),
     `add chain ${family} ${table} ${matchChain(name, generation)}`,
     chooseRule(table, rule, generation).line,
     "",

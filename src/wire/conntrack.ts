@@ -28,12 +28,17 @@ const Attribute = {
 const TupleAttribute = { address: 1, protocol: 2 } as const;
 const AddressAttribute = { source4: 1, target4: 2, source6: 3, target6: 4 } as const;
 const ProtocolAttribute = { number: 1, sourcePort: 2, targetPort: 3 } as const;
+/** Of IPv4's messages and of IPv6's; code and type have a byte each. */
+const ICMP_ATTRIBUTES = { 1: { id: 4, type: 5, code: 6 }, 58: { id: 7, type: 8, code: 9 } } as const;
+const FILTER_BY_STATUS = { status: 3, mask: 26 } as const;
 const SUBSYSTEM_CONNTRACK = 1;
 const MessageType = { new: 0, get: 1 } as const;
 const FAMILY = { 4: 2, 16: 10 } as const;
 const PROTOCOL_INFO_TCP = 1;
 const TCP_STATE = 1;
 const TYPE_MASK = 0x3fff;
+/** Room for a request about one connection. */
+const REQUEST_BYTES = 256;
 
 /** Bits of {@link Conntrack.status} (`IPS_…`). */
 export const ConntrackStatus = {
@@ -69,6 +74,14 @@ export interface ConntrackTuple {
   /** Absent for protocols without ports. */
   readonly sourcePort?: number;
   readonly targetPort?: number;
+  /** What ICMP's queries and their answers have instead of ports. */
+  readonly icmp?: IcmpTuple;
+}
+
+export interface IcmpTuple {
+  readonly type: number;
+  readonly code: number;
+  readonly id: number;
 }
 
 export interface Conntrack {
@@ -90,16 +103,34 @@ export interface Conntrack {
 /** Whether a message from the kernel describes a connection; its body is for {@link decodeConntrackMessage}. */
 export const CONNTRACK_NEW: number = (SUBSYSTEM_CONNTRACK << 8) | MessageType.new;
 
-/** Asks for the connection that has `tuple` as one of its directions. Acknowledged, or refused with ENOENT. */
+/**
+ * Asks for the connection that has `tuple` as one of its directions. The answer is one message: the connection, or
+ * a refusal (ENOENT).
+ */
 export function encodeConntrackGet(sequence: number, tuple: ConntrackTuple): Uint8Array {
-  return encodeRequest(sequence, MessageType.get, tuple, () => undefined);
+  const header = { type: typeOf(MessageType.get), flags: NetlinkFlag.request, sequence };
+  return encodeRequest(header, tuple, () => undefined);
 }
 
-/** Sets the mark of a connection; otherwise as {@link encodeConntrackGet}. */
+/** Sets the mark of the connection that has `tuple` as one of its directions. Acknowledged, or refused with ENOENT. */
 export function encodeConntrackSetMark(sequence: number, tuple: ConntrackTuple, mark: number): Uint8Array {
-  return encodeRequest(sequence, MessageType.new, tuple, (writer) =>
-    writer.uint32Network(Attribute.mark, mark),
-  );
+  const header = { type: typeOf(MessageType.new), flags: NetlinkFlag.request | NetlinkFlag.ack, sequence };
+  return encodeRequest(header, tuple, (writer) => writer.uint32Network(Attribute.mark, mark));
+}
+
+/**
+ * Asks for the list of the connections of which all bits of `status` are set, see {@link ConntrackStatus}. Kernels
+ * before 5.19 do not choose and list all.
+ */
+export function encodeConntrackList(sequence: number, status: number): Uint8Array {
+  const flags = NetlinkFlag.request | NetlinkFlag.dump;
+  const writer = new NetlinkWriter();
+  writer.message({ type: typeOf(MessageType.get), flags, sequence }, () => {
+    writer.raw(new Uint8Array(4));
+    writer.uint32Network(FILTER_BY_STATUS.status, status);
+    writer.uint32Network(FILTER_BY_STATUS.mask, status);
+  });
+  return writer.finish();
 }
 
 /** The body of a message of type {@link CONNTRACK_NEW}, or `undefined`. */
@@ -109,26 +140,61 @@ export function decodeConntrackMessage(body: Uint8Array): Conntrack | undefined 
 
 /** The same packets seen from the other side. */
 export function invertTuple(tuple: ConntrackTuple): ConntrackTuple {
-  const { source, target, protocol, sourcePort, targetPort } = tuple;
+  const { source, target, protocol, sourcePort, targetPort, icmp } = tuple;
   return {
     source: target,
     target: source,
     protocol,
     ...(targetPort === undefined ? {} : { sourcePort: targetPort }),
     ...(sourcePort === undefined ? {} : { targetPort: sourcePort }),
+    ...(icmp && { icmp: { ...icmp, type: answerTo(icmp.type) } }),
   };
 }
 
+/** The tuple as text: the same for the same packets. Not for people. */
+export function tupleKey({ source, target, protocol, sourcePort, targetPort, icmp }: ConntrackTuple): string {
+  const ends = String.fromCharCode(...source.bytes, ...target.bytes);
+  const message = icmp ? `${icmp.type},${icmp.code},${icmp.id}` : "";
+  return `${ends}${protocol},${sourcePort ?? 0},${targetPort ?? 0},${message}`;
+}
+
+/** The types of ICMP and ICMPv6 by pairs: question and answer. The kernel tracks no others. */
+const ICMP_PAIRS: readonly (readonly [number, number])[] = [
+  [8, 0],
+  [13, 14],
+  [15, 16],
+  [17, 18],
+  [128, 129],
+  [139, 140],
+];
+const ICMP_ANSWERS: ReadonlyMap<number, number> = new Map(
+  ICMP_PAIRS.flatMap(([question, answer]) => [
+    [question, answer],
+    [answer, question],
+  ]),
+);
+
+/** Whether ICMP's messages of a type have connections. */
+export function isTrackedIcmp(protocol: number, type: number): boolean {
+  return ICMP_ANSWERS.has(type) && (protocol === 58) === type >= 128;
+}
+
+function answerTo(type: number): number {
+  return ICMP_ANSWERS.get(type) ?? type;
+}
+
+function typeOf(messageType: number): number {
+  return (SUBSYSTEM_CONNTRACK << 8) | messageType;
+}
+
 function encodeRequest(
-  sequence: number,
-  messageType: number,
+  header: { readonly type: number; readonly flags: number; readonly sequence: number },
   tuple: ConntrackTuple,
   more: (writer: NetlinkWriter) => void,
 ): Uint8Array {
-  const writer = new NetlinkWriter();
-  const type = (SUBSYSTEM_CONNTRACK << 8) | messageType;
+  const writer = new NetlinkWriter(REQUEST_BYTES);
   const isFour = tuple.source.bytes.length === 4;
-  writer.message({ type, flags: NetlinkFlag.request | NetlinkFlag.ack, sequence }, () => {
+  writer.message(header, () => {
     writer.raw(Uint8Array.of(isFour ? FAMILY[4] : FAMILY[16], 0, 0, 0));
     writer.nested(Attribute.original, () => writeTuple(writer, tuple, isFour));
     more(writer);
@@ -151,6 +217,12 @@ function writeTuple(writer: NetlinkWriter, tuple: ConntrackTuple, isFour: boolea
     for (const [type, port] of ports) {
       if (port !== undefined) writer.attribute(type, Uint8Array.of(port >> 8, port & 0xff));
     }
+    if (tuple.icmp === undefined) return;
+    const { type, code, id } = tuple.icmp;
+    const attributes = ICMP_ATTRIBUTES[isFour ? 1 : 58];
+    writer.attribute(attributes.id, Uint8Array.of(id >> 8, id & 0xff));
+    writer.attribute(attributes.type, Uint8Array.of(type));
+    writer.attribute(attributes.code, Uint8Array.of(code));
   });
 }
 
@@ -215,13 +287,27 @@ function decodeTuple(attributes: readonly NetlinkAttribute[] | undefined): Connt
   if (!isAddress(source) || !isAddress(target) || protocol === undefined) return undefined;
   const sourcePort = decodeUint16Network(findAttribute(details, ProtocolAttribute.sourcePort));
   const targetPort = decodeUint16Network(findAttribute(details, ProtocolAttribute.targetPort));
+  const icmp = decodeIcmp(details, protocol);
   return {
     source: ip(source),
     target: ip(target),
     protocol,
     ...(sourcePort === undefined ? {} : { sourcePort }),
     ...(targetPort === undefined ? {} : { targetPort }),
+    ...(icmp && { icmp }),
   };
+}
+
+function decodeIcmp(
+  details: readonly NetlinkAttribute[] | undefined,
+  protocol: number,
+): IcmpTuple | undefined {
+  if (protocol !== 1 && protocol !== 58) return undefined;
+  const attributes = ICMP_ATTRIBUTES[protocol];
+  const id = decodeUint16Network(findAttribute(details, attributes.id));
+  const [type] = findAttribute(details, attributes.type) ?? [];
+  const [code] = findAttribute(details, attributes.code) ?? [];
+  return id === undefined || type === undefined || code === undefined ? undefined : { type, code, id };
 }
 
 function isAddress(bytes: Uint8Array | undefined): bytes is Uint8Array {

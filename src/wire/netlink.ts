@@ -136,9 +136,15 @@ export function decodeUint64Network(bytes: Uint8Array | undefined): number | und
 
 /** Writes messages one behind the other into a buffer that grows. */
 export class NetlinkWriter {
-  #bytes = new Uint8Array(4096);
-  #view = viewOf(this.#bytes);
+  #bytes: Uint8Array<ArrayBuffer>;
+  #view: DataView;
   #lengthBytes = 0;
+
+  /** @param roomBytes what there is room for at first */
+  constructor(roomBytes = 4096) {
+    this.#bytes = new Uint8Array(roomBytes);
+    this.#view = viewOf(this.#bytes);
+  }
 
   get lengthBytes(): number {
     return this.#lengthBytes;

@@ -30,24 +30,46 @@ export function readConnection(columns: ConnectionColumns, row: number): ReadCon
   return read && new TrackedConnection(read, columns.conntrackState[row] ?? -1);
 }
 
-class TrackedConnection implements ReadConnection {
-  readonly state: ConnectionState;
-  readonly isReply: boolean;
-  readonly id: number;
-  readonly original: ConnectionTuple;
-  readonly reply: ConnectionTuple;
-  readonly isAssured: boolean;
+/** A connection as a script has it; the tuples are made when they are asked for. */
+export class TrackedConnection implements ReadConnection {
   isMarkChanged = false;
+  readonly #read: Conntrack;
+  readonly #info: number;
   #mark: number;
+  #original: ConnectionTuple | undefined;
+  #reply: ConnectionTuple | undefined;
 
+  /** @param info one of {@link ConntrackInfo} */
   constructor(read: Conntrack, info: number) {
-    this.state = STATES.get(info) ?? "untracked";
-    this.isReply = info >= ConntrackInfo.establishedReply && info < ConntrackInfo.untracked;
-    this.id = read.id ?? 0;
-    this.original = tupleOf(read.original);
-    this.reply = tupleOf(read.reply);
-    this.isAssured = (read.status & ConntrackStatus.assured) !== 0;
+    this.#read = read;
+    this.#info = info;
     this.#mark = read.mark;
+  }
+
+  get state(): ConnectionState {
+    return STATES.get(this.#info) ?? "untracked";
+  }
+
+  get isReply(): boolean {
+    return this.#info >= ConntrackInfo.establishedReply && this.#info < ConntrackInfo.untracked;
+  }
+
+  get id(): number {
+    return this.#read.id ?? 0;
+  }
+
+  get original(): ConnectionTuple {
+    this.#original ??= tupleOf(this.#read.original);
+    return this.#original;
+  }
+
+  get reply(): ConnectionTuple {
+    this.#reply ??= tupleOf(this.#read.reply);
+    return this.#reply;
+  }
+
+  get isAssured(): boolean {
+    return (this.#read.status & ConntrackStatus.assured) !== 0;
   }
 
   get mark(): number {
@@ -75,11 +97,13 @@ function tupleOf(tuple: ConntrackTuple): ConnectionTuple {
     sourcePort: tuple.sourcePort ?? 0,
     destinationPort: tuple.targetPort ?? 0,
     protocol: tuple.protocol,
+    ...(tuple.icmp && { identifier: tuple.icmp.id }),
   };
 }
 
 function numberOf(address: IpAddress): number | bigint {
+  if (address.family === 4) return address.toUint32();
   let value = 0n;
   for (const byte of address.bytes) value = (value << 8n) | BigInt(byte);
-  return address.bytes.length === 4 ? Number(value) : value;
+  return value;
 }

@@ -17,6 +17,8 @@ import type { SharedMap } from "#script/shared-map.ts";
 import type { TimeHistogram } from "#script/time-histogram.ts";
 import { decodeTuples, encodeTuples } from "#wire/cbor.ts";
 import { type ConnectionColumns, readConnection } from "./connection.ts";
+import { ConnectionLookup } from "./connection-lookup.ts";
+import type { ConnectionRows } from "./connection-rows.ts";
 import { InterfaceNames } from "./interface-names.ts";
 import type { CallError, FromIsolate, IsolateStart } from "./isolate-messages.ts";
 
@@ -40,6 +42,8 @@ export class IsolateServices {
   readonly clock: LinuxClock = new LinuxClock();
   readonly names: InterfaceNames = new InterfaceNames();
   readonly maps: IsolateMaps;
+  /** For queues that bring none along. */
+  readonly connections: ConnectionLookup;
   readonly #post: (message: FromIsolate) => void;
   readonly #sentMark: number;
   readonly #calls = new Map<number, PromiseWithResolvers<Readonly<Record<string, Value>>>>();
@@ -56,6 +60,9 @@ export class IsolateServices {
       },
     };
     const ask = askFrom(start.mapPort, new Int32Array(start.mapSignal), post);
+    this.connections = new ConnectionLookup((text) => {
+      post({ say: "trouble", name: start.isolate, text: `packet.connection is undefined: ${text}` });
+    });
     this.maps = new IsolateMaps({ ask, owner: start.owner, time });
   }
 
@@ -114,6 +121,8 @@ export class IsolateHost implements ScriptHost {
   readonly #log: (text: string) => void;
   /** Where later verdicts go; the queue of the script. */
   onSettled: (settled: Settled) => void = () => undefined;
+  /** Where connections are read that the queue does not bring along; `undefined` when none are wanted. */
+  connections: ConnectionRows | undefined;
   #nameTime = 0;
 
   constructor(
@@ -163,6 +172,7 @@ export class IsolateHost implements ScriptHost {
   }
 
   connection(columns: PacketColumns, row: number): ReadConnection | undefined {
+    if (this.connections) return this.connections.read(columns, row);
     return readConnection(columns as PacketColumns & ConnectionColumns, row);
   }
 

@@ -10,12 +10,15 @@ import { ScriptCounters } from "#script/counters.ts";
 import type { FaultTable } from "#script/faults.ts";
 import { ScriptRunner } from "#script/runner.ts";
 import { TimeHistogram } from "#script/time-histogram.ts";
+import { ConnectionRows } from "./connection-rows.ts";
 import { OWN_MODULES_URL } from "./installation.ts";
 import { IsolateHost, type IsolateServices } from "./isolate-host.ts";
 import type { QueueDescription, VersionDescription } from "./isolate-messages.ts";
 
 /** How often a queue that is being left is looked at, in milliseconds. */
 const LEAVE_INTERVAL = 5;
+/** A script's count of marks that found no connection to be set on. */
+const LOST_MARKS = "connection marks lost";
 /** Looks at which nothing waited, one after the other, until it is let go. */
 const QUIET_LOOK_COUNT = 3;
 
@@ -31,11 +34,13 @@ export class ScriptVersion {
   readonly description: VersionDescription;
   readonly runner: ScriptRunner;
   readonly host: IsolateHost;
+  readonly services: IsolateServices;
 
   constructor(description: VersionDescription, script: PacketScript, parts: VersionParts) {
     const { spec, seed, readOnly, key } = description;
     const { services, faults, beats, log } = parts;
     this.description = description;
+    this.services = services;
     const times = new TimeHistogram(description.times);
     this.host = new IsolateHost(services, { script: spec.name, times, log });
     this.runner = new ScriptRunner({
@@ -60,12 +65,19 @@ export class IsolateLane {
   readonly #queue: LinuxPacketQueue;
   /** Those that were replaced and still hold packets. */
   readonly #retired = new Set<ScriptVersion>();
+  /** Absent where the queue brings connections along, and where none are wanted. */
+  readonly #connections: ConnectionRows | undefined;
   #version: ScriptVersion;
 
-  constructor(version: ScriptVersion, { descriptor, options, heldCountMax }: QueueDescription) {
+  constructor(version: ScriptVersion, queue: QueueDescription) {
+    const { descriptor, options, heldCountMax, looksUpConnections } = queue;
     this.queueNumber = options.queueNumber;
     this.#queue = new LinuxPacketQueue({ ...options, descriptor, heldCountMax });
     this.#version = version;
+    if (looksUpConnections) {
+      const countLost = (): void => this.#version.runner.judge.counters.named(LOST_MARKS).add();
+      this.#connections = new ConnectionRows(version.services.connections, countLost);
+    }
     this.#aim(version);
   }
 
@@ -106,13 +118,18 @@ export class IsolateLane {
   }
 
   #run(batch: PacketBatch): void {
-    this.#version.host.refresh();
-    this.#version.runner.run(batch);
+    const { host, runner, description } = this.#version;
+    host.refresh();
+    this.#connections?.begin(batch, description.readOnly === "");
+    runner.run(batch);
+    this.#connections?.end(batch);
   }
 
   #aim(version: ScriptVersion): void {
+    version.host.connections = this.#connections;
     version.host.onSettled = (settled) => {
-      this.#queue.decide(settled.token, version.runner.decide(settled));
+      const decision = version.runner.decide(settled);
+      this.#queue.decide(settled.token, this.#connections?.settled(settled.token, decision) ?? decision);
     };
   }
 }

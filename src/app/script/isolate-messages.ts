@@ -80,6 +80,8 @@ export interface QueueDescription {
   readonly descriptor: number;
   readonly options: PacketQueueOptions;
   readonly heldCountMax: number;
+  /** Connections are wanted, and not brought along: they are asked for. */
+  readonly looksUpConnections?: boolean;
 }
 
 /** From the engine to an isolate; those with an `id` are answered by `done`. */

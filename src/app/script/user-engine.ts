@@ -14,6 +14,7 @@ import { HELD_COUNT_MAX } from "#script/held.ts";
 import type { MapDirectory } from "#script/map-directory.ts";
 import { decodeTuples, encodeTuples } from "#wire/cbor.ts";
 import type { ScriptNeeds } from "./analysis.ts";
+import { connectionLookupProblem } from "./connection-lookup.ts";
 import { IsolateGroup } from "./isolate-group.ts";
 import { fieldsOf, tuplesOf } from "./isolate-host.ts";
 import { WATCH_INTERVAL } from "./isolate-limits.ts";
@@ -143,17 +144,18 @@ export class UserScriptEngine implements ScriptEngine {
     return entry;
   }
 
-  /** A connection that is only perhaps looked at stops no script where the kernel tells of none. */
+  /** Connections are asked for where queues bring none; what only perhaps wants them runs without, if need be. */
   #openQueues(spec: ScriptSpec, settings: QueueSettings): QueueDescription[] {
     const options = queueOptions(spec, settings);
     try {
       return this.#numbers.open(spec.queueCount, options, HELD_COUNT_MAX);
     } catch (error) {
-      if (!(error instanceof QueueUnsupportedError) || !options.conntrack || settings.insistsOnConnection) {
-        throw error;
-      }
-      this.#options.trouble?.(spec.name, `packet.connection is undefined: ${error.message}`);
-      return this.#numbers.open(spec.queueCount, { ...options, conntrack: false }, HELD_COUNT_MAX);
+      if (!(error instanceof QueueUnsupportedError) || !options.conntrack) throw error;
+      const problem = connectionLookupProblem();
+      if (problem && settings.insistsOnConnection) throw error;
+      if (problem) this.#options.trouble?.(spec.name, `packet.connection is undefined: ${problem}`);
+      const queues = this.#numbers.open(spec.queueCount, { ...options, conntrack: false }, HELD_COUNT_MAX);
+      return queues.map((queue) => ({ ...queue, looksUpConnections: problem === undefined }));
     }
   }
 
@@ -391,7 +393,7 @@ function queueOptions(spec: ScriptSpec, settings: QueueSettings): Omit<PacketQue
   };
 }
 
-function ruleOf({ spec, index, queues }: LoadedEntry): Parameters<QueueRules["load"]>[0] {
+function ruleOf({ spec, settings, index, queues }: LoadedEntry): Parameters<QueueRules["load"]>[0] {
   const { name, family, hook, inInterface, outInterface, match, onError, queueCount } = spec;
   return {
     name,
@@ -401,6 +403,7 @@ function ruleOf({ spec, index, queues }: LoadedEntry): Parameters<QueueRules["lo
     queueNumber: queues[0]?.options.queueNumber ?? 0,
     queueCount,
     bypass: onError === "accept",
+    tracksConnections: settings.connection,
     ...(inInterface === undefined ? {} : { inInterface }),
     ...(outInterface === undefined ? {} : { outInterface }),
     ...(match === undefined ? {} : { match }),
