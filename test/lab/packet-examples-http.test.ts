@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { rootProblem } from "./own-namespace.ts";
 import { ExampleLab, someBytes } from "./packet-examples-lab.ts";
-import { SERVER } from "./packet-queue-net.ts";
+import { run, SERVER } from "./packet-queue-net.ts";
 
 const SIZES = [1, 1000, 1448, 100_000, 2 ** 20, 2 ** 25];
 
@@ -73,6 +73,43 @@ describe("example/packet/http-cache.ts before nginx", { skip: rootProblem() }, (
       });
     }
   }
+
+  test("curl gets all bytes from the cache over a link that loses 3 of 100 packets each way", async () => {
+    const { client } = lab.net;
+    const size = 2 ** 20;
+    const target = join(lab.folder, "fetched");
+    const words = ["curl", "-sS", "-o", target, `http://${SERVER[4]}/file-${size}`];
+    assert.equal((await lab.run(client, words)).code, 0);
+    const before = await lab.listed("requests");
+    const inClient = `ip netns exec ${client} nft add`;
+    run(`${inClient} table inet lossy`);
+    for (const [hook, chain] of [
+      ["input", "in"],
+      ["output", "out"],
+    ]) {
+      run(`${inClient} chain inet lossy ${chain} { type filter hook ${hook} priority 0 ; }`);
+      run(`${inClient} rule inet lossy ${chain} meta l4proto tcp numgen random mod 100 < 3 counter drop`);
+    }
+    const { code, stderr } = await lab.run(client, words, 60);
+    const lost = run(`ip netns exec ${client} nft list table inet lossy`);
+    run(`ip netns exec ${client} nft delete table inet lossy`);
+    assert.equal(code, 0, stderr);
+    assert.ok(Buffer.compare(readFileSync(target), someBytes(size)) === 0, "other bytes");
+    assert.match(lost, /packets [1-9]/, "nothing was lost");
+    const { counters } = await lab.listed("requests");
+    assert.equal((counters.hits ?? 0) - (before.counters.hits ?? 0), 1);
+  });
+
+  test("curl gets several files over one connection, the known ones from the cache", async () => {
+    const urls = [1, 1000, 1448].map((size) => `http://${SERVER[4]}/file-${size}`);
+    const words = ["curl", "-sS", ...urls.flatMap((url) => ["-o", join(lab.folder, "fetched"), url])];
+    const { code, stderr } = await lab.run(lab.net.client, words);
+    assert.equal(code, 0, stderr);
+    assert.ok(
+      Buffer.compare(readFileSync(join(lab.folder, "fetched")), someBytes(1448)) === 0,
+      "other bytes",
+    );
+  });
 });
 
 function nginxConfiguration(folder: string, files: string): string {
