@@ -3,10 +3,12 @@
  * @module
  */
 import { LinkType } from "#packet/link-type.ts";
+import type { CaptureWriter, WrittenRecord } from "#wire/capture-writer.ts";
 import { PcapWriter } from "#wire/pcap-writer.ts";
 import { PcapngWriter } from "#wire/pcapng-writer.ts";
 import { type CaptureFileWriter, writeCapture } from "../capture-file-writer.ts";
 import { frameOf } from "./capture-frame.ts";
+import type { Results } from "./result-lines.ts";
 
 /** A moment as captures have it. */
 export interface CaptureTime {
@@ -18,6 +20,31 @@ export interface CaptureTime {
 export interface CaptureKind {
   readonly format: "pcap" | "pcapng";
   readonly linkType: number;
+}
+
+/** What gathers before it is written. */
+const WRITE_BYTES = 1024 * 1024;
+
+/** A capture that goes where the results go. */
+class ResultCapture implements CaptureFileWriter {
+  readonly #writer: CaptureWriter;
+  readonly #results: Results;
+
+  constructor(writer: CaptureWriter, results: Results) {
+    this.#writer = writer;
+    this.#results = results;
+  }
+
+  write(record: WrittenRecord, interfaceId = 0): Promise<void> | undefined {
+    this.#writer.write(record, interfaceId);
+    return this.#writer.waitingBytes < WRITE_BYTES ? undefined : this.close();
+  }
+
+  close(): Promise<void> {
+    return this.#results.write(this.#writer.take());
+  }
+
+  async abandon(): Promise<void> {}
 }
 
 export class CaptureOutput {
@@ -34,10 +61,15 @@ export class CaptureOutput {
     this.#firstLinkType = linkType;
   }
 
-  /** @throws ConfigurationError, UnavailableError */
-  static async open(path: string, { format, linkType }: CaptureKind): Promise<CaptureOutput> {
+  /**
+   * @param target a file, or where the results go
+   * @throws ConfigurationError, UnavailableError
+   */
+  static async open(target: string | Results, { format, linkType }: CaptureKind): Promise<CaptureOutput> {
     const pcapng = format === "pcapng" ? new PcapngWriter({ application: "metanet script test" }) : undefined;
-    const file = await writeCapture(path, { writer: pcapng ?? new PcapWriter({ linkType }) });
+    const writer = pcapng ?? new PcapWriter({ linkType });
+    const file =
+      typeof target === "string" ? await writeCapture(target, { writer }) : new ResultCapture(writer, target);
     return new CaptureOutput(file, pcapng, linkType);
   }
 
@@ -46,11 +78,21 @@ export class CaptureOutput {
     return this.#pending;
   }
 
-  /** Appends a frame, in parts. @throws UnencodableRecordError */
-  write(parts: readonly Uint8Array[], { seconds, nanoseconds }: CaptureTime, linkType: number): void {
+  /**
+   * Appends a frame, in parts.
+   * @param missingBytes what the capture had not kept of it
+   * @throws UnencodableRecordError
+   */
+  write(
+    parts: readonly Uint8Array[],
+    { seconds, nanoseconds }: CaptureTime,
+    linkType: number,
+    missingBytes = 0,
+  ): void {
     const capturedBytes = parts.reduce((sum, { length }) => sum + length, 0);
     const bytes = parts.length === 1 ? (parts[0] as Uint8Array) : joined(parts, capturedBytes);
-    const record = { seconds, nanoseconds, bytes, offset: 0, capturedBytes, originalBytes: capturedBytes };
+    const originalBytes = capturedBytes + Math.max(0, missingBytes);
+    const record = { seconds, nanoseconds, bytes, offset: 0, capturedBytes, originalBytes };
     this.#pending = this.#file.write(record, this.#interface(linkType)) ?? this.#pending;
   }
 

@@ -13,9 +13,9 @@ import type { CaptureClock } from "./capture-clock.ts";
 import { formatEvent } from "./capture-lines.ts";
 import { CaptureOutput } from "./capture-output.ts";
 import { CaptureRun, type CaptureSummary } from "./capture-run.ts";
-import { type CarriedError, carryError, RESULT_DESCRIPTOR, reportLife } from "./contained.ts";
+import { type CarriedError, carryError, reportLife } from "./contained.ts";
 import { loadScript } from "./modules.ts";
-import { ReaderGoneError, ResultLines } from "./result-lines.ts";
+import { ReaderGoneError, ResultLines, Results } from "./result-lines.ts";
 import { markProgress } from "./stuck-place.ts";
 
 /** What the process is told. */
@@ -98,7 +98,7 @@ function replaceTimers(clock: CaptureClock): void {
   });
 }
 
-async function run(order: CaptureOrder, lines: ResultLines): Promise<CaptureAnswer> {
+async function run(order: CaptureOrder, lines: ResultLines, results: Results): Promise<CaptureAnswer> {
   reportLife("busy");
   const module = await loadScript(order.file, order.functionName, 1);
   await say({ say: "loaded" });
@@ -107,7 +107,7 @@ async function run(order: CaptureOrder, lines: ResultLines): Promise<CaptureAnsw
   let output: CaptureOutput | undefined;
   try {
     const first = await firstPiece(capture);
-    output = order.write === undefined ? undefined : await openOutput(order.write, capture);
+    output = order.write === undefined ? undefined : await openOutput(order.write, capture, results);
     return await replay({ order, module, lines, capture, output, first });
   } finally {
     await output?.abandon();
@@ -128,10 +128,9 @@ async function firstPiece(capture: CaptureFile): Promise<FirstPiece> {
   }
 }
 
-function openOutput(path: string, capture: CaptureFile): Promise<CaptureOutput> {
+function openOutput(path: string, capture: CaptureFile, results: Results): Promise<CaptureOutput> {
   const linkType = capture.interfaces[0]?.linkType ?? 1;
-  const target = path === "-" ? `/proc/self/fd/${RESULT_DESCRIPTOR}` : path;
-  return CaptureOutput.open(target, { format: capture.format, linkType });
+  return CaptureOutput.open(path === "-" ? results : path, { format: capture.format, linkType });
 }
 
 interface Replay {
@@ -215,10 +214,11 @@ async function playAll(
 }
 
 async function main(order: CaptureOrder): Promise<void> {
-  const lines = new ResultLines();
+  const results = new Results();
+  const lines = new ResultLines(results);
   let answer: CaptureAnswer;
   try {
-    answer = await run(order, lines);
+    answer = await run(order, lines, results);
   } catch (error) {
     if (error instanceof ReaderGoneError) answer = { say: "closed" };
     else {

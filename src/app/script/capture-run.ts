@@ -99,6 +99,8 @@ interface HeldFrame {
   readonly linkType: number;
   readonly arrived: number;
   readonly originalBytes: number;
+  /** What the capture had not kept of it. */
+  readonly missingBytes: number;
   /** What stands in front of the packet. */
   readonly prefix: Uint8Array;
   /** As it came, for a script that fails. */
@@ -251,7 +253,7 @@ export class CaptureRun {
     const { hook } = this.#options;
     if (!findPacket(record, hook !== undefined, this.#start)) {
       this.#unseen++;
-      this.#options.output?.write([frameBytes(record)], record, record.linkType);
+      this.#options.output?.write([frameBytes(record)], record, record.linkType, missingBytes(record));
       this.#tellPacket(this.#number, record, record.originalBytes, undefined);
       return;
     }
@@ -292,6 +294,7 @@ export class CaptureRun {
       linkType,
       arrived: time,
       originalBytes,
+      missingBytes: missingBytes(record),
       prefix: bytes.slice(offset, start),
       before: bytes.slice(start, offset + capturedBytes),
     });
@@ -307,7 +310,7 @@ export class CaptureRun {
       const parts = isChanged
         ? [bytes.subarray(offset, offset + this.#start.offsetBytes), packet.bytes()]
         : [frameBytes(record)];
-      output.write(parts, record, record.linkType);
+      output.write(parts, record, record.linkType, missingBytes(record));
     }
     this.#tellPacket(this.#number, record, record.originalBytes, {
       verdict: this.#verdictText(answer),
@@ -327,7 +330,8 @@ export class CaptureRun {
     const { output } = this.#options;
     if (isChanged) this.#changed++;
     if (output !== undefined && verdict !== drop) {
-      output.write([frame.prefix, isChanged ? packet.bytes() : frame.before], now, frame.linkType);
+      const parts = [frame.prefix, isChanged ? packet.bytes() : frame.before];
+      output.write(parts, now, frame.linkType, frame.missingBytes);
     }
     this.#tellPacket(token, now, frame.originalBytes, {
       verdict: isFault ? this.#options.onError : formatVerdict(verdict),
@@ -437,6 +441,10 @@ function seenBytes({ writes, readBytes }: ScriptOptions, lengthBytes: number): n
 
 function frameBytes({ bytes, offset, capturedBytes }: CaptureRecord): Uint8Array {
   return bytes.subarray(offset, offset + capturedBytes);
+}
+
+function missingBytes({ originalBytes, capturedBytes }: CaptureRecord): number {
+  return originalBytes - capturedBytes;
 }
 
 /** To the microsecond: a number of milliseconds since 1970 has no more. */

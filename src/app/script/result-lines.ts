@@ -1,6 +1,6 @@
 /**
- * Lines that a contained process writes to the reader of its results: not faster than they are taken, and without
- * being held up for it.
+ * What a contained process writes to the reader of its results, lines above all: not faster than it is
+ * taken, and without being held up for it.
  * @module
  */
 import { constants, fstatSync, openSync, write, writeSync } from "node:fs";
@@ -18,9 +18,13 @@ const writeLater: (descriptor: number, bytes: Uint8Array) => Promise<{ bytesWrit
   promisify(write);
 
 export class ResultLines {
-  readonly #descriptor: number = blockingDescriptor();
+  readonly #results: Results;
   #parts: string[] = [];
   #length = 0;
+
+  constructor(results: Results) {
+    this.#results = results;
+  }
 
   /** @param line without its end */
   add(line: string): void {
@@ -36,11 +40,21 @@ export class ResultLines {
   /** @throws ReaderGoneError */
   async flush(): Promise<void> {
     if (this.#length === 0) return;
-    let bytes: Uint8Array = Buffer.from(`${this.#parts.join("\n")}\n`);
+    const bytes = Buffer.from(`${this.#parts.join("\n")}\n`);
     this.#parts = [];
     this.#length = 0;
+    await this.#results.write(bytes);
+  }
+}
+
+/** The reader of our results. */
+export class Results {
+  readonly #descriptor: number = blockingDescriptor();
+
+  /** Resolves when all is written. @throws ReaderGoneError */
+  async write(bytes: Uint8Array): Promise<void> {
     reportLife("waiting");
-    while (bytes.length > 0) bytes = bytes.subarray(await this.#write(bytes));
+    for (let rest = bytes; rest.length > 0; ) rest = rest.subarray(await this.#write(rest));
     reportLife("busy");
   }
 
