@@ -19,6 +19,9 @@ import { describeReport, reportWay } from "./impair-report.ts";
 
 const LIVE_PERIOD = seconds(1);
 
+/** From the first step on: what has begun is undone in order. */
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
 /** Ends the command with its standard input. */
 export const UNTIL_INPUT_ENDS = "--until-input-ends";
 
@@ -116,7 +119,7 @@ interface Run {
 
 /** `undefined` to clear only. @throws UsageError */
 function readRun(options: CommandOptions): Run | undefined {
-  const { clear: isClearing, json, ...rest } = options;
+  const { clear: isClearing, json, untilInputEnds, ...rest } = options;
   if (isClearing) {
     const [other] = Object.keys(rest);
     if (other !== undefined) throw new UsageError(`Cannot use --clear with --${other}: it only removes`);
@@ -129,7 +132,7 @@ function readRun(options: CommandOptions): Run | undefined {
     limit: options.for === undefined ? undefined : readDuration(options.for, "--for"),
     every: options.every === undefined ? undefined : readDuration(options.every, "--every"),
     json: json === true,
-    untilInputEnds: options.untilInputEnds === true,
+    untilInputEnds: untilInputEnds === true,
   };
 }
 
@@ -145,8 +148,7 @@ async function impair(terminal: Terminal, text: string, link: LinkEnd, run: Run)
   const stop = (): void => ended.resolve();
   // Others end at once when their reader has gone; this one has rules to remove.
   process.stdout.removeAllListeners("error").on("error", stop);
-  process.on("SIGHUP", stop);
-  if (run.untilInputEnds) process.stdin.on("end", stop).resume();
+  for (const signal of SIGNALS) process.on(signal, stop);
   const startedAt = performance.now();
   const impaired = await impairInterface({ link, impairment, both, ...(match !== undefined && { match }) });
   const screen = new Screen(terminal, text, impaired, run.json, startedAt);
@@ -157,6 +159,7 @@ async function impair(terminal: Terminal, text: string, link: LinkEnd, run: Run)
   }, LIVE_PERIOD);
   const progress =
     run.every === undefined ? undefined : setInterval(() => screen.progress("progress"), run.every);
+  if (run.untilInputEnds) process.stdin.on("end", stop).resume();
   try {
     screen.ready(describeImpairment(impairment), both, impairment);
     await untilInterrupted(run.limit, ended.promise);
@@ -164,7 +167,7 @@ async function impair(terminal: Terminal, text: string, link: LinkEnd, run: Run)
     clearInterval(watch);
     clearInterval(progress);
     await impaired.stop();
-    process.off("SIGHUP", stop);
+    for (const signal of SIGNALS) process.off(signal, stop);
     if (run.untilInputEnds) process.stdin.destroy();
   }
   screen.progress("end");

@@ -38,11 +38,11 @@ const NAMESPACES = "/run/netns";
 const ETHERNET_HEADER_BYTES = 14;
 
 /** The lab's links by the names of `README.md`, as host and interface; the end that is nearer to the gateway. */
-const LAB_LINKS: Readonly<Record<string, readonly [host: string, device: string]>> = {
-  wan: ["gateway", "wan0"],
-  lan: ["gateway", "lan0"],
-  internet: ["internet", "wan0"],
-};
+const LAB_LINKS: ReadonlyMap<string, readonly [host: string, device: string]> = new Map([
+  ["wan", ["gateway", "wan0"]],
+  ["lan", ["gateway", "lan0"]],
+  ["internet", ["internet", "wan0"]],
+]);
 
 /**
  * Finds the link of a command line.
@@ -57,7 +57,7 @@ export function findLink(text: string): LinkEnd {
   const own = readLinks(undefined);
   const here = own.find(({ name }) => name === first);
   if (here) return here;
-  const [host, end] = LAB_LINKS[first] ?? [first, "eth0"];
+  const [host, end] = LAB_LINKS.get(first) ?? [first, "eth0"];
   const [found, another] = labNamespaces().filter((each) => each.host === host);
   if (another) throw ambiguous(text, host, end);
   if (found) return interfaceOf(text, found.namespace, end);
@@ -67,7 +67,6 @@ export function findLink(text: string): LinkEnd {
   );
 }
 
-/** Whether it is still there, seen from inside its namespace. */
 function interfaceOf(text: string, namespace: string, device: string): LinkEnd {
   const links = readLinks(namespace);
   const found = links.find(({ name }) => name === device);
@@ -101,7 +100,7 @@ function unknownLink(text: string, seen: string): NoSuchLinkError {
 /** Every name that {@link findLink} takes for a running lab. */
 function labLinks(labs: readonly LabNamespace[]): string[] {
   const hosts = [...new Set(labs.map(({ host }) => host))];
-  const named = Object.entries(LAB_LINKS).filter(([, [host]]) => hosts.includes(host));
+  const named = [...LAB_LINKS].filter(([, [host]]) => hosts.includes(host));
   const taken: readonly string[] = ["gateway", "internet", "switch"];
   const short = named.map(([name, [host, device]]) => `${name} (${host}:${device})`);
   const clients = hosts.filter((host) => !taken.includes(host)).map((host) => `${host} (${host}:eth0)`);

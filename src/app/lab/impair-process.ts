@@ -39,7 +39,10 @@ export async function startImpairing(link: string, words: readonly string[]): Pr
     args: [main, "lab", "impair", link, ...words, "--json", UNTIL_INPUT_ENDS],
     logFile: "/dev/null",
   });
-  const ready = await child.line(READY, START);
+  const ready = await child.line(READY, START).catch(async (error: unknown) => {
+    await child.stop();
+    throw error;
+  });
   return {
     pid: child.pid,
     impairment: (JSON.parse(ready) as { impairment: ImpairmentOptions }).impairment,

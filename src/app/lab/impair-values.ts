@@ -12,42 +12,43 @@ export interface Share {
 }
 
 /** Milliseconds of each unit of a time. */
-const TIME_UNITS: Readonly<Record<string, number>> = {
-  s: 1000,
-  sec: 1000,
-  secs: 1000,
-  ms: 1,
-  msec: 1,
-  msecs: 1,
-  us: 0.001,
-  usec: 0.001,
-  usecs: 0.001,
-};
+const TIME_UNITS: ReadonlyMap<string, number> = new Map([
+  ["s", 1000],
+  ["sec", 1000],
+  ["secs", 1000],
+  ["ms", 1],
+  ["msec", 1],
+  ["msecs", 1],
+  ["us", 0.001],
+  ["usec", 0.001],
+  ["usecs", 0.001],
+]);
 
 /** Powers in front of `bit` (bits per second) and of `bps` (bytes per second, as in tc). */
-const RATE_PREFIXES: Readonly<Record<string, number>> = {
-  "": 1,
-  k: 1e3,
-  m: 1e6,
-  g: 1e9,
-  t: 1e12,
-  ki: 2 ** 10,
-  mi: 2 ** 20,
-  gi: 2 ** 30,
-  ti: 2 ** 40,
-};
+const RATE_PREFIXES: ReadonlyMap<string, number> = new Map([
+  ["", 1],
+  ["k", 1e3],
+  ["m", 1e6],
+  ["g", 1e9],
+  ["t", 1e12],
+  ["ki", 2 ** 10],
+  ["mi", 2 ** 20],
+  ["gi", 2 ** 30],
+  ["ti", 2 ** 40],
+]);
 
 const NUMBER = /^(\d+(?:\.\d+)?|\.\d+)([a-z%]*)$/i;
 
 /** `20ms`, `1.5s`, `250us`, and tc's longer names. @throws UsageError that names the option. */
 export function readTime(text: string, option: string): Duration {
   const [, count, unit = ""] = NUMBER.exec(text) ?? [];
-  const factor = TIME_UNITS[unit.toLowerCase()];
+  const factor = TIME_UNITS.get(unit.toLowerCase());
   if (count !== undefined && factor !== undefined) return milliseconds(Number(count) * factor);
-  const seen = count !== undefined && unit === "" ? `it has no unit; write ${text}ms` : "it is not a time";
-  throw new UsageError(
-    `Cannot use ${option} ${text}: ${seen === "it is not a time" ? `${seen} such as 20ms, 1.5s or 250us` : seen}`,
-  );
+  const seen =
+    count !== undefined && unit === ""
+      ? `it has no unit; write ${text}ms`
+      : "it is not a time such as 20ms, 1.5s or 250us";
+  throw new UsageError(`Cannot use ${option} ${text}: ${seen}`);
 }
 
 /** `1%` to a number from 0 to 1. @throws UsageError that names the option. */
@@ -76,7 +77,7 @@ export function readShare(text: string, option: string): Share {
 export function readRate(text: string, option: string): number {
   const [, count, unit = ""] = NUMBER.exec(text) ?? [];
   const [, prefix = "", kind] = /^([a-z]*?)(bit|bps)$/.exec(unit.toLowerCase()) ?? [];
-  const factor = RATE_PREFIXES[prefix];
+  const factor = RATE_PREFIXES.get(prefix);
   if (count !== undefined && kind !== undefined && factor !== undefined && Number(count) > 0) {
     return Number(count) * factor * (kind === "bps" ? 8 : 1);
   }
