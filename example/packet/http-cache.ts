@@ -27,7 +27,7 @@ import { Recording } from "./http-recording.ts";
 import { TcpAnswerer } from "./tcp-answerer.ts";
 
 /** Nothing is rewritten, so aggregates may come whole. */
-export const options: ScriptOptions = { writes: false };
+export const options: ScriptOptions = { writes: false, connection: false };
 
 const CACHE_BYTES_MAX = 256 << 20;
 const CONVERSATION_COUNT_MAX = 10_000;

@@ -11,6 +11,7 @@ import {
   ipv4Address,
   type MapOptions,
   type Packet,
+  type ScriptOptions,
   type SharedMap,
   seconds,
   tcp,
@@ -18,6 +19,9 @@ import {
   type ViewOf,
   verdict,
 } from "metanet/script";
+
+/** Has a table of its own, and needs nobody else's. */
+export const options: ScriptOptions = { connection: false };
 
 const PUBLIC = ipv4Address("192.0.2.80");
 const SERVERS = ["10.91.2.11", "10.91.2.12", "10.91.2.13"].map(ipv4Address);

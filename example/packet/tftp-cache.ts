@@ -17,6 +17,7 @@ import {
   type Packet,
   type Part,
   part,
+  type ScriptOptions,
   seconds,
   TftpOpcode,
   tftp,
@@ -25,6 +26,9 @@ import {
   type ViewOf,
   verdict,
 } from "metanet/script";
+
+/** Nothing is rewritten, so aggregates may come whole. */
+export const options: ScriptOptions = { writes: false, connection: false };
 
 const CACHE_BYTES_MAX = 256 << 20;
 const FILE_BYTES_MAX = 64 << 20;
