@@ -2,6 +2,7 @@
  * `metanet lab impair`: an impaired link until Ctrl-C, on kernels without netem as well.
  * @module
  */
+import { constants, setPriority } from "node:os";
 import { Command, Option } from "commander";
 import { UnavailableError } from "#base/errors.ts";
 import { type Duration, seconds } from "#base/time.ts";
@@ -149,6 +150,7 @@ async function impair(terminal: Terminal, text: string, link: LinkEnd, run: Run)
   // Others end at once when their reader has gone; this one has rules to remove.
   process.stdout.removeAllListeners("error").on("error", stop);
   for (const signal of SIGNALS) process.on(signal, stop);
+  hurry();
   const startedAt = performance.now();
   const impaired = await impairInterface({ link, impairment, both, ...(match !== undefined && { match }) });
   const screen = new Screen(terminal, text, impaired, run.json, startedAt);
@@ -172,6 +174,15 @@ async function impair(terminal: Terminal, text: string, link: LinkEnd, run: Run)
   }
   screen.progress("end");
   if (gone) throw new UnavailableError(`Cannot go on impairing ${text}: the interface is gone`);
+}
+
+/** A packet's time shall not wait for others' work. Where it may not go first it is later under load, and says so. */
+function hurry(): void {
+  try {
+    setPriority(constants.priority.PRIORITY_HIGH);
+  } catch {
+    // Root without CAP_SYS_NICE, as in some containers.
+  }
 }
 
 function isThere({ name, index }: LinkEnd): boolean {
