@@ -75,7 +75,7 @@ describe("the package", () => {
   it("brings the metanet command, which explains itself", () => {
     const { status, text } = run(installed(".bin/metanet"), ["--help"], folder);
     assert.equal(status, 0, text);
-    for (const word of ["up", "status", "lab", "listen", "observe"]) {
+    for (const word of ["up", "status", "lab", "listen", "observe", "script"]) {
       assert.match(text, new RegExp(`^ +${word}\\b`, "m"));
     }
   });
@@ -85,6 +85,23 @@ describe("the package", () => {
     const { status, text } = run(process.execPath, ["hello.js"], join(folder, "app"));
     assert.equal(status, 0, text);
     assert.equal(text, "hello\n");
+  });
+
+  it("writes, checks and runs packet scripts, with its own compiler and declarations", () => {
+    mkdirSync(join(folder, "scripts"));
+    const script = join(folder, "scripts/scripts.ts");
+    const made = run(installed(".bin/metanet"), ["script", "new", script, "-f", "telnet"], folder);
+    assert.equal(made.status, 0, made.text);
+    const { status, text } = run(installed(".bin/metanet"), ["script", "check", script], folder);
+    assert.equal(status, 0, text);
+    assert.match(text, /telnet .*scripts\.ts:\d+\n {2}only reads packets/);
+    // A capture without packets: its header, with Ethernet as link type.
+    const header = Uint32Array.of(0xa1b2c3d4, 0x0004_0002, 0, 0, 65_535, 1);
+    writeFileSync(join(folder, "empty.pcap"), header);
+    const words = ["script", "test", script, "-f", "telnet", "-c", join(folder, "empty.pcap")];
+    const tested = run(installed(".bin/metanet"), words, folder);
+    assert.equal(tested.status, 0, tested.text);
+    assert.match(tested.text, /telnet: 0 packets/);
   });
 
   it("gives that program its types", () => {

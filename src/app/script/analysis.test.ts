@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { vocabulary } from "./analysis/vocabulary.ts";
 import { analyseScript, needsOf } from "./analysis.ts";
+
+const PACKETS = join(import.meta.dirname, "../../packet");
 
 const HEAD = `import { accept, build, type Context, defineProtocol, drop, formatIpv4, ipv4, mark, type Packet, part, tcp, udp, verdict } from "metanet/script";
 import { readFileSync, writeFileSync } from "node:fs";
@@ -161,6 +164,22 @@ describe("analyseScript()", () => {
   for (const [kinds, body, before] of more) {
     it(`finds '${kinds}' in: ${before ?? ""} ${body}`, () => assert.equal(found(body, before), kinds));
   }
+
+  it("knows every setter of the packets' own files", () => {
+    const files = readdirSync(PACKETS).filter((name) => /(?<!\.test)\.ts$/.test(name));
+    const setters = files.flatMap((name) =>
+      [...readFileSync(join(PACKETS, name), "utf8").matchAll(/^ +set (\w+)\(/gm)].map(
+        (match) => match[1] ?? "",
+      ),
+    );
+    assert.ok(setters.length > 10);
+    const { fields } = vocabulary();
+    // The mark goes with the verdict and is no byte of the packet.
+    assert.deepEqual(
+      setters.filter((name) => !fields.has(name) && name !== "mark"),
+      [],
+    );
+  });
 
   it("tells the line and the reason", () => {
     found("const ip = packet.find(ipv4);\nif (ip) ip.source = 1;");

@@ -4,7 +4,6 @@
  */
 import { rmSync } from "node:fs";
 import { ConfigurationError, LimitExceededError, UnavailableError } from "#base/errors.ts";
-import type { Duration } from "#base/time.ts";
 import { ScriptLoadError } from "#script/errors.ts";
 import type { CaptureAnswer, CaptureOrder } from "./capture-process.ts";
 import type { CaptureSummary } from "./capture-run.ts";
@@ -135,6 +134,3 @@ function endOf(order: CaptureOrder, end: ContainedEnd, packets: number | undefin
     `${begin} its process ended with ${code ?? "a signal"}${where}; does it call process.exit?`,
   );
 }
-
-/** For a packet, unless told otherwise. */
-export const TIME_LIMIT: Duration = 1000 as Duration;

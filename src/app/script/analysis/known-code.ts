@@ -33,7 +33,7 @@ export const SAFE_METHODS: ReadonlySet<string> = words(`
   localeCompare toString toFixed toPrecision toLocaleString valueOf toISOString toJSON getTime then catch finally
   decode encode encodeInto next return throw union intersection difference symmetricDifference isSubsetOf
   isSupersetOf isDisjointFrom deref
-  random randomInteger defer send counter log post cancel compareAndSet header toBytes toPacket announced`);
+  random randomInteger defer send counter log post cancel compareAndSet touch getBytes setBytes header toBytes toPacket announced`);
 
 /** Methods that call what they are handed. */
 export const CALLING_METHODS: ReadonlySet<string> = words(`

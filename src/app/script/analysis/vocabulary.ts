@@ -4,6 +4,7 @@
  * @module
  */
 
+import { DnsQuestion, DnsRecord } from "#packet/dns.ts";
 import { Packet } from "#packet/packet.ts";
 import { protocols } from "#packet/protocol.ts";
 import { View } from "#packet/view.ts";
@@ -18,12 +19,13 @@ const HEADER_PROTOCOLS: ReadonlySet<string> = new Set(
 
 /** Methods of views that change nothing. */
 const READING: ReadonlySet<string> = new Set(
-  words("payload as slice is uint8 uint16 uint32 bytes copy text find headers keep toString valueOf"),
+  words(`payload as slice is uint8 uint16 uint32 bytes copy text find headers keep indexOf route toString valueOf
+    options option questions answers authorities additionals records field fieldView fields extension $has`),
 );
 
 /** What reads bytes that may lie behind the headers, or tells where they end. */
 export const WHOLE_PACKET_NAMES: ReadonlySet<string> = new Set(
-  words("slice uint8 uint16 uint32 bytes copy text headers keep lengthBytes"),
+  words("slice uint8 uint16 uint32 bytes copy text headers keep indexOf lengthBytes"),
 );
 
 /** What changes a Uint8Array or a DataView, which may be of the packet's memory. */
@@ -46,6 +48,9 @@ function prototypes(): object[] {
   return [
     Packet.prototype,
     View.prototype,
+    // What views give that is no view, and writes to the packet as well.
+    DnsQuestion.prototype,
+    DnsRecord.prototype,
     ...protocols().map((protocol) => Object.getPrototypeOf(protocol.make(packet)) as object),
   ];
 }
