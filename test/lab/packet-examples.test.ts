@@ -240,7 +240,8 @@ describe("examples of packet scripts, with real programs", { skip: rootProblem()
     }
     const { counters } = await lab.listed("guard");
     assert.ok((counters["strangers asked to come again"] ?? 0) > 1000, JSON.stringify(counters));
-    assert.equal(counters["strangers that came again"], 1);
+    // A burst of 200, 100 a second, and the client.
+    assert.ok((counters.passed ?? 0) < 200 + 100 * 20, JSON.stringify(counters));
     await hasNoErrors();
   });
 });
