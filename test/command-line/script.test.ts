@@ -20,8 +20,8 @@ import { verifyChecksum } from "#packet/verify.ts";
 import { PcapWriter } from "#wire/pcap-writer.ts";
 import { LAUNCHER, type Outcome, ROOT, run } from "./metanet-command.ts";
 
-const CAPTURES = join(ROOT, "../shared/captures");
-const skip = existsSync(CAPTURES) ? false : "../shared/captures is not there";
+const CAPTURES = join(ROOT, "..", "shared", "captures");
+const skip = existsSync(CAPTURES) ? false : "the folder of captures beside the checkout is not there";
 
 /** The thesis's listing 4.1, line by line. */
 const NAT = `
