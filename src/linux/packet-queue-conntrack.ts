@@ -35,7 +35,7 @@ export class ConntrackTable {
   }
 
   /**
-   * The connections of which all bits of `status` are set, see `ConntrackStatus`. The kernel looks through the table of
+   * The connections of which all bits of `status` are set, one at least, see `ConntrackStatus`. The kernel looks through the table of
    * the whole machine: some milliseconds.
    * @throws UnavailableError when the kernel refuses.
    */

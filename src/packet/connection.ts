@@ -11,9 +11,10 @@
  * - the first packet of an announced connection (FTP's data) is "new", those up to the first answer are "related".
  * - a mark set on a first packet is put on the connection when the packet has passed; what passes the later hooks with
  *   this packet does not meet it yet. A packet that never passes has no connection: the mark is counted as lost.
- * - of a connection whose both addresses are translated, packets at input, forward and postrouting belong to neither
- *   direction as the table has them; such connections are listed, which takes milliseconds and is done for a twentieth
- *   of the time at most. Until it is done again, their packets are "new".
+ * - of a connection whose both addresses are translated, packets at input, forward and postrouting have the addresses of
+ *   neither direction as the table has them. All such connections are listed then, by what answers or follows a packet
+ *   that was not found; that takes milliseconds, and is done for a tenth of the time at most. Until it is done again,
+ *   such packets are "new".
  *
  * With both: `undefined` is what has no connection by its kind, as fragments that nobody puts together (where
  * connections are tracked, the kernel does before scripts see them) and neighbour discovery. An ICMP error belongs to the

@@ -16,6 +16,8 @@ export const RETRY_DELAYS: readonly number[] = [1, 4, 16, 64, 256, 1024, 2048];
 /** Marks tried in one go, each of which takes tens of microseconds. */
 const TRY_COUNT_MAX = 256;
 
+const TCP = 6;
+
 /** A packet and what was found of it. */
 export interface LookedUp {
   readonly packet: TrackedPacket;
@@ -163,9 +165,9 @@ export class ConnectionLookup {
     const { tuple, isError, isOpening } = packet;
     const connection = this.#ask((table) => table.find(tuple, isTranslated));
     if (connection) return { connection, info: infoOf(connection, isReply(connection, packet), isError) };
-    if (!isTranslated || isOpening || this.#isBroken) return undefined;
+    if (!isTranslated || this.#isBroken) return undefined;
     // Whatever of TCP does not open a connection is not the first packet of one.
-    const mayBeFirst = tuple.protocol !== 6;
+    const mayBeFirst = isOpening || tuple.protocol !== TCP;
     const direction = this.#translated.find(tuple, mayBeFirst, () => performance.now());
     return direction && this.#findDirection(packet, direction);
   }

@@ -14,11 +14,15 @@ import {
 
 /** Connections that are remembered; further ones are not found. */
 export const TRANSLATED_COUNT_MAX = 65_536;
-/** Tuples that are remembered because they were not found once. */
+/** Tuples that are remembered because they were not found. */
 const MISSING_COUNT_MAX = 4096;
+/** How long a first packet may be on its way through this machine, in milliseconds. */
+const PASSING_TIME_MAX = 20;
 /** The part of the time that listing may take, and how much of it may be saved up, in milliseconds. */
-const LISTING_SHARE = 1 / 50;
+const LISTING_SHARE = 1 / 10;
 const LISTING_CREDIT_MAX = 100;
+/** A list without what it was made for counts as so many: nobody may be translating at all. */
+const USELESS_COST = 20;
 
 /** Lists the connections of which all bits of a status are set. */
 export type ListConnections = (status: number) => readonly Conntrack[];
@@ -32,8 +36,8 @@ export interface TranslatedDirection {
 export class TranslatedTwice {
   readonly #list: ListConnections;
   readonly #directions = new Map<string, TranslatedDirection>();
-  /** What was not found once, in either direction. */
-  readonly #missing = new Set<string>();
+  /** What was not found, and when for the first time. */
+  readonly #missing = new Map<string, number>();
   #credit = LISTING_CREDIT_MAX;
   #creditAt = 0;
 
@@ -42,22 +46,24 @@ export class TranslatedTwice {
   }
 
   /**
-   * The direction of the packet that was not found otherwise. What was never missing before and may be a first packet is
-   * not looked for: listing is dear.
+   * The direction of the packet that was not found otherwise. Listing is dear: a packet is looked for only when it cannot
+   * be the first one of its connection, as what answers another one or comes some time after it.
    * @param now milliseconds of a clock that is never set
    */
   find(packet: ConntrackTuple, mayBeFirst: boolean, now: () => number): TranslatedDirection | undefined {
     const key = tupleKey(packet);
     const known = this.#directions.get(key);
     if (known) return known;
-    if (mayBeFirst && !this.#wasMissing(packet, key)) return undefined;
     const start = now();
-    this.#credit = Math.min(this.#credit + (start - this.#creditAt) * LISTING_SHARE, LISTING_CREDIT_MAX);
+    if (this.#isFirst(packet, key, start) && mayBeFirst) return undefined;
+    const earned = (start - this.#creditAt) * LISTING_SHARE;
+    this.#credit = Math.min(this.#credit + earned, LISTING_CREDIT_MAX);
     this.#creditAt = start;
     if (this.#credit <= 0) return undefined;
     this.#refresh();
-    this.#credit -= now() - start;
-    return this.#directions.get(key);
+    const found = this.#directions.get(key);
+    this.#credit -= (now() - start) * (found ? 1 : USELESS_COST);
+    return found;
   }
 
   /** The connection is gone. */
@@ -65,12 +71,12 @@ export class TranslatedTwice {
     this.#directions.delete(tupleKey(packet));
   }
 
-  #wasMissing(packet: ConntrackTuple, key: string): boolean {
-    if (this.#missing.has(key)) return true;
+  #isFirst(packet: ConntrackTuple, key: string, now: number): boolean {
+    const before = this.#missing.get(key);
+    if (before !== undefined) return now - before < PASSING_TIME_MAX;
     if (this.#missing.size >= MISSING_COUNT_MAX) this.#missing.clear();
-    this.#missing.add(key);
-    this.#missing.add(tupleKey(invertTuple(packet)));
-    return false;
+    this.#missing.set(key, now);
+    return !this.#missing.has(tupleKey(invertTuple(packet)));
   }
 
   #refresh(): void {
