@@ -13,6 +13,24 @@ import { gre, vxlan } from "./tunnel.ts";
 import { udp } from "./udp.ts";
 import { verifyChecksum } from "./verify.ts";
 import type { View } from "./view.ts";
+import { vlan } from "./vlan.ts";
+
+describe("payload() of a packet that begins with Ethernet", () => {
+  it("finds the network layer's header behind tags, and none inside of a tunnel", () => {
+    const tagged = build(
+      ethernet.header({}),
+      vlan.header({}),
+      vlan.header({}),
+      ipv4.header(ends),
+      udp.header({}),
+    );
+    assert.equal(tagged.toPacket().payload(ipv4)?.payload(udp)?.offsetBytes, 42);
+    const tunnel = build(ethernet.header({}), ipv6.header({}), ipv4.header(ends), udp.header({})).toPacket();
+    assert.equal(tunnel.payload(ipv4), undefined);
+    assert.ok(tunnel.payload(ipv6)?.payload(ipv4));
+    assert.equal(tunnel.payload(udp), undefined);
+  });
+});
 
 describe("tunnels", () => {
   it("a change inside of VXLAN reaches the checksums outside, at an odd place too", () => {

@@ -62,14 +62,31 @@ export class Packet extends View {
     this.$generation = 1;
   }
 
+  /**
+   * The first header, when it is of `protocol`. A header of the network layer is found behind Ethernet and its tags as
+   * well, so that a script is the same at an IP hook, on a bridge and over a capture.
+   */
   override payload<V extends View>(protocol: Protocol<V>): V | undefined;
   override payload(): View;
   override payload<V extends View>(protocol?: Protocol<V>): V | View | undefined {
     if (protocol === undefined) return this.$raw(this.$start, this.$end, this);
     let wanted = FIRST_IN_PACKETS[protocol.index];
     if (wanted === undefined) wanted = learn(protocol);
-    if (wanted !== "any" && !wanted.includes(this.$etherType)) return undefined;
+    if (wanted !== "any" && !wanted.includes(this.$etherType)) {
+      return this.$first === "ethernet" && wanted.length > 0 ? this.#behindLink(protocol) : undefined;
+    }
     return protocol.aim(this, this.$start, this.$end, this, false);
+  }
+
+  #behindLink<V extends View>(protocol: Protocol<V>): V | undefined {
+    let view = carried(this);
+    for (let depth = 0; depth < NESTING_MAX && view !== undefined; depth++) {
+      if (!LINK_LAYER.has(view.$of.name)) return undefined;
+      const found = view.payload(protocol);
+      if (found !== undefined) return found;
+      view = carried(view);
+    }
+    return undefined;
   }
 
   /** The netfilter mark (skb->mark), 32 bits; setting it goes with the verdict. */
@@ -214,6 +231,9 @@ export class Packet extends View {
     for (let index = 0; index < this.$aimedCount; index++) yield this.$aimed[index] as View;
   }
 }
+
+/** Headers in front of that of the network layer. */
+const LINK_LAYER: ReadonlySet<string> = new Set(["ethernet", "vlan", "pppoe", "mpls"]);
 
 /** The EtherTypes of protocols that a packet may begin with, by their indices. */
 const FIRST_IN_PACKETS: (readonly number[] | "any" | undefined)[] = [];

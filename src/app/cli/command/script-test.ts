@@ -62,8 +62,8 @@ export function scriptTestCommand(terminal: Terminal): Command {
 const MORE = `
 Without --hook a script sees each packet from the first header of the capture: Ethernet where there is one, so that
 packet.payload(ethernet) works, else IP. With --hook it sees it from the IP header, as netfilter gives it; what is not
-IP is then not shown to it, and passes. packet.find(...) finds the same either way. With --write, what stands in front
-(Ethernet, VLAN, PPP ...) goes along unchanged.
+IP is then not shown to it, and passes. packet.payload(ipv4) and packet.find(...) give the same either way. With
+--write, what stands in front (Ethernet, VLAN, PPP ...) goes along unchanged.
 
 A line of JSON, in the order of the verdicts:
   {"packet":1,"time":SECONDS,"length":BYTES,"verdict":"accept|drop|continue|queue N",
