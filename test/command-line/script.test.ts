@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -18,10 +18,8 @@ import { tcp } from "#packet/tcp.ts";
 import { udp } from "#packet/udp.ts";
 import { verifyChecksum } from "#packet/verify.ts";
 import { PcapWriter } from "#wire/pcap-writer.ts";
+import { CAPTURES, capturesSkipped } from "../support/captures.ts";
 import { LAUNCHER, type Outcome, ROOT, run } from "./metanet-command.ts";
-
-const CAPTURES = join(ROOT, "..", "shared", "captures");
-const skip = existsSync(CAPTURES) ? false : "the folder of captures beside the checkout is not there";
 
 /** The thesis's listing 4.1, line by line. */
 const NAT = `
@@ -401,7 +399,7 @@ describe("metanet script", { concurrency: 2 }, () => {
     "ndpi/pfcp.pcapng",
   ];
   for (const name of CHOSEN) {
-    it(`test plays ${name}, and what nobody touches stays as it is`, { skip }, async () => {
+    it(`test plays ${name}, and what nobody touches stays as it is`, { skip: capturesSkipped }, async () => {
       const out = inFolder(name.replace("/", "-"));
       const capture = join(CAPTURES, name);
       const args = ["-f", "watch", "-c", capture, "--write", out, "--json"];
