@@ -2,16 +2,21 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { formatHex, parseHex } from "#base/hex.ts";
+import { ip } from "#base/ip-address.ts";
 import {
   CONNTRACK_NEW,
   ConntrackStatus,
   decodeConntrack,
+  encodeConntrackGet,
+  encodeConntrackList,
   encodeConntrackSetMark,
   invertTuple,
+  isTrackedIcmp,
   readConntrackMark,
   readConntrackStatus,
+  tupleKey,
 } from "./conntrack.ts";
-import { decodeNetlinkMessages } from "./netlink.ts";
+import { decodeNetlinkAttributes, decodeNetlinkMessages, NetlinkFlag, NetlinkWriter } from "./netlink.ts";
 
 /** From the kernel: UDP from 10.91.1.2:4000 to 10.91.2.2:4000, masqueraded as 10.91.2.1, mark 17. */
 const UDP4 = parseHex(
@@ -69,6 +74,46 @@ test("encodeConntrackSetMark() names the connection as the kernel does, and inve
     assert.deepEqual(String(invertTuple(original).source), String(original.target));
     assert.deepEqual(invertTuple(invertTuple(original)), original);
   }
+});
+
+test("encodeConntrackGet() and decodeConntrack() have ICMP's identifier, type and code in place of ports", () => {
+  for (const [protocol, from, to, types] of [
+    [1, "10.0.0.1", "10.0.0.2", [8, 0]],
+    [58, "fd00::1", "fd00::2", [128, 129]],
+  ] as const) {
+    const icmp = { type: types[0], code: 0, id: 0x1234 };
+    const tuple = { source: ip(from), target: ip(to), protocol, icmp };
+    const [message] = decodeNetlinkMessages(encodeConntrackGet(7, tuple)) ?? [];
+    assert.equal(message?.flags, NetlinkFlag.request);
+    const [original] = decodeNetlinkAttributes(message?.body.subarray(4) ?? new Uint8Array()) ?? [];
+    assert.ok(original);
+    const reply = new NetlinkWriter().attribute(2, original.value).finish();
+    const both = Uint8Array.from([...(message?.body.subarray(4) ?? []), ...reply]);
+    assert.deepEqual(decodeConntrack(both)?.original, tuple);
+    assert.equal(invertTuple(tuple).icmp?.type, types[1]);
+    assert.deepEqual(invertTuple(invertTuple(tuple)), tuple);
+  }
+});
+
+test("isTrackedIcmp() is true for queries and their answers, each in its version", () => {
+  const types = (protocol: number): number[] =>
+    Array.from({ length: 256 }, (_, type) => type).filter((type) => isTrackedIcmp(protocol, type));
+  assert.deepEqual(types(1), [0, 8, 13, 14, 15, 16, 17, 18]);
+  assert.deepEqual(types(58), [128, 129, 139, 140]);
+});
+
+test("tupleKey() is the same for equal tuples only", () => {
+  const [one, two] = [UDP4, UDP6].map((bytes) => decodeConntrack(bytes)?.original);
+  assert.ok(one && two);
+  const others = [two, invertTuple(one), { ...one, sourcePort: 1 }, { ...one, protocol: 6 }];
+  for (const other of others) assert.notEqual(tupleKey(other), tupleKey(one));
+  assert.equal(tupleKey({ ...one }), tupleKey(one));
+});
+
+test("encodeConntrackList() chooses by status", () => {
+  const [message] = decodeNetlinkMessages(encodeConntrackList(7, 0x30)) ?? [];
+  assert.equal(message?.flags, NetlinkFlag.request | NetlinkFlag.dump);
+  assert.equal(formatHex(message?.body ?? new Uint8Array()), "00000000080003000000003008001a0000000030");
 });
 
 test("decodeConntrack() leaves out the ports of a protocol without any", () => {
