@@ -7,7 +7,7 @@ import { icmp } from "./icmp.ts";
 import { icmpv6 } from "./icmpv6.ts";
 import { ipv4 } from "./ipv4.ts";
 import { ipv6 } from "./ipv6.ts";
-import type { Packet } from "./packet.ts";
+import { ETHERNET_FIRST, Packet } from "./packet.ts";
 import { tcp } from "./tcp.ts";
 import { gre, vxlan } from "./tunnel.ts";
 import { udp } from "./udp.ts";
@@ -16,6 +16,16 @@ import type { View } from "./view.ts";
 import { vlan } from "./vlan.ts";
 
 describe("payload() of a packet that begins with Ethernet", () => {
+  it("payload() finds nothing in a frame that is too short for its header, or empty", () => {
+    for (const bytes of [0, 1, 13]) {
+      const packet = new Packet().aim(new DataView(new ArrayBuffer(bytes)), 0, bytes, ETHERNET_FIRST);
+      assert.deepEqual(
+        [packet.payload(ipv4), packet.find(tcp), packet.headers()],
+        [undefined, undefined, []],
+      );
+    }
+  });
+
   it("finds the network layer's header behind tags, and none inside of a tunnel", () => {
     const tagged = build(
       ethernet.header({}),

@@ -78,6 +78,13 @@ export class Packet extends View {
     return protocol.aim(this, this.$start, this.$end, this, false);
   }
 
+  /** The first header, when it is of `protocol` itself: {@link payload} without what is behind the link's headers. */
+  $begin(protocol: Protocol): View | undefined {
+    const wanted = FIRST_IN_PACKETS[protocol.index] ?? learn(protocol);
+    if (wanted !== "any" && !wanted.includes(this.$etherType)) return undefined;
+    return protocol.aim(this, this.$start, this.$end, this, false);
+  }
+
   #behindLink<V extends View>(protocol: Protocol<V>): V | undefined {
     let view = carried(this);
     for (let depth = 0; depth < NESTING_MAX && view !== undefined; depth++) {
@@ -250,7 +257,9 @@ function carried(view: View, which: "carriers" | "any" = "carriers"): View | und
   if (view.lengthBytes - view.$header <= 0) return undefined;
   const protocols = nextProtocols(view.$of, which);
   for (let at = 0; at < protocols.length; at++) {
-    const next = view.payload(protocols[at] as Protocol);
+    const protocol = protocols[at] as Protocol;
+    // A packet's `payload` looks behind the link's headers, by way of this function.
+    const next = view instanceof Packet ? view.$begin(protocol) : view.payload(protocol);
     if (next !== undefined) return next;
   }
   return undefined;
