@@ -85,10 +85,22 @@ export class ScriptWorld {
     packet: BuiltPacket,
     options: { readonly connection?: Connection } = {},
   ): Promise<Answer> {
+    const { etherType, lengthBytes } = packet;
+    const bytes = packet.toBytes();
+    return await this.giveBytes(functionName, { bytes, etherType, fullLengthBytes: lengthBytes }, options);
+  }
+
+  /** The same with bytes, of which not all may be there. */
+  async giveBytes(
+    functionName: string,
+    from: { readonly bytes: Uint8Array; readonly etherType: number; readonly fullLengthBytes: number },
+    options: { readonly connection?: Connection } = {},
+  ): Promise<Answer> {
     const judge = this.#judge(functionName);
     const given = judge.freshPacket();
-    const bytes = packet.toBytes();
-    given.aim(new DataView(bytes.buffer), 0, bytes.length, packet.etherType);
+    const bytes = Uint8Array.from(from.bytes);
+    given.aim(new DataView(bytes.buffer), 0, bytes.length, from.etherType);
+    given.fullLengthBytes = from.fullLengthBytes;
     this.#connection = options.connection;
     given.$connection = () => options.connection;
     given.time = this.clock.now();
