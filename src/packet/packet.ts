@@ -259,7 +259,7 @@ function carried(view: View, which: "carriers" | "any" = "carriers"): View | und
   for (let at = 0; at < protocols.length; at++) {
     const protocol = protocols[at] as Protocol;
     // A packet's `payload` looks behind the link's headers, by way of this function.
-    const next = view instanceof Packet ? view.$begin(protocol) : view.payload(protocol);
+    const next = view === view.packet ? view.packet.$begin(protocol) : view.payload(protocol);
     if (next !== undefined) return next;
   }
   return undefined;
