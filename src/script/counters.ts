@@ -7,6 +7,7 @@
  */
 import { ConfigurationError } from "#base/errors.ts";
 import { decodeUtf8, encodeUtf8 } from "#base/utf8.ts";
+import { describeValue } from "./faults.ts";
 import { VERDICT_KINDS, type VerdictKind } from "./verdict.ts";
 
 /** What is counted of every script; the verdicts go by their kinds. `held` goes down as well. */
@@ -75,7 +76,9 @@ export class NamedCounter {
     return this.#numbers[this.#index] as number;
   }
 
+  /** @throws TypeError for what is no finite number. */
   add(count = 1): void {
+    if (!Number.isFinite(count)) throw new TypeError(`Cannot count ${describeValue(count)}: not a number`);
     this.#numbers[this.#index] = (this.#numbers[this.#index] as number) + count;
   }
 }

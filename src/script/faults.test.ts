@@ -28,7 +28,13 @@ describe("faults", () => {
     ["node's own", withStack("node:internal/process/task_queues:104:5"), undefined],
     ["nothing", withStack(), undefined],
     ["a text", "thrown", undefined],
-    ["a name with parentheses", withStack("Object.<anonymous> (file:///script/a%20(b).ts:3:4)"), undefined],
+    ["a name with parentheses", withStack("f (file:///script/a%20(b).ts:3:4)"), "a%20(b).ts:3:4"],
+    ["node's own, in a method", withStack("[x] (node:internal/event_target:848:20)"), undefined],
+    [
+      "node's own, in a function",
+      withStack("f (node:internal/encoding:357:32)", "g (file:///s.ts:1:2)"),
+      "s.ts:1:2",
+    ],
   ] as const) {
     it(`placeOf() finds the script's own line behind ${name}`, () => {
       assert.equal(placeOf(thrown, isOwn), expected);

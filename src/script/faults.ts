@@ -57,6 +57,9 @@ export class FaultTable {
 /** Whether a stack's line stands in a file of the script: the address as the stack has it. */
 export type IsOwnFile = (address: string) => boolean;
 
+/** A line of a stack that stands in a file, not in Node: `at name (file:///…:1:2)` or `at file:///…:1:2`. */
+const FILE_FRAME = /(?:^\s+at (?:async )?|\()((?:file:\/\/)?\/\S*?):(\d+):(\d+)\)?$/;
+
 /** What a thrown value says of itself, whatever it is; never throws, though its getters may. */
 export function messageOf(thrown: unknown): string {
   try {
@@ -76,7 +79,7 @@ export function placeOf(thrown: unknown, isOwn: IsOwnFile): string | undefined {
     return undefined;
   }
   for (const line of stack?.split("\n") ?? []) {
-    const found = /^\s+at .*?((?:file:\/\/)?\/[^()]*):(\d+):(\d+)\)?$/.exec(line);
+    const found = FILE_FRAME.exec(line);
     if (!found) continue;
     const [, address = "", row, column] = found;
     if (!isOwn(address)) continue;

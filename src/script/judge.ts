@@ -219,7 +219,8 @@ export class ScriptJudge {
       return HELD;
     }
     held.timer = clock.after(later.deadline ?? this.#deadline, () => this.#isLate(held));
-    later.verdict.then(
+    // Not its own `then`, which may be the script's, and throw.
+    Promise.resolve(later.verdict).then(
       (value: unknown) => this.#told(held, value),
       (error: unknown) => {
         if (held.isSettled) return;
@@ -293,7 +294,7 @@ export class ScriptJudge {
     try {
       const result = action(this.context, packet);
       if (isPromiseLike(result)) {
-        result.then(undefined, (error: unknown) => this.#noteThrown(error));
+        Promise.resolve(result).then(undefined, (error: unknown) => this.#noteThrown(error));
       }
     } catch (error) {
       this.#noteThrown(error);

@@ -5,6 +5,7 @@
  */
 import { ConfigurationError, LimitExceededError } from "#base/errors.ts";
 import type { Random } from "#base/random.ts";
+import { describeValue } from "./faults.ts";
 import { type MapTime, SharedMap, type SharedMapDescription } from "./shared-map.ts";
 import { HASH_SEED_BYTES } from "./shared-map-hash.ts";
 import type { SharedMapKey } from "./shared-map-key.ts";
@@ -187,10 +188,13 @@ function checkShape(map: SharedMap, options: MapOptions | undefined): void {
   if (differences(map.shape, wanted).length > 0) throw new MapConflictError(map.name, map.shape, wanted);
 }
 
-function checkName(name: string): void {
-  if (name.length >= 1 && name.length <= MAP_NAME_LENGTH_MAX && /^[\w.:-]+$/.test(name)) return;
+/** A script may have anything in the name's place. */
+function checkName(name: unknown): void {
+  const isText = typeof name === "string";
+  if (isText && name.length <= MAP_NAME_LENGTH_MAX && /^[\w.:-]+$/.test(name)) return;
+  const seen = isText ? `'${name.slice(0, MAP_NAME_LENGTH_MAX)}'` : `of name ${describeValue(name)}`;
   throw new ConfigurationError(
-    `Cannot make map '${name.slice(0, MAP_NAME_LENGTH_MAX)}': a name is 1 to ${MAP_NAME_LENGTH_MAX} of a-z A-Z 0-9 _ - . :`,
+    `Cannot make map ${seen}: a name is 1 to ${MAP_NAME_LENGTH_MAX} of a-z A-Z 0-9 _ - . :`,
   );
 }
 

@@ -17,6 +17,11 @@ const ENTRIES = { metanet: "metanet", "metanet/script": "script" } as const;
 /** The folder of this installation's own modules; what lies in it is never a script's. */
 export const OWN_MODULES_URL: string = `${pathToFileURL(dirname(app)).href}/`;
 
+/** Whether an address of a stack is a script's, or what a script imports. */
+export function isScriptFile(address: string): boolean {
+  return !address.startsWith(OWN_MODULES_URL);
+}
+
 /** The modules that scripts find wherever they lie, by specifier, as file URLs. */
 export const OWN_ENTRY_URLS: ReadonlyMap<string, string> = new Map(
   Object.entries(ENTRIES).map(([specifier, name]) => [

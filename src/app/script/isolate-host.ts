@@ -31,10 +31,17 @@ const MAP_WAIT_MAX = 2000;
 export class RemoteCallError extends MetanetError {
   readonly code: string;
 
-  constructor({ code, message }: CallError) {
+  /** @param stack of the call, whose first line is another error's */
+  constructor({ code, message }: CallError, stack: string) {
     super(message);
     this.code = code;
+    this.stack = stack.replace(/^.*/, () => `${this.name}: ${message}`);
   }
+}
+
+interface WaitingCall extends PromiseWithResolvers<Readonly<Record<string, Value>>> {
+  /** Where it was called. */
+  readonly stack: string;
 }
 
 /** What all scripts of an isolate have in common. */
@@ -46,7 +53,7 @@ export class IsolateServices {
   readonly connections: ConnectionLookup;
   readonly #post: (message: FromIsolate) => void;
   readonly #sentMark: number;
-  readonly #calls = new Map<number, PromiseWithResolvers<Readonly<Record<string, Value>>>>();
+  readonly #calls = new Map<number, WaitingCall>();
   #callCount = 0;
   #sender: LinuxPacketSender | undefined;
 
@@ -93,8 +100,10 @@ export class IsolateServices {
         }
         const call = ++this.#callCount;
         const waiting = Promise.withResolvers<Readonly<Record<string, Value>>>();
+        // Made here, where the script calls: where the answer comes, nothing of the script is on the stack.
+        const { stack = "" } = new Error();
         const bytes = encodeTuples(tuplesOf(fields));
-        this.#calls.set(call, waiting);
+        this.#calls.set(call, { ...waiting, stack });
         const { timeout } = options;
         const limit = timeout === undefined ? {} : { timeout };
         this.#post({ say: "call", name: script, call, address, fields: bytes, ...limit });
@@ -107,7 +116,7 @@ export class IsolateServices {
   answered(call: number, fields: Uint8Array | undefined, error: CallError | undefined): void {
     const waiting = this.#calls.get(call);
     this.#calls.delete(call);
-    if (error) waiting?.reject(new RemoteCallError(error));
+    if (error) waiting?.reject(new RemoteCallError(error, waiting.stack));
     else waiting?.resolve(fieldsOf(decodeTuples(fields ?? new Uint8Array([0x80]))));
   }
 }

@@ -11,7 +11,7 @@ import type { FaultTable } from "#script/faults.ts";
 import { ScriptRunner } from "#script/runner.ts";
 import { TimeHistogram } from "#script/time-histogram.ts";
 import { ConnectionRows } from "./connection-rows.ts";
-import { OWN_MODULES_URL } from "./installation.ts";
+import { isScriptFile } from "./installation.ts";
 import { IsolateHost, type IsolateServices } from "./isolate-host.ts";
 import type { QueueDescription, VersionDescription } from "./isolate-messages.ts";
 
@@ -52,7 +52,7 @@ export class ScriptVersion {
       deadline: spec.deadline,
       seed,
       readOnly,
-      isOwnFile: (address) => !address.startsWith(OWN_MODULES_URL),
+      isOwnFile: isScriptFile,
       counters: new ScriptCounters(description.counters),
       faults,
       beat: { words: beats, key },

@@ -15,6 +15,8 @@ export const HEAP_MEGABYTES_MAX = 256;
 export const YOUNG_MEGABYTES_MAX = 32;
 /** Milliseconds that loading a script's modules may take. */
 export const LOAD_TIME_MAX = 5000;
+/** Milliseconds that an isolate may take to answer the engine. */
+export const ANSWER_TIME_MAX = 2000;
 /** How often isolates are looked at, in milliseconds. */
 export const WATCH_INTERVAL = 20;
 /** The longest interval, in milliseconds, at which an isolate shows that it is alive. */

@@ -7,10 +7,13 @@ import { readFileSync } from "node:fs";
 import { MessageChannel, Worker } from "node:worker_threads";
 import { UnavailableError } from "#base/errors.ts";
 import { ScriptCounters } from "#script/counters.ts";
-import type { FaultKind } from "#script/faults.ts";
+import { ScriptLoadError } from "#script/errors.ts";
+import { type FaultKind, messageOf, placeOf } from "#script/faults.ts";
 import type { MapDirectory, MapRequest } from "#script/map-directory.ts";
 import { Caretaker } from "./caretaker.ts";
+import { isScriptFile } from "./installation.ts";
 import {
+  ANSWER_TIME_MAX,
   HEAP_MEGABYTES_MAX,
   ISOLATE_ENTRY,
   LOAD_TIME_MAX,
@@ -43,10 +46,19 @@ interface Seat {
 
 export type ThreadState = "running" | "restarting" | "failed";
 
+/** Why a thread was ended. */
+export interface Death {
+  readonly kind: FaultKind;
+  /** The version that ran last. */
+  readonly key: number;
+  readonly message: string;
+  /** In the script, when it is known. */
+  readonly place: string | undefined;
+}
+
 /** What a thread tells the engine. */
 export interface ThreadEvents {
-  /** The thread was ended, for this; `key` is the version that ran last. */
-  died(kind: FaultKind, key: number, message: string): void;
+  died(death: Death): void;
   stateChanged(state: ThreadState): void;
   said(message: FromIsolate): void;
 }
@@ -123,7 +135,9 @@ export class IsolateThread {
     const seat = this.#seats.get(queueNumber);
     if (seat === undefined) return;
     try {
-      if (this.#state === "running") await this.#ask({ say: "leave", queueNumber, patience });
+      if (this.#state === "running") {
+        await this.#ask({ say: "leave", queueNumber, patience }, patience + ANSWER_TIME_MAX);
+      }
     } catch {
       // It died meanwhile, and the caretaker has decided.
     }
@@ -221,12 +235,12 @@ export class IsolateThread {
       Atomics.notify(signal, 0);
     };
     worker.on("message", (message: FromIsolate) => {
-      if (worker === this.#worker) this.#heard(message);
+      if (worker === this.#worker) this.#hear(message);
     });
-    worker.on("error", (error: NodeJS.ErrnoException) => {
+    worker.on("error", (error: unknown) => {
       if (worker !== this.#worker) return;
-      const isMemory = error.code === "ERR_WORKER_OUT_OF_MEMORY";
-      this.#end(isMemory ? "memory" : "threw", isMemory ? MEMORY_TEXT : error.message);
+      if (isOutOfMemory(error)) this.#end("memory", MEMORY_TEXT);
+      else this.#end("threw", messageOf(error), placeOf(error, isScriptFile));
     });
     worker.on("exit", () => {
       channel.port1.close();
@@ -238,6 +252,15 @@ export class IsolateThread {
   #tick(): number {
     const limits = [...this.#seats.values()].map(({ version }) => version.spec.timeLimit / 4);
     return Math.max(5, Math.min(TICK_MAX, ...limits));
+  }
+
+  /** A script has the isolate's port in hand, if it looks for it: what makes no sense ends its own isolate only. */
+  #hear(message: FromIsolate): void {
+    try {
+      this.#heard(message);
+    } catch (error) {
+      this.#end("threw", `its isolate told what cannot be understood: ${messageOf(error)}`);
+    }
   }
 
   #heard(message: FromIsolate): void {
@@ -263,13 +286,28 @@ export class IsolateThread {
     }
   }
 
-  #ask(message: Unnumbered<Request>): Promise<void> {
+  #ask(message: Unnumbered<Request>, patience: number = 2 * LOAD_TIME_MAX): Promise<void> {
     const id = ++this.#requestCount;
     const waiting = Promise.withResolvers<void>();
     if (this.#worker === undefined || this.#state === "failed") return Promise.reject(this.#gone());
     this.#waiting.set(id, waiting);
+    const timer = setTimeout(() => this.#isLate(id, message), patience);
     this.#tell({ ...message, id } as ToIsolate);
-    return waiting.promise;
+    return waiting.promise.finally(() => clearTimeout(timer));
+  }
+
+  /** A script can close the isolate's port, and a module wait for ever while it is loaded. */
+  #isLate(id: number, message: Unnumbered<Request>): void {
+    const waiting = this.#waiting.get(id);
+    this.#waiting.delete(id);
+    if (message.say === "load") {
+      const { file, function: name } = message.version.spec;
+      const seen = `its module was not done after ${(2 * LOAD_TIME_MAX) / 1000} s`;
+      waiting?.reject(new ScriptLoadError(`Cannot load ${name} of ${file}: ${seen}; what does it wait for?`));
+    } else {
+      waiting?.reject(this.#gone());
+      this.#end("stuck", "does not answer the engine");
+    }
   }
 
   #tell(message: ToIsolate): void {
@@ -277,7 +315,7 @@ export class IsolateThread {
   }
 
   /** The thread is of no use any more: its queues get a caretaker, and after a while a new thread. */
-  #end(kind: FaultKind, message: string): void {
+  #end(kind: FaultKind, message: string, place?: string): void {
     const worker = this.#worker;
     if (this.#isClosed || worker === undefined) return;
     this.#worker = undefined;
@@ -289,7 +327,7 @@ export class IsolateThread {
     };
     worker.terminate().then(after, after);
     this.#refuseWaiting();
-    this.#options.events.died(kind, key, message);
+    this.#options.events.died({ kind, key, message, place });
     this.#restartLater();
   }
 
@@ -333,7 +371,7 @@ export class IsolateThread {
       this.#setState("running");
     } catch (error) {
       if (worker !== this.#worker) return; // It died again, which has been seen to.
-      this.#end("threw", error instanceof Error ? error.message : String(error));
+      this.#end("threw", messageOf(error));
     }
   }
 
@@ -363,6 +401,10 @@ export class IsolateThread {
       return Number.POSITIVE_INFINITY;
     }
   }
+}
+
+function isOutOfMemory(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ERR_WORKER_OUT_OF_MEMORY";
 }
 
 const MEMORY_TEXT = `more than ${HEAP_MEGABYTES_MAX} MB of memory`;

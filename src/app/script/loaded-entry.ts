@@ -5,11 +5,12 @@
 import { basename } from "node:path";
 import { COUNTERS_BYTES, ScriptCounters, sumCounters } from "#script/counters.ts";
 import type { LoadedScript, ScriptFault, ScriptSpec, ScriptStatistics } from "#script/engine.ts";
-import { type FaultKind, FaultTable } from "#script/faults.ts";
+import { FaultTable } from "#script/faults.ts";
 import { TIME_HISTOGRAM_BYTES, TimeHistogram } from "#script/time-histogram.ts";
 import { VERDICT_KINDS, type VerdictKind } from "#script/verdict.ts";
 import type { IsolateGroup } from "./isolate-group.ts";
 import type { QueueDescription, VersionDescription } from "./isolate-messages.ts";
+import type { Death } from "./isolate-thread.ts";
 
 /** What its code asks of the queue. */
 export interface QueueSettings {
@@ -78,8 +79,13 @@ export class LoadedEntry {
     if (before) for (const member of [...before.#told.keys()]) before.threadDied(member);
   }
 
+  /** @throws TypeError when they are none: a script can have got at its isolate's port. */
   faultsTold(member: number, faults: readonly ScriptFault[]): void {
-    this.#told.set(member, faults);
+    const table = new FaultTable();
+    for (const { kind, place, message, count } of faults) {
+      table.add(kind, String(place), String(message), Number(count));
+    }
+    this.#told.set(member, table.list());
   }
 
   /** A thread has ended: what it told last stays counted, and a new one begins with an empty table. */
@@ -91,8 +97,8 @@ export class LoadedEntry {
   }
 
   /** A fault that the thread could not tell of itself. */
-  addFault(member: number, kind: FaultKind, message: string): void {
-    this.#faults.add(kind, `${this.spec.function} (${basename(this.spec.file)})`, message);
+  addFault(member: number, { kind, message, place }: Death): void {
+    this.#faults.add(kind, place ?? `${this.spec.function} (${basename(this.spec.file)})`, message);
     const memory = this.memories[member];
     if (memory) new ScriptCounters(memory.counters).add("errors");
   }

@@ -263,10 +263,10 @@ export class UserScriptEngine implements ScriptEngine {
       maps,
       sentMark: rules.marks.sent,
       events: {
-        died: (kind, key, message) => {
+        died: (death) => {
           for (const entry of this.#entriesOf(group)) {
             entry.threadDied(member);
-            if (entry.versions[member]?.key === key) entry.addFault(member, kind, message);
+            if (entry.versions[member]?.key === death.key) entry.addFault(member, death);
           }
         },
         stateChanged: (state) => {

@@ -109,7 +109,9 @@ function counters(page: readonly ListedScript[]) {
   return {
     "counter-script": all.map(({ script }) => script),
     "counter-name": all.map(({ name }) => name),
-    "counter-value": all.map(({ value }) => Math.max(0, Math.round(value))),
+    "counter-value": all.map(({ value }) =>
+      Math.min(Number.MAX_SAFE_INTEGER, Math.max(0, Math.round(value))),
+    ),
   };
 }
 
