@@ -5,6 +5,7 @@
  */
 import { setTimeout as pause } from "node:timers/promises";
 import { instant } from "#base/time.ts";
+import { native, READABLE } from "#linux/native.ts";
 import { Impairment } from "#script/impairment.ts";
 import type { ImpairmentOptions } from "#script/impairment-options.ts";
 import type { UdpHost } from "./packet-queue-net.ts";
@@ -49,23 +50,20 @@ export async function sendNumbered(stream: Stream): Promise<Arrival[]> {
       seen.add(number);
     }
   };
-  let last = performance.now();
-  let next = last;
-  while (performance.now() - last < patience) {
-    if (sent.length < count && performance.now() >= next) {
+  const watch = native().watch(to.fd, READABLE, take);
+  try {
+    for (let next = performance.now(); sent.length < count; next += STEP) {
+      await pause(Math.max(0, next - performance.now()));
       for (let index = 0; index < perStep && sent.length < count; index++) {
         const text = String(sent.length).padEnd(lengthBytes, " ");
         sent.push(performance.now());
         from.send(address, port, text);
       }
-      next += STEP;
-      last = performance.now();
     }
-    take();
-    // Not a timer: its steps would be those of what is measured.
-    await new Promise<void>((turn) => setImmediate(turn));
+    await pause(patience);
+  } finally {
+    native().unwatch(watch);
   }
-  await pause(0);
   take();
   return arrivals;
 }

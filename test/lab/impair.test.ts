@@ -156,15 +156,20 @@ describe("lab impair with real traffic", { skip: rootProblem() }, () => {
   });
 
   it("lets those that the seed chooses pass all others", async () => {
-    const one = await impair("wan0", "--delay", "60ms", "--reorder", "10%", "--seed", "11", ...ONLY);
-    const { atOnce } = decide(one.impairment, 600, WIRE_BYTES[4]);
-    const arrivals = await send(4, 600);
-    assert.equal(arrivals.length, 600);
-    const early = arrivals.filter(({ delay }) => delay < 59.9).map(({ number }) => number);
-    assert.deepEqual(new Set(early), atOnce);
-    assert.ok(atOnce.size > 30 && atOnce.size < 95, `${atOnce.size}`);
-    const passed = arrivals.filter(({ number }, index) => (arrivals[index - 1]?.number ?? -1) > number);
-    assert.ok(passed.length > atOnce.size / 4, `${passed.length} of ${atOnce.size}`);
+    await quietly(async (isLate) => {
+      const words = ["--delay", "60ms", "--reorder", "10%", "--seed", "11", ...ONLY];
+      const one = await impair("wan0", ...words);
+      const { atOnce } = decide(one.impairment, 600, WIRE_BYTES[4]);
+      const arrivals = await send(4, 600);
+      await stop(one);
+      assert.equal(arrivals.length, 600);
+      const early = arrivals.filter(({ delay }) => delay < 59.9).map(({ number }) => number);
+      assert.ok(early.every((number) => atOnce.has(number)));
+      assert.ok(atOnce.size > 30 && atOnce.size < 95, `${atOnce.size}`);
+      isLate(early.length !== atOnce.size, `${early.length} of ${atOnce.size} at once`);
+      const passed = arrivals.filter(({ number }, index) => (arrivals[index - 1]?.number ?? -1) > number);
+      isLate(passed.length < atOnce.size / 4, `${passed.length} of ${atOnce.size} passed others`);
+    });
   });
 
   for (const [what, link] of ends) {
@@ -279,6 +284,21 @@ describe("lab impair with real traffic", { skip: rootProblem() }, () => {
       await stop(one);
       assert.equal((await coming).length, 20);
     }
+  });
+
+  it("ends with --for, and tells JSON lines on the way and at the end", async () => {
+    const main = join(import.meta.dirname, "../../bin/metanet");
+    const words = ["lab", "impair", "wan0", "--loss", "100%", "--for", "500ms", "--every", "200ms", "--json"];
+    const ended = promisify(execFile)(process.execPath, [main, ...words, ...ONLY]);
+    assert.deepEqual(await send(4, 600, { patience: 1000 }).then((all) => all.length < 600), true);
+    const lines = (await ended).stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    assert.deepEqual([lines[0].event, lines[1].event, lines.at(-1).event], ["ready", "progress", "end"]);
+    const [out] = lines.at(-1).directions as WayReport[];
+    assert.ok(out && out.packets > 0 && out.lost === out.packets, JSON.stringify(out));
+    assert.doesNotMatch(run("nft list tables"), /metanet-impair/);
   });
 
   it("refuses a second one on the same link, and goes on", async () => {

@@ -54,9 +54,9 @@ export function frameCopies(sender: PacketSender, port: number) {
 }
 
 /**
- * Whether a packet comes from a socket of this machine that would wait for it. TCP sends no more than two packets beyond
- * those that are still on the machine (its "small queues"), and a UDP socket fills its buffer: held in the kernel, they
- * would make a long link a narrow one. netem cuts the packet loose from its socket; here a copy waits instead. Not for
+ * Whether a packet comes from a socket of this machine that would wait for it. TCP keeps only few packets on the
+ * machine (its "small queues"), and a UDP socket fills its buffer: held in the kernel, they would make a long link a
+ * narrow one. netem cuts the packet loose from its socket; here a copy waits instead. Not for
  * what a copy cannot be sent of: longer than the link's MTU, or to many.
  */
 export function comesFromSocket(mtuBytes: number): (batch: PacketBatch, row: number) => boolean {

@@ -1,6 +1,6 @@
 /**
- * Impairs one interface of the network namespace the thread is in: the rules that bring its packets, the queues that hold
- * them, the model, and their end. Dead or stopped, traffic goes on as if nothing had been there.
+ * Impairs one interface of the network namespace the thread is in: the rules that bring its packets, the queues that
+ * hold them, the model, and their end. Dead or stopped, traffic goes on as if nothing had been there.
  * @module
  */
 import { ConfigurationError, type MetanetError } from "#base/errors.ts";

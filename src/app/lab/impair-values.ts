@@ -73,7 +73,10 @@ export function readShare(text: string, option: string): Share {
   };
 }
 
-/** Bits per second of `20mbit`, `500kbit`, or `10kbps`, which are bytes as in tc. @throws UsageError that names the option. */
+/**
+ * Bits per second of `20mbit`, `500kbit`, or `10kbps`, which are bytes as in tc.
+ * @throws UsageError that names the option.
+ */
 export function readRate(text: string, option: string): number {
   const [, count, unit = ""] = NUMBER.exec(text) ?? [];
   const [, prefix = "", kind] = /^([a-z]*?)(bit|bps)$/.exec(unit.toLowerCase()) ?? [];
