@@ -8,6 +8,7 @@ import { icmpv6 } from "#packet/icmpv6.ts";
 import { IpProtocol, ipv4 } from "#packet/ipv4.ts";
 import { ipv6 } from "#packet/ipv6.ts";
 import { Packet } from "#packet/packet.ts";
+import type { Header } from "#packet/protocol.ts";
 import { tcp } from "#packet/tcp.ts";
 import { udp } from "#packet/udp.ts";
 import { type TrackedPacket, trackedPacket } from "./connection-tuple.ts";
@@ -16,6 +17,8 @@ const four = { source: "10.0.0.1", destination: "10.0.0.2" };
 const six = { source: "fd00::1", destination: "fd00::2" };
 const PORTS = { sourcePort: 4000, destinationPort: 53 };
 const CARRIED = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8, 9, 10);
+
+type Parts = readonly (Header | Uint8Array)[];
 
 /** What is found of a packet, on one line. */
 function say(found: TrackedPacket | undefined): string {
@@ -28,7 +31,7 @@ function say(found: TrackedPacket | undefined): string {
 }
 
 /** The bytes of built headers, cut off if wanted. */
-function packetOf(parts: Parameters<typeof build>, lengthBytes = Number.POSITIVE_INFINITY): Packet {
+function packetOf(parts: Parts, lengthBytes = Number.POSITIVE_INFINITY): Packet {
   const bytes = build(...parts)
     .toPacket()
     .copy()
@@ -43,7 +46,7 @@ describe("trackedPacket()", () => {
   const UNREACHABLE4 = icmp.header({ type: 3, code: 3 });
   const back4 = { source: "10.0.0.9", destination: "10.0.0.1" };
   const back6 = { source: "fd00::9", destination: "fd00::1" };
-  const cases: [name: string, parts: Parameters<typeof build>, wanted: string][] = [
+  const cases: [name: string, parts: Parts, wanted: string][] = [
     ["UDP over IPv4", inner4, "17 10.0.0.1>10.0.0.2 4000>53"],
     ["TCP over IPv6", inner6, "6 fd00::1>fd00::2 4000>53"],
     [
