@@ -25,6 +25,11 @@ export function filter(packet: Packet, context: Context) {
   context.counter(counted).add();
   return accept;
 }
+export function tracks({ connection }: Packet, context: Context) {
+  if (!connection) return;
+  context.counter([connection.state, connection.isReply, connection.mark].join(" ")).add();
+  connection.mark = 7;
+}
 export function block() {
   return drop;
 }
@@ -107,6 +112,18 @@ const pidOf = (w: World): number =>
 
 describe("metanet script", { skip: rootProblem() }, () => {
   before(() => enterOwnNamespace());
+
+  it("a script reads and sets its packets' connections, with packetd's two capabilities", async (context) => {
+    const w = world(context);
+    const { err, code } = await load(w, ["--function", "tracks", "--hook", "input"]);
+    assert.equal(code, 0, err);
+    assert.ok(answers());
+    await until("the packets are counted", async () => {
+      const [script] = await list(w);
+      const counters = script?.counters as Readonly<Record<string, number>>;
+      return counters["new false 0"] === 1 && counters["established true 7"] === 1;
+    });
+  });
 
   it("script load starts packetd, which keeps two capabilities; list counts; unload --stop leaves nothing", async (context) => {
     const w = world(context);
