@@ -264,6 +264,29 @@ describe("http-cache", () => {
     assertSame(client.body, body);
   });
 
+  test("TcpAnswerer waits for a client that has closed its window for half an hour", async () => {
+    const wire: Wire = { world: await world(), version: 4, port: 40_000 };
+    const body = someBytes(20_000);
+    await learn(wire, body, "Cache-Control: max-age=7200\r\n");
+    const next = { ...wire, port: 40_001 };
+    await connect(next);
+    const closed = { ack: true, window: 0 };
+    await next.world.give("requests", fromClient(next, { ...closed, ...numbers(0, 0) }, { payload: GET }));
+    for (let minute = 0; minute < 30; minute++) {
+      await next.world.wait(seconds(60));
+      const probes = next.world.take().filter((packet) => packet.find(tcp)?.rst === false);
+      assert.ok(probes.length > 0, `no probe in minute ${minute}`);
+      await next.world.give("requests", fromClient(next, { ...closed, ...numbers(GET.length, 0) }));
+    }
+    await next.world.give(
+      "requests",
+      fromClient(next, { ack: true, window: 500, ...numbers(GET.length, 0) }),
+    );
+    const client = new Receiver(next);
+    await client.finish();
+    assertSame(client.body, body);
+  });
+
   test("TcpAnswerer begins with ten segments and doubles", async () => {
     const wire: Wire = { world: await world(), version: 4, port: 40_000 };
     await learn(wire, someBytes(200_000));

@@ -79,6 +79,9 @@ export function requests(packet: Packet, context: Context): Verdict {
   const known = conversations.get(key);
   if (known === undefined || segment.syn) return verdict.continue;
   if (known.answerer !== undefined) {
+    // Among those that were used last, when room has to be made for new ones.
+    conversations.delete(key);
+    conversations.set(key, known);
     known.answerer.receive(segment);
     return drop;
   }

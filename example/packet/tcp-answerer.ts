@@ -26,7 +26,7 @@ const WINDOW_MAX = 1024;
 const TIMEOUT_FIRST = seconds(1);
 const TIMEOUT_MIN = milliseconds(200);
 const TIMEOUT_MAX = seconds(60);
-/** Time-outs in a row after which the client counts as gone. */
+/** Time-outs in a row without any answer after which the client counts as gone. */
 const TIMEOUT_COUNT_MAX = 10;
 /** How long a client may take to close when it has everything. */
 const LINGER = seconds(10);
@@ -120,6 +120,8 @@ export class TcpAnswerer {
   #acknowledge(segment: ViewOf<typeof tcp>): void {
     const offset = (segment.acknowledgment - this.#answer.sequence) | 0;
     if (offset < 0 || offset > this.#endOf(this.#sent)) return;
+    // Who answers is there, also with a closed window (RFC 9293 §3.8.6.1).
+    this.#timeoutCount = 0;
     const windowEnd = offset + segment.window * 2 ** this.#answer.windowShift;
     // The same once more, or with a note of what has come behind a hole, tells of a loss; another window does not.
     const isRepeated = windowEnd === this.#windowEnd || segment.sackBlocks.length > 0;
@@ -135,7 +137,6 @@ export class TcpAnswerer {
     this.#acknowledged = count;
     this.#next = Math.max(this.#next, count);
     this.#duplicateCount = 0;
-    this.#timeoutCount = 0;
     this.#progress = this.#context.now;
     if (this.#measured && count > this.#measured.part) this.#measure(this.#measured.sent);
     if (count < this.#recovery) {

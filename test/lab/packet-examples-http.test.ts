@@ -100,6 +100,11 @@ describe("example/packet/http-cache.ts before nginx", { skip: rootProblem() }, (
     assert.equal((counters.hits ?? 0) - (before.counters.hits ?? 0), 1);
   });
 
+  test("nginx has no connection left that the cache has taken over", async () => {
+    const { stdout } = await lab.run(lab.net.server, ["ss", "-Htn", "state", "established", "sport = :80"]);
+    assert.equal(stdout, "");
+  });
+
   test("curl gets several files over one connection, the known ones from the cache", async () => {
     const urls = [1, 1000, 1448].map((size) => `http://${SERVER[4]}/file-${size}`);
     const words = ["curl", "-sS", ...urls.flatMap((url) => ["-o", join(lab.folder, "fetched"), url])];
