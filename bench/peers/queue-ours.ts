@@ -1,7 +1,7 @@
 /**
- * The packet script engine as the measurements' rig runs it: `queue-ours.ts QUEUE accept|read|nat whole|split
- * COPY-RANGE [INSIDE OUTSIDE]`, on a queue to which the rig leads packets by rules of its own. Says `ready`, and what
- * it counted when it is told to end.
+ * The packet script engine as the measurements' rig runs it: `queue-ours.ts FIRST[:LAST] accept|read|nat
+ * whole|split COPY-RANGE [INSIDE OUTSIDE]`, on a queue or several to which the rig leads packets by rules of its own. Says
+ * `ready`, and what it counted when it is told to end.
  * @module
  */
 import { join } from "node:path";
@@ -11,13 +11,17 @@ import { LinuxRandom } from "#linux/random.ts";
 import { MapDirectory } from "#script/map-directory.ts";
 import { UserScriptEngine } from "../../src/app/script/user-engine.ts";
 
-const [queue = "", mode = "", segments = "", copyRange = "", inside = "", outside = ""] =
+const [queues = "", mode = "", segments = "", copyRange = "", inside = "", outside = ""] =
   process.argv.slice(2);
+
+const [first = 0, last = first] = queues.split(":").map(Number);
 
 /** The rig has rules of its own. */
 const rules: QueueRules = {
   marks: QUEUE_RULE_MARKS,
   load: async () => undefined,
+  reserve: async () => [],
+  repair: async () => [],
   detach: async () => undefined,
   unload: async () => undefined,
   check: async () => undefined,
@@ -35,7 +39,7 @@ Object.assign(process.env, {
   BENCH_OUTSIDE: outside,
 });
 const maps = new MapDirectory({ random: new LinuxRandom(), owner: 1, time: { now: instant(0) } });
-const engine = new UserScriptEngine({ rules, maps, queueNumberFirst: Number(queue) });
+const engine = new UserScriptEngine({ rules, maps, queueNumberFirst: first });
 await engine.load({
   name: "bench",
   file: join(import.meta.dirname, "queue-ours-script.ts"),
@@ -44,7 +48,7 @@ await engine.load({
   family: "inet",
   isolate: "bench",
   onError: "drop",
-  queueCount: 1,
+  queueCount: last - first + 1,
   deadline: milliseconds(2000),
   timeLimit: milliseconds(1000),
 });

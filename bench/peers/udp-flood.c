@@ -1,6 +1,7 @@
 /*
  * Sends small UDP datagrams, 64 in one sendmmsg, and reads from the receiving namespace's own interface how many
- * arrive meanwhile: both counts belong to the same window of time, after a warm-up. cc -O2 udp-flood.c
+ * arrive meanwhile: both counts belong to the same window of time, after a warm-up. Several flows go to as many
+ * addresses, from the one given upwards. cc -O2 udp-flood.c
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -68,6 +69,11 @@ int main(int argc, char **argv) {
   if (flow_count < 1 || flow_count > FLOWS_MAX || size > 65000) refuse("take these numbers");
   int sockets[FLOWS_MAX];
   for (int index = 0; index < flow_count; index++) {
+    /* Each flow has a target of its own, as the kernel chooses queues by addresses. */
+    if (index > 0 && target->ai_family == AF_INET) {
+      struct in_addr *address = &((struct sockaddr_in *)target->ai_addr)->sin_addr;
+      address->s_addr = htonl(ntohl(address->s_addr) + 1);
+    }
     sockets[index] = socket(target->ai_family, SOCK_DGRAM, 0);
     if (sockets[index] < 0 || connect(sockets[index], target->ai_addr, target->ai_addrlen) < 0) refuse("connect");
   }

@@ -1,54 +1,58 @@
 /**
- * What stands between the clients and the file servers while it is measured: caches on the router, and delays of the
+ * What stands between the clients and the file servers while it is measured: caches on the router, and a delay of the
  * link to the servers.
  * @module
  */
-import { type Impairing, startImpairing } from "../../src/app/lab/impair-process.ts";
+import { join } from "node:path";
+import { startImpairing } from "../../src/app/lab/impair-process.ts";
 import type { FileProtocol } from "./file-servers.ts";
-import type { BenchNetwork, Place } from "./network.ts";
+import { type ScriptDone, startScripts } from "./handler.ts";
+import { ADDRESSES, type BenchNetwork } from "./network.ts";
 
+/** A packet script that caches what one address of `src` downloads; what {@link SECOND_SOURCE} does goes past it. */
 export interface Cache {
   readonly name: string;
   readonly protocol: FileProtocol;
   /** Starts it, empty, on the router; resolves when packets go through it. */
-  start(network: BenchNetwork, core: number | undefined): Promise<{ stop(): Promise<void> }>;
+  start(network: BenchNetwork, core: number | undefined): Promise<{ stop(): Promise<readonly ScriptDone[]> }>;
 }
 
-export interface Delay {
-  /** What it adds to each packet on the link between the router and the servers, one way. */
-  readonly milliseconds: number;
-  start(network: BenchNetwork): Promise<{ stop(): Promise<void> }>;
-}
+const EXAMPLES = join(import.meta.dirname, "../../example/packet");
+const CLIENT = ADDRESSES[4].src;
 
-export const CACHES: readonly Cache[] = [];
-
-/** Both ends of the link to the servers: each delays what leaves by it. */
-const SERVER_LINK: readonly (readonly [place: Place, device: string])[] = [
-  ["fw", "dst0"],
-  ["dst", "eth0"],
+export const CACHES: readonly Cache[] = [
+  {
+    name: "tftp-cache.ts",
+    protocol: "tftp",
+    start: (network, core) =>
+      startScripts(network, core, join(EXAMPLES, "tftp-cache.ts"), [
+        { name: "requests", hook: "forward", in: "src0", match: `meta l4proto udp ip saddr ${CLIENT}` },
+        { name: "answers", hook: "forward", in: "dst0", match: `meta l4proto udp ip daddr ${CLIENT}` },
+      ]),
+  },
+  {
+    name: "http-cache.ts",
+    protocol: "http",
+    start: (network, core) =>
+      startScripts(network, core, join(EXAMPLES, "http-cache.ts"), [
+        { name: "requests", hook: "forward", in: "src0", match: `tcp dport 80 ip saddr ${CLIENT}` },
+        { name: "responses", hook: "forward", in: "dst0", match: `tcp sport 80 ip daddr ${CLIENT}` },
+      ]),
+  },
 ];
 
-function linkDelay(milliseconds: number): Delay {
+/** What the link between the router and the servers adds to each packet, each way. */
+export const DELAY_MILLISECONDS = 5;
+
+/** Delays that link with `metanet lab impair`. @throws Error at its end when it could not keep up */
+export async function startDelay(network: BenchNetwork): Promise<{ stop(): Promise<void> }> {
+  const words = ["--delay", `${DELAY_MILLISECONDS}ms`, "--both", "--seed", "1"];
+  const impairing = await startImpairing(`${network.namespace("dst")}:eth0`, words);
   return {
-    milliseconds,
-    start: async (network) => {
-      const started: Impairing[] = [];
-      const stop = async (): Promise<void> => {
-        for (const one of started.splice(0)) await one.stop();
-      };
-      try {
-        for (const [place, device] of SERVER_LINK) {
-          const link = `${network.namespace(place)}:${device}`;
-          started.push(await startImpairing(link, ["--delay", `${milliseconds}ms`]));
-        }
-      } catch (error) {
-        await stop();
-        throw error;
-      }
-      return { stop };
+    async stop() {
+      const ways = await impairing.stop();
+      const bad = ways.find((way) => way.excess + way.overflowed + way.lost > 0);
+      if (bad) throw new Error(`Cannot compare: the delayed link lost packets: ${JSON.stringify(bad)}`);
     },
   };
 }
-
-/** As far as a server in the same country. */
-export const DELAYS: readonly Delay[] = [linkDelay(10)];

@@ -7,9 +7,12 @@ import { createHash } from "node:crypto";
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ADDRESSES, type BenchNetwork } from "./network.ts";
+import { ADDRESSES, type BenchNetwork, SECOND_SOURCE } from "./network.ts";
 
 export type FileProtocol = "tftp" | "http";
+
+/** `direct` comes from an address that no cache serves. */
+export type FileWay = "direct" | "cached";
 
 /** 2^0 to 2^25 bytes. */
 export const FILE_SIZES: readonly number[] = Array.from({ length: 26 }, (_, power) => 2 ** power);
@@ -18,7 +21,7 @@ const HOST = ADDRESSES[4].dst;
 const TFTP_PORT = 69;
 const HTTP_PORT = 80;
 /** A download that takes longer hangs. */
-const PATIENCE_SECONDS = "300";
+const PATIENCE_SECONDS = "900";
 
 export class FileServers {
   readonly #network: BenchNetwork;
@@ -50,39 +53,56 @@ export class FileServers {
     await this.#network.start("dst", nginx, { core: this.#core });
     await this.#network.listening("dst", TFTP_PORT, "udp");
     await this.#network.listening("dst", HTTP_PORT);
+    // Segments with a request; without one, they are 80 bytes at most.
+    const rules = `udp dport ${TFTP_PORT} counter; tcp dport ${HTTP_PORT} meta length > 90 counter`;
+    const chain = "chain in { type filter hook input priority 0;";
+    this.#network.run("dst", ["nft", `table ip requests { ${chain} ${rules}; }; }`]);
+  }
+
+  /** How many requests have come to the server. */
+  requestCount(protocol: FileProtocol): number {
+    const text = this.#network.run("dst", ["nft", "list", "chain", "ip", "requests", "in"]);
+    const line = text.split("\n").find((one) => one.includes(protocol === "tftp" ? "udp" : "tcp"));
+    return Number(/packets (\d+)/.exec(line ?? "")?.[1]);
   }
 
   /** Downloads a file with curl, in a process of its own, and answers the seconds by curl's own clock. */
-  async download(protocol: FileProtocol, size: number): Promise<number> {
-    const words = ["curl", "-sS", "-o", "/dev/null", "-w", "%{time_total} %{size_download}"];
-    // RFC 1350 as it is, with blocks of 512 bytes, as the clients of the thesis did it.
-    if (protocol === "tftp") words.push("--tftp-no-options");
-    const text = await this.#network.runLong(
-      "src",
-      [...words, "--max-time", PATIENCE_SECONDS, `${protocol}://${HOST}/${nameOf(size)}`],
-      this.#core,
-    );
+  async download(protocol: FileProtocol, size: number, way: FileWay = "cached"): Promise<number> {
+    const words = ["-o", "/dev/null", "-w", "%{time_total} %{size_download}"];
+    const text = await this.#curl(protocol, size, way, words);
     const [seconds = 0, bytes = 0] = text.split(" ").map(Number);
     if (bytes !== size) throw new Error(`Cannot compare: of ${size} bytes by ${protocol} came ${bytes}`);
     return seconds;
   }
 
   /**
-   * Downloads with the other client (tftp-hpa, wget) and compares every byte.
+   * Downloads and compares every byte: with curl what comes directly, with another client (tftp-hpa, wget) what is cached.
    * @throws Error when they differ.
    */
-  async verify(protocol: FileProtocol, size: number): Promise<void> {
+  async verify(protocol: FileProtocol, size: number, way: FileWay): Promise<void> {
     const name = nameOf(size);
     const target = join(this.#fetched, name);
-    const words =
-      protocol === "tftp"
-        ? ["tftp", "-m", "binary", HOST, "-c", "get", name, target]
-        : ["wget", "-q", "-O", target, `http://${HOST}/${name}`];
-    await this.#network.runLong("src", words, this.#core);
+    if (way === "direct") {
+      await this.#curl(protocol, size, way, ["-o", target]);
+    } else {
+      const words =
+        protocol === "tftp"
+          ? ["tftp", "-m", "binary", HOST, "-c", "get", name, target]
+          : ["wget", "-q", "-O", target, `http://${HOST}/${name}`];
+      await this.#network.runLong("src", words, this.#core);
+    }
     if (digest(target) !== digest(join(this.#files, name))) {
       throw new Error(`Cannot compare: ${name} by ${protocol} is not what the server has`);
     }
     rmSync(target);
+  }
+
+  #curl(protocol: FileProtocol, size: number, way: FileWay, words: readonly string[]): Promise<string> {
+    // RFC 1350 as it is, with blocks of 512 bytes, as the clients of the thesis did it.
+    const options = protocol === "tftp" ? ["--tftp-no-options"] : [];
+    const source = ["--interface", way === "direct" ? SECOND_SOURCE : ADDRESSES[4].src];
+    const command = ["curl", "-sS", "--max-time", PATIENCE_SECONDS, ...source, ...options, ...words];
+    return this.#network.runLong("src", [...command, `${protocol}://${HOST}/${nameOf(size)}`], this.#core);
   }
 
   close(): void {
@@ -122,7 +142,7 @@ http {
   access_log off;
   sendfile on;
   tcp_nopush on;
-${temporary.map((kind) => `  ${kind}_temp_path ${folder}/${kind};\n`).join("")}  server { listen ${HOST}:${HTTP_PORT}; root ${files}; }
+${temporary.map((kind) => `  ${kind}_temp_path ${folder}/${kind};\n`).join("")}  server { listen ${HOST}:${HTTP_PORT}; root ${files}; expires 1d; }
 }
 `;
 }

@@ -34,6 +34,12 @@ export async function attempt<R>(
   return attempts;
 }
 
+/** How many turns others disturbed, for below a table. */
+export function disturbedText(foreign: readonly number[]): string {
+  const disturbed = foreign.filter((cores) => cores > FOREIGN_CORES_MAX).length;
+  return `${disturbed} of ${foreign.length} turns disturbed by other programs`;
+}
+
 const TICKS_PER_SECOND = 100;
 const KERNEL_THREAD = 0x0020_0000;
 

@@ -3,7 +3,7 @@
  * stream.
  * @module
  */
-import { ADDRESSES, type BenchNetwork, SINK_PORT } from "./network.ts";
+import { ADDRESSES, type BenchNetwork, MANY_TARGETS, SINK_PORT } from "./network.ts";
 import type { Programs } from "./programs.ts";
 
 export interface Flood {
@@ -28,6 +28,8 @@ export interface LoadOptions {
   readonly milliseconds: number;
   /** Packets per second of a flood; as many as go when absent. */
   readonly perSecond?: number;
+  /** To how many addresses a flood goes, 1 to 256; 1 when absent, more only with IPv4. */
+  readonly flows?: number;
 }
 
 /** Where the echo server of the latency client listens. */
@@ -41,7 +43,9 @@ const LOAD_CORE = 0;
 
 /** Packets of 60 bytes with Ethernet header. */
 export async function flood(network: BenchNetwork, programs: Programs, options: LoadOptions): Promise<Flood> {
-  const words = [ADDRESSES[options.version].dst, String(SINK_PORT), PAYLOAD_BYTES, "1"];
+  const { flows = 1, version } = options;
+  const target = flows === 1 ? ADDRESSES[version].dst : MANY_TARGETS;
+  const words = [target, String(SINK_PORT), PAYLOAD_BYTES, String(flows)];
   const numbers = [String(options.perSecond ?? 0), WARM_MS, String(options.milliseconds)];
   const file = `/run/netns/${network.namespace("dst")}`;
   const text = await network.runLong(

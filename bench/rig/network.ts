@@ -20,11 +20,20 @@ import { createNamespace, removeNamespace } from "#linux/namespace.ts";
 /** Where a program runs: the client, the router, the server. */
 export type Place = "src" | "fw" | "dst";
 
-/** The addresses, by IP version; `inner` and `outer` are the router's, towards `src` and towards `dst`. */
+/**
+ * The addresses, by IP version; `inner` and `outer` are the router's, towards `src` and towards `dst`. Those of IPv4 are
+ * the thesis's, which stand in `example/packet/nat.ts`.
+ */
 export const ADDRESSES = {
-  4: { src: "10.71.0.2", inner: "10.71.0.1", outer: "10.71.1.1", dst: "10.71.1.2" },
+  4: { src: "192.168.0.2", inner: "192.168.0.1", outer: "10.0.0.1", dst: "10.0.0.2" },
   6: { src: "fd71::2", inner: "fd71::1", outer: "fd71:1::1", dst: "fd71:1::2" },
 } as const;
+
+/** Another address of `src`, for traffic that rules shall tell from the rest. */
+export const SECOND_SOURCE = "192.168.0.3";
+
+/** The first of 256 addresses that are led to `dst` (RFC 2544's): queues are chosen by addresses, not by ports. */
+export const MANY_TARGETS = "198.18.0.0";
 
 /** A UDP port in `dst` on which datagrams are dropped early: nothing answers, nothing piles up. */
 export const SINK_PORT = 9;
@@ -191,6 +200,8 @@ export class BenchNetwork {
     add("dst", "eth0", four.dst, six.dst);
     this.ip("src", "route", "add", "default", "via", four.inner);
     this.ip("dst", "route", "add", "default", "via", four.outer);
+    this.ip("src", "address", "add", `${SECOND_SOURCE}/24`, "dev", "eth0");
+    this.ip("fw", "route", "add", `${MANY_TARGETS}/24`, "via", four.dst);
     this.ip("src", "-6", "route", "add", "default", "via", six.inner);
     this.ip("dst", "-6", "route", "add", "default", "via", six.outer);
   }

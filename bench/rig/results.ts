@@ -2,20 +2,29 @@
  * Where results go: `docs/benchmarks/NAME.json` with the conditions they were measured under, and pictures beside it.
  * @module
  */
+import { spawnSync } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
 import { cpus, loadavg, release, totalmem } from "node:os";
 import { join } from "node:path";
 
 const FOLDER = join(import.meta.dirname, "..", "..", "docs", "benchmarks");
 
+/** Debian's packages that take part. */
+const PACKAGES = [
+  "gcc libnetfilter-queue1 iptables nftables iproute2 iperf3 netpipe-tcp",
+  "tftpd-hpa tftp-hpa nginx curl wget",
+].flatMap((line) => line.split(" "));
+
 /** The machine and programs of a run. */
-interface Conditions {
+export interface Conditions {
   readonly date: string;
   readonly cores: number;
   readonly processor: string;
   readonly memoryGib: number;
   readonly kernel: string;
   readonly node: string;
+  /** Versions of Debian's packages. */
+  readonly packages: Readonly<Record<string, string>>;
   /** What others did: the machine's load average over the minute before the run. */
   readonly loadBefore: number;
 }
@@ -30,14 +39,35 @@ function conditions(): Conditions {
     memoryGib: Math.round(totalmem() / 2 ** 30),
     kernel: release(),
     node: process.version,
+    packages: packageVersions(),
     loadBefore: LOAD_BEFORE,
   };
+}
+
+/** Empty where there is no dpkg. */
+function packageVersions(): Record<string, string> {
+  const words = ["-W", "-f", `\${Package} \${Version} \${db:Status-Status}\\n`, ...PACKAGES];
+  const { stdout } = spawnSync("dpkg-query", words, { encoding: "utf8" });
+  const lines = (stdout ?? "").split("\n").map((line) => line.split(" "));
+  return Object.fromEntries(
+    lines.flatMap(([name = "", version = "", status]) => (status === "installed" ? [[name, version]] : [])),
+  );
+}
+
+/** `1 core`, `2 cores`. */
+export function coreWords(cores: number): string {
+  return `${cores} ${cores === 1 ? "core" : "cores"}`;
+}
+
+/** Where the results of a benchmark are, or will be. */
+export function dataFile(name: string): string {
+  return join(FOLDER, `${name}.json`);
 }
 
 export async function writeData(name: string, data: object): Promise<void> {
   await mkdir(FOLDER, { recursive: true });
   const text = JSON.stringify({ conditions: conditions(), ...data }, roundedValue, 1);
-  await writeFile(join(FOLDER, `${name}.json`), `${text}\n`);
+  await writeFile(dataFile(name), `${text}\n`);
 }
 
 export async function writePicture(name: string, svg: string): Promise<void> {
