@@ -86,6 +86,20 @@ export interface QueueRules {
    */
   load(rule: QueueRule): Promise<void>;
   /**
+   * Puts rules in the place of whatever an earlier process has left, in one step: they drop their packets, or let them
+   * pass when they are to bypass, until {@link load} of the same name brings them to a queue. To be called before any
+   * other; the numbers of queues do not count yet.
+   * @returns the names of those that cannot stand, as their packets cannot be told.
+   * @throws as {@link load}; what an earlier process has left stays then.
+   */
+  reserve(rules: readonly QueueRule[]): Promise<readonly string[]>;
+  /**
+   * Brings back the rules that somebody else has removed.
+   * @returns their names.
+   * @throws what `RuleSet` throws when they cannot be brought back.
+   */
+  repair(): Promise<readonly string[]>;
+  /**
    * Removes a script's rules, and the table with the last ones; nothing to do when they are gone already.
    * Packets that already wait in its queue, and all others, stay untouched while any script is left: the
    * kernel drops what waits in every queue when a chain leaves its hook, so empty chains stay until then.

@@ -61,6 +61,16 @@ export function prepareText(table: string, rule: QueueRule, generation: number):
   ].join("\n");
 }
 
+/** Lets a script's chain drop what it would queue. */
+export function dropText(table: string, rule: QueueRule, generation: number): string {
+  return `add rule ${rule.family} ${table} ${queueChain(rule.name, generation)} drop\n`;
+}
+
+/** Makes an empty table in the place of whatever stood there, or nothing. */
+export function replaceTableText(table: string, family: QueueFamily): string {
+  return ["add", "delete", "add"].map((verb) => `${verb} table ${family} ${table}\n`).join("");
+}
+
 /** Undoes {@link prepareText} or takes it out of use, when nothing jumps to the chains any more. */
 export function discardText(table: string, family: QueueFamily, name: string, generation: number): string {
   const chains = [matchChain(name, generation), queueChain(name, generation)];

@@ -35,9 +35,12 @@ import {
   chooseRule,
   detachText,
   discardText,
+  dropText,
   matchChain,
   placeChain,
   prepareText,
+  queueChain,
+  replaceTableText,
 } from "./queue-rules-text.ts";
 
 /** What a rule that chooses packets may be made of: the kernel's names of its expressions. */
@@ -60,6 +63,10 @@ export interface QueueRulesOptions {
 interface Loaded {
   readonly rule: QueueRule;
   readonly generation: number;
+  /** Stands without a queue. */
+  readonly isReserved?: boolean;
+  /** Chooses packets no more, as it is about to go. */
+  isDetached?: boolean;
 }
 
 /** The rules of the network namespace the thread is in. */
@@ -95,7 +102,7 @@ export class LinuxQueueRules implements QueueRules {
       checkQueueRule(rule);
       if (rule.match !== undefined) checkMatch(rule.match);
       this.#checkPlace(rule);
-      this.#takeTable();
+      await this.#takeTableFor(rule);
       const generation = ++this.#generation;
       await this.#prepare(rule, generation);
       const before = this.#loaded.get(rule.name);
@@ -115,6 +122,94 @@ export class LinuxQueueRules implements QueueRules {
     });
   }
 
+  reserve(rules: readonly QueueRule[]): Promise<readonly string[]> {
+    return this.#next(async () => {
+      const isNew = !this.#isOurs;
+      this.#claimTable();
+      try {
+        return await this.#reserve(rules);
+      } catch (error) {
+        if (isNew) this.#giveBackClaim();
+        throw error;
+      }
+    });
+  }
+
+  async #reserve(rules: readonly QueueRule[]): Promise<readonly string[]> {
+    const wanted: Loaded[] = [];
+    for (const rule of rules) {
+      const one = { rule, generation: ++this.#generation, isReserved: true };
+      if (await this.#canStand(one)) wanted.push(one);
+    }
+    const families = new Set(wanted.map(({ rule }) => rule.family));
+    const text = [
+      ...[...families].map((family) => replaceTableText(this.#table, family)),
+      ...wanted.map((one) => this.#reservedText(one)),
+    ];
+    if (wanted.length > 0) await this.#run(text.join(""));
+    for (const family of QUEUE_FAMILIES) if (!families.has(family)) this.#removeTable(family, this.#table);
+    this.#loaded.clear();
+    for (const one of wanted) this.#loaded.set(one.rule.name, one);
+    if (wanted.length === 0) this.#giveBack();
+    return rules.map(({ name }) => name).filter((name) => !this.#loaded.has(name));
+  }
+
+  /** Whether nft takes the rule, without any change. */
+  async #canStand(one: Loaded): Promise<boolean> {
+    try {
+      checkQueueRule(one.rule);
+      if (one.rule.match !== undefined) checkMatch(one.rule.match);
+      await runNft(this.#program, this.#reservedText(one), true);
+      return true;
+    } catch (error) {
+      if (error instanceof ConfigurationError || error instanceof RulesRefusedError) return false;
+      throw error;
+    }
+  }
+
+  #reservedText({ rule, generation }: Loaded): string {
+    return (
+      prepareText(this.#table, rule, generation) +
+      (rule.bypass ? "" : dropText(this.#table, rule, generation)) +
+      attachText(this.#table, rule, generation, this.marks)
+    );
+  }
+
+  repair(): Promise<readonly string[]> {
+    return this.#next(async () => {
+      const families = new Set([...this.#loaded.values()].map(({ rule }) => rule.family));
+      const chains = new Map([...families].map((family) => [family, this.#countRules(family)]));
+      const gone = [...this.#loaded.values()].filter(
+        (one) => !one.isDetached && !isWhole(one, chains.get(one.rule.family) ?? new Map()),
+      );
+      for (const one of gone) await this.#bringBack(one);
+      return gone.map(({ rule }) => rule.name);
+    });
+  }
+
+  async #bringBack(one: Loaded): Promise<void> {
+    const { rule, isReserved = false } = one;
+    const generation = ++this.#generation;
+    // What is left of it would count beside the new one.
+    await this.#run(detachText(this.#table, rule)).catch(() => undefined);
+    await this.#run(this.#discardText(one)).catch(() => undefined);
+    const again = { rule, generation, isReserved };
+    if (isReserved) {
+      await this.#run(this.#reservedText(again));
+    } else {
+      await this.#prepare(rule, generation);
+      await this.#run(attachText(this.#table, rule, generation, this.marks));
+    }
+    this.#loaded.set(rule.name, again);
+  }
+
+  /** How many rules each chain has. */
+  #countRules(family: QueueFamily): Map<string, number> {
+    const counts = new Map<string, number>();
+    for (const { chain } of this.#list(family)) counts.set(chain, (counts.get(chain) ?? 0) + 1);
+    return counts;
+  }
+
   unload(name: string): Promise<void> {
     return this.#next(async () => {
       const loaded = this.#loaded.get(name);
@@ -128,7 +223,9 @@ export class LinuxQueueRules implements QueueRules {
   detach(name: string): Promise<void> {
     return this.#next(async () => {
       const loaded = this.#loaded.get(name);
-      if (loaded !== undefined) await this.#runIfThere(detachText(this.#table, loaded.rule));
+      if (loaded === undefined) return;
+      loaded.isDetached = true;
+      await this.#runIfThere(detachText(this.#table, loaded.rule));
     });
   }
 
@@ -200,12 +297,25 @@ export class LinuxQueueRules implements QueueRules {
     }
   }
 
+  /** Clears away what a dead process has left, once it is sure that the rule can take its place. */
+  async #takeTableFor(rule: QueueRule): Promise<void> {
+    if (this.#isOurs) return;
+    await this.#explain(rule, 0, () => runNft(this.#program, prepareText(this.#table, rule, 0), true));
+    this.#takeTable();
+  }
+
+  #takeTable(): void {
+    if (this.#isOurs) return;
+    this.#claimTable();
+    this.#removeTables();
+  }
+
   /**
    * The first time: takes the name by a table that the kernel removes with our socket, so that two processes
-   * do not remove each other's rules, and clears away what a dead one has left.
+   * do not remove each other's rules.
    * @throws ClaimedError
    */
-  #takeTable(): void {
+  #claimTable(): void {
     if (this.#isOurs) return;
     const claim = this.#claim;
     const first = this.#socket.reserve(nftBatchSequenceCount(1));
@@ -219,7 +329,6 @@ export class LinuxQueueRules implements QueueRules {
     }
     if (errno !== 0) throw nftablesError(`claim ${claim}`, errno);
     this.#isOurs = true;
-    this.#removeTables();
   }
 
   #removeTables(): void {
@@ -229,6 +338,10 @@ export class LinuxQueueRules implements QueueRules {
   /** Nothing of ours is left, and another process may have the name. */
   #giveBack(): void {
     this.#removeTables();
+    this.#giveBackClaim();
+  }
+
+  #giveBackClaim(): void {
     this.#removeTable("inet", this.#claim);
     this.#isOurs = false;
   }
@@ -344,6 +457,18 @@ function firstErrno(answers: readonly { readonly errno: number }[]): number {
 
 function isSamePlace(one: QueueRule, other: QueueRule): boolean {
   return one.family === other.family && placeChain(one) === placeChain(other);
+}
+
+/** Whether every chain of a script has what was put into it. */
+function isWhole({ rule, generation, isReserved }: Loaded, chains: ReadonlyMap<string, number>): boolean {
+  const has = (chain: string, count: number): boolean => (chains.get(chain) ?? 0) >= count;
+  const isPassing = isReserved && rule.bypass;
+  return (
+    has(placeChain(rule), 2) &&
+    has(matchChain(rule.name, generation), 1) &&
+    (isPassing || has(queueChain(rule.name, generation), 1)) &&
+    [rule.hook, "input", "postrouting"].every((hook) => has(`end-${hook}`, 1))
+  );
 }
 
 function isMissing(error: unknown): boolean {

@@ -86,6 +86,15 @@ export interface ScriptEngine {
    * @throws ScriptLoadError, MatchRefusedError, ConfigurationError, UnavailableError
    */
   load(spec: ScriptSpec): Promise<LoadedScript>;
+  /**
+   * What is to be loaded from now on, in this order, at the start: until each is, or when it cannot be, its packets go
+   * by its `onError`. Takes the place of what an earlier engine has left, in one step.
+   * @returns the names of those whose packets cannot be told, and pass unseen until they are loaded.
+   * @throws as {@link load}; what an earlier engine has left stays then.
+   */
+  reserve(specs: readonly ScriptSpec[]): Promise<readonly string[]>;
+  /** Brings back what somebody else has removed of the scripts' rules; the names of these scripts. @throws as load */
+  repair(): Promise<readonly string[]>;
   /** Packets are not brought to the script any more; those held get their verdicts first. `false`: not loaded. */
   unload(name: string): Promise<boolean>;
   list(): Promise<readonly LoadedScript[]>;

@@ -32,7 +32,7 @@ describe("faults", () => {
     ["node's own, in a method", withStack("[x] (node:internal/event_target:848:20)"), undefined],
     [
       "node's own, in a function",
-      withStack("f (node:internal/encoding:357:32)", "g (file:///s.ts:1:2)"),
+      withStack("f (node:internal/encoding:357:32)", "g (file:///script/s.ts:1:2)"),
       "s.ts:1:2",
     ],
   ] as const) {

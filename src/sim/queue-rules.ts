@@ -79,6 +79,26 @@ export class SimQueueRules implements QueueRules {
     loaded.set(rule.name, { rule, packets: 0, bytes: 0, isAttached: true });
   }
 
+  async reserve(rules: readonly QueueRule[]): Promise<readonly string[]> {
+    const isNew = this.#kernel.owner !== this;
+    this.#takeTable();
+    if (!isNew) this.#kernel.loaded.clear();
+    const refused: string[] = [];
+    for (const rule of rules) {
+      try {
+        await this.load(rule);
+      } catch {
+        refused.push(rule.name);
+      }
+    }
+    return refused;
+  }
+
+  /** Nobody else is here who could remove any. */
+  repair(): Promise<readonly string[]> {
+    return Promise.resolve([]);
+  }
+
   async unload(name: string): Promise<void> {
     if (this.#kernel.owner !== this) return;
     this.#kernel.loaded.delete(name);

@@ -64,6 +64,21 @@ export class SimulatedEngine implements ScriptEngine {
     });
   }
 
+  /** Names, in the order they were reserved in. */
+  reserved: readonly string[] = [];
+
+  reserve(specs: readonly ScriptSpec[]): Promise<readonly string[]> {
+    this.reserved = specs.map(({ name }) => name);
+    return Promise.resolve([]);
+  }
+
+  /** What somebody else has removed meanwhile. */
+  removed: string[] = [];
+
+  repair(): Promise<readonly string[]> {
+    return Promise.resolve(this.removed.splice(0));
+  }
+
   unload(name: string): Promise<boolean> {
     return Promise.resolve(this.#scripts.delete(name));
   }

@@ -48,6 +48,8 @@ export interface UserEngineOptions {
 export class UserScriptEngine implements ScriptEngine {
   readonly #options: UserEngineOptions;
   readonly #entries = new Map<string, LoadedEntry>();
+  /** Those that are to be loaded, and have only a rule. */
+  readonly #reserved = new Map<string, Pick<LoadedEntry, "spec" | "index">>();
   readonly #groups = new Set<IsolateGroup>();
   readonly #reader = new ScriptReader();
   readonly #numbers: QueueNumbers;
@@ -78,6 +80,20 @@ export class UserScriptEngine implements ScriptEngine {
     });
   }
 
+  reserve(specs: readonly ScriptSpec[]): Promise<readonly string[]> {
+    return this.#next(async () => {
+      for (const spec of specs) this.#reserved.set(spec.name, { spec, index: this.#freeIndex(spec) });
+      const rules = [...this.#reserved.values()].map(({ spec, index }) => ruleOf({ spec, index }));
+      const refused = await this.#options.rules.reserve(rules);
+      for (const name of refused) this.#reserved.delete(name);
+      return refused;
+    });
+  }
+
+  repair(): Promise<readonly string[]> {
+    return this.#next(() => this.#options.rules.repair());
+  }
+
   unload(name: string): Promise<boolean> {
     return this.#next(() => this.#unload(name));
   }
@@ -89,7 +105,9 @@ export class UserScriptEngine implements ScriptEngine {
   close(): Promise<void> {
     return this.#next(async () => {
       this.#isClosed = true;
-      for (const name of [...this.#entries.keys()].reverse()) await this.#unload(name);
+      for (const name of [...this.#entries.keys(), ...this.#reserved.keys()].reverse()) {
+        await this.#unload(name);
+      }
       this.#reader.close();
     });
   }
@@ -116,7 +134,9 @@ export class UserScriptEngine implements ScriptEngine {
   async #loadAnew(spec: ScriptSpec, settings: QueueSettings, before?: LoadedEntry): Promise<LoadedEntry> {
     const { rules } = this.#options;
     const group = this.#groupFor(spec);
-    const index = before && before.spec.hook === spec.hook ? before.index : this.#freeIndex(spec);
+    const reserved = this.#reserved.get(spec.name);
+    const stands = before ?? reserved;
+    const index = stands && stands.spec.hook === spec.hook ? stands.index : this.#freeIndex(spec);
     const memories = group.threads.map(newCountMemory);
     const versions = this.#versions(spec, settings, memories);
     let entry: LoadedEntry | undefined;
@@ -128,8 +148,9 @@ export class UserScriptEngine implements ScriptEngine {
       await this.#beginAll(entry, versions);
       this.#entries.set(spec.name, entry);
       this.#markDone();
-      if (before && before.spec.family !== spec.family) await rules.unload(spec.name);
+      if (stands && stands.spec.family !== spec.family) await rules.unload(spec.name);
       await rules.load(ruleOf(entry));
+      this.#reserved.delete(spec.name);
     } catch (error) {
       if (before) this.#entries.set(spec.name, before);
       else this.#entries.delete(spec.name);
@@ -161,8 +182,13 @@ export class UserScriptEngine implements ScriptEngine {
 
   async #unload(name: string): Promise<boolean> {
     const entry = this.#entries.get(name);
-    if (entry === undefined) return false;
     const { rules } = this.#options;
+    if (entry === undefined) {
+      if (!this.#reserved.delete(name)) return false;
+      await rules.unload(name);
+      this.#markDone();
+      return true;
+    }
     // Chains that leave their hook make the kernel drop what waits: so they do when nothing waits any more.
     await rules.detach(name);
     await this.#leave(entry);
@@ -218,7 +244,7 @@ export class UserScriptEngine implements ScriptEngine {
 
   /** The bit that makes packets skip the scripts behind this one; none when there are none. */
   #doneMark(spec: ScriptSpec, index: number): number {
-    const isBehind = [...this.#entries.values()].some(
+    const isBehind = [...this.#entries.values(), ...this.#reserved.values()].some(
       (other) => other.spec.hook === spec.hook && other.index > index && other.spec.name !== spec.name,
     );
     return isBehind ? this.#options.rules.marks.done : 0;
@@ -236,8 +262,8 @@ export class UserScriptEngine implements ScriptEngine {
 
   /** Scripts run in the order of their loading. */
   #freeIndex({ name, hook }: ScriptSpec): number {
-    const used = [...this.#entries.values()]
-      .filter((entry) => entry.spec.hook === hook)
+    const used = [...this.#entries.values(), ...this.#reserved.values()]
+      .filter(({ spec }) => spec.hook === hook)
       .map(({ index }) => index);
     const behind = Math.max(-1, ...used) + 1;
     if (behind <= RULE_INDEX_MAX) return behind;
@@ -393,7 +419,7 @@ function queueOptions(spec: ScriptSpec, settings: QueueSettings): Omit<PacketQue
   };
 }
 
-function ruleOf({ spec, settings, index, queues }: LoadedEntry): Parameters<QueueRules["load"]>[0] {
+function ruleOf({ spec, settings, index, queues = [] }: RuleSource): Parameters<QueueRules["load"]>[0] {
   const { name, family, hook, inInterface, outInterface, match, onError, queueCount } = spec;
   return {
     name,
@@ -403,12 +429,15 @@ function ruleOf({ spec, settings, index, queues }: LoadedEntry): Parameters<Queu
     queueNumber: queues[0]?.options.queueNumber ?? 0,
     queueCount,
     bypass: onError === "accept",
-    tracksConnections: settings.connection,
+    tracksConnections: settings?.connection ?? false,
     ...(inInterface === undefined ? {} : { inInterface }),
     ...(outInterface === undefined ? {} : { outInterface }),
     ...(match === undefined ? {} : { match }),
   };
 }
+
+/** A script with its queues, or without any yet. */
+type RuleSource = Pick<LoadedEntry, "spec" | "index"> & Partial<Pick<LoadedEntry, "settings" | "queues">>;
 
 /** Whether the version can be swapped where it is, without the kernel. */
 function isSameWay(before: LoadedEntry, spec: ScriptSpec, settings: QueueSettings): boolean {

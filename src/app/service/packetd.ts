@@ -82,13 +82,6 @@ export async function startPacketd(
   });
   atEnd(() => service.stop());
   await service.start();
-  // What a killed packetd left would drop packets for scripts that nobody wants any more.
-  const tidied = service.restored.then(async () => {
-    if ((await engine.list()).length === 0) await rules.removeAll();
-  });
-  tidied.catch((error: unknown) =>
-    log("error", "rules of an earlier packetd could not be removed", { error }),
-  );
   return bus;
 }
 

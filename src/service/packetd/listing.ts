@@ -62,8 +62,15 @@ function descriptions(page: readonly ListedScript[]) {
     configured: page.map(({ booked }) => booked.isConfigured),
     writing: page.map(({ loaded }) => loaded?.isWriting ?? false),
     "read-bytes": page.map(({ loaded }) => loaded?.readBytes ?? 0),
-    error: page.map(({ booked }) => booked.error?.message ?? ""),
+    error: page.map(({ booked }) => errorOf(booked)),
   };
+}
+
+/** Why it does not run, and what becomes of its packets. */
+function errorOf({ error, isReserved, spec }: BookedScript): string {
+  if (error === undefined) return "";
+  const fate = isReserved && spec.onError === "drop" ? "are dropped" : "pass unseen";
+  return `${error.message}\nIts packets ${fate} until it is loaded`;
 }
 
 /** The columns of verdicts by their kinds. */

@@ -204,11 +204,22 @@ describe("PacketdService", () => {
         ["unloadable", "running"],
       ],
     );
-    assert.deepEqual(error, ["Cannot load /scripts/nat.ts: there is no such file", ""]);
+    assert.deepEqual(error, [
+      "Cannot load /scripts/nat.ts: there is no such file\nIts packets are dropped until it is loaded",
+      "",
+    ]);
+    assert.deepEqual(next.reserved, ["one", "two"]);
     assert.equal(logged.filter(({ level }) => level === "error").length, 1);
     next.refusals.clear();
     await call("/packetd/script/reload", { name: "one" });
     assert.deepEqual((await list()).state, ["running", "running"]);
+  });
+
+  test("rules that somebody else removed are brought back, and told", async () => {
+    await load();
+    engine.removed.push("nat");
+    await clock.advance(seconds(1));
+    assert.equal(logged.filter(({ level }) => level === "warn").length, 1);
   });
 
   test("start does not wait for ever for scripts, and who lists them does", async () => {

@@ -70,6 +70,7 @@ export class PacketdService {
   readonly #attachments: Attachment[] = [];
   #restored: Promise<void> = Promise.resolve();
   #timer: Timer | undefined;
+  #repairProblem: string | undefined;
   #open = true;
 
   /** @throws ConfigurationError when a configured script is not one. */
@@ -301,7 +302,25 @@ export class PacketdService {
   }
 
   async #look(): Promise<void> {
-    if (this.#book.booked.size > 0) this.#watch.look(await this.#engine.list());
+    if (this.#book.booked.size === 0) return;
+    this.#watch.look(await this.#engine.list());
+    await this.#repair();
+  }
+
+  /** What cannot be brought back is told once, not every second. */
+  async #repair(): Promise<void> {
+    try {
+      const scripts = await this.#engine.repair();
+      this.#repairProblem = undefined;
+      for (const script of scripts) {
+        this.#log("warn", "somebody removed a script's rules; they are back", { script });
+      }
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      if (reason === this.#repairProblem) return;
+      this.#repairProblem = reason;
+      this.#log("error", "somebody removed rules of scripts, and they cannot be brought back", { reason });
+    }
   }
 }
 

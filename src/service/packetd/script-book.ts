@@ -17,6 +17,8 @@ export interface BookedScript {
   readonly isConfigured: boolean;
   /** Why it could not be loaded at the start; `undefined` when it was. */
   readonly error: MetanetError | undefined;
+  /** Meanwhile its packets go by its `onError`; otherwise nobody can tell which they are, and they pass. */
+  readonly isReserved: boolean;
 }
 
 export interface ScriptBookOptions {
@@ -67,14 +69,31 @@ export class ScriptBook {
         if (!script) unreadable.push(name);
         else if (!names.has(name)) kept.push(script);
       }
-      for (const spec of this.#configured) await this.#try(spec, { isPersisted: false, isConfigured: true });
       kept.sort((left, right) => left.order - right.order);
+      const specs = [...this.#configured, ...kept.map(({ spec }) => spec)];
+      const isReserved = await this.#reserve(specs);
+      for (const spec of this.#configured) {
+        const traits = { isPersisted: false, isConfigured: true, isReserved: isReserved(spec.name) };
+        await this.#try(spec, traits);
+      }
       for (const { spec, order } of kept) {
         this.#nextOrder = Math.max(this.#nextOrder, order);
-        await this.#try(spec, { isPersisted: true, isConfigured: false });
+        const traits = { isPersisted: true, isConfigured: false, isReserved: isReserved(spec.name) };
+        await this.#try(spec, traits);
       }
       return unreadable;
     });
+  }
+
+  /** Before anything is loaded, which takes its time; whether a script's packets go by its rule meanwhile. */
+  async #reserve(specs: readonly ScriptSpec[]): Promise<(name: string) => boolean> {
+    try {
+      const refused = await this.#engine.reserve(specs);
+      return (name) => !refused.includes(name);
+    } catch {
+      // What stands in the way of rules stands in the way of each script, which tells it.
+      return () => false;
+    }
   }
 
   /** @throws what the engine throws; the version that ran goes on then. Also the store's errors. */
@@ -123,13 +142,20 @@ export class ScriptBook {
     const order = before?.order ?? this.#nextOrder++;
     const isConfigured = before?.isConfigured ?? false;
     // Booked first: it runs, whatever the disk says now.
-    this.#booked.set(spec.name, { spec, order, isPersisted, isConfigured, error: undefined });
+    this.#booked.set(spec.name, {
+      spec,
+      order,
+      isPersisted,
+      isConfigured,
+      error: undefined,
+      isReserved: false,
+    });
     if (isPersisted) await this.#store.commit([formatScript({ spec, order })]);
     else if (before?.isPersisted) await this.#store.commit([forgetScript(spec.name)]);
     return { script, isPersisted, isReplaced: before !== undefined && before.error === undefined };
   }
 
-  async #try(spec: ScriptSpec, traits: Pick<BookedScript, "isPersisted" | "isConfigured">): Promise<void> {
+  async #try(spec: ScriptSpec, traits: Omit<BookedScript, "spec" | "order" | "error">): Promise<void> {
     const order = this.#nextOrder++;
     const book = (error: MetanetError | undefined): void => {
       this.#booked.set(spec.name, { spec, order, ...traits, error });
