@@ -4,54 +4,27 @@
  * @module
  */
 import { rootProblem } from "../test/lab/own-namespace.ts";
-import { median, type Row } from "./measure.ts";
-import { attempt, FOREIGN_CORES_MAX } from "./rig/foreign.ts";
-import { type Handler, type HandlerOptions, type Running, switchQueue } from "./rig/handler.ts";
+import type { Row } from "./measure.ts";
+import { type Experiment, experiments } from "./rig/experiments.ts";
+import { attempt } from "./rig/foreign.ts";
+import { type Done, type Handler, type HandlerOptions, type Running, switchQueue } from "./rig/handler.ts";
 import { HANDLERS } from "./rig/handlers.ts";
-import { ECHO_PORT, flood, latency, stream } from "./rig/load.ts";
+import { ECHO_PORT } from "./rig/load.ts";
 import { BenchNetwork } from "./rig/network.ts";
 import { makePrograms, missingProblem, type Programs } from "./rig/programs.ts";
-import { writeData } from "./rig/results.ts";
+import { coreWords, writeData } from "./rig/results.ts";
+import { type Cell, type ScriptData, scriptRowsOf, scriptTable } from "./rig/script-tables.ts";
 
-/** One thing that is measured: `round` answers its figures for whatever handles packets just now. */
-interface Experiment {
-  readonly name: string;
-  readonly unit: string;
-  readonly better: "more" | "less";
-  readonly cores: readonly (1 | 2)[];
-  readonly version: 4 | 6;
-  readonly mode: "accept" | "read" | "nat";
-  readonly segments: boolean;
-  readonly copyRange: number;
-  readonly rounds: number;
-  /** How often a turn is measured while others disturb it. */
-  readonly attempts: number;
-  /** What is measured, under the names of the columns; the first is what ratios are made of. */
-  readonly round: (
-    network: BenchNetwork,
-    programs: Programs,
-    cores: 1 | 2,
-  ) => Promise<Record<string, number>>;
+/** How often a turn is measured until nobody disturbs it, and for how many seconds of the run we are so patient. */
+const PATIENCE = { quick: { attempts: 2, seconds: 75 }, long: { attempts: 4, seconds: 2400 } };
+const QUEUE_FIRST = 10;
+
+interface Setting {
+  readonly network: BenchNetwork;
+  readonly programs: Programs;
+  /** How often the next turn may be measured. */
+  readonly attempts: () => number;
 }
-
-/** The figures of one handler in one experiment on one or two cores. */
-export interface Cell {
-  readonly experiment: string;
-  readonly unit: string;
-  readonly better: "more" | "less";
-  readonly cores: 1 | 2;
-  readonly handler: string;
-  readonly kind: Handler["kind"];
-  /** By name, a value for each round; `foreign` is how many cores others kept busy meanwhile. */
-  readonly rounds: Readonly<Record<string, readonly number[]>>;
-}
-
-const TARGET_RATIO = 0.9;
-const BESIDE_PER_SECOND = 50_000;
-/** How often a turn is measured until nobody disturbs it. */
-const ATTEMPTS_MAX = { quick: 2, long: 4 };
-const WHOLE_PACKETS = 65_535;
-const HEADERS = 128;
 
 /** Empty without root or without the peers' library: there is nothing to compare with. */
 export async function scriptRows(words: readonly string[] = []): Promise<Row[]> {
@@ -60,146 +33,89 @@ export async function scriptRows(words: readonly string[] = []): Promise<Row[]> 
     process.stderr.write(`script: left out, ${problem}\n`);
     return [];
   }
+  const long = words.includes("--long");
   const programs = makePrograms();
   const network = new BenchNetwork();
+  const { attempts, seconds } = PATIENCE[long ? "long" : "quick"];
+  const patientUntil = performance.now() + seconds * 1000;
+  const setting = { network, programs, attempts: () => (performance.now() < patientUntil ? attempts : 1) };
   const cells: Cell[] = [];
   try {
     const echo = [programs.path("udp-ping"), "serve", String(ECHO_PORT)];
     // The server stays where the requests are delivered, as a card's interrupt would have it.
     await network.start("dst", echo, { core: 0, ready: /ready/ });
-    for (const experiment of experiments(words.includes("--long"))) {
+    for (const experiment of experiments(long)) {
       for (const cores of experiment.cores)
-        cells.push(...(await turns(experiment, cores, network, programs)));
+        cells.push(...(await measureExperiment(experiment, cores, setting)));
     }
   } finally {
     await network.close();
     programs.remove();
   }
-  await writeData("script", { cells });
-  if (!words.includes("--json")) process.stdout.write(tableOf(cells));
-  return rowsOf(cells);
+  const data: ScriptData = { long, cells };
+  await writeData("script", data);
+  if (!words.includes("--json")) process.stdout.write(`${scriptTable(data)}\n`);
+  return scriptRowsOf(data);
 }
 
-function experiments(long: boolean): Experiment[] {
-  const milliseconds = long ? 1000 : 300;
-  const rounds = long ? 9 : 3;
-  const attempts = ATTEMPTS_MAX[long ? "long" : "quick"];
-  const usual = {
-    cores: [1, 2] as const,
-    version: 4,
-    segments: false,
-    copyRange: HEADERS,
-    rounds,
-    attempts,
-  } as const;
-  const packets = {
-    ...usual,
-    unit: "packets/s",
-    better: "more",
-    round: async (network: BenchNetwork, programs: Programs) => ({
-      ...(await flood(network, programs, { version: 4, milliseconds })),
-    }),
-  } as const;
-  const trips = (perSecond?: number) =>
-    ({
-      ...usual,
-      unit: "us",
-      better: "less",
-      mode: "read",
-      round: async (network: BenchNetwork, programs: Programs) => ({
-        ...(await latency(network, programs, {
-          version: 4,
-          milliseconds,
-          ...(perSecond ? { perSecond } : {}),
-        })),
-      }),
-    }) as const;
-  const tcp = {
-    ...usual,
-    unit: "Gbit/s",
-    better: "more",
-    rounds: long ? 5 : 1,
-    round: async (network: BenchNetwork, _programs: Programs, cores: 1 | 2) => ({
-      throughput: await stream(network, { version: 4, milliseconds: long ? 3000 : 1000 }, cores === 1),
-    }),
-  } as const;
-  const short: Experiment[] = [
-    { ...packets, name: "60-byte packets, accept", mode: "accept", cores: long ? [1, 2] : [2] },
-    { ...packets, name: "60-byte packets, read five fields", mode: "read" },
-    { ...packets, name: "60-byte packets, rewrite source", mode: "nat", copyRange: WHOLE_PACKETS },
-    { ...trips(), name: "round trip, idle" },
-    { ...trips(BESIDE_PER_SECOND), name: `round trip, ${BESIDE_PER_SECOND / 1000}k packets/s beside` },
-    { ...tcp, name: "TCP, read, segments whole", mode: "read", segments: true },
-    { ...tcp, name: "TCP, read, segments split", mode: "read" },
-    { ...tcp, name: "TCP, rewrite, segments split", mode: "nat", copyRange: WHOLE_PACKETS },
-  ];
-  if (!long) return short;
-  return [
-    ...short,
-    {
-      ...packets,
-      name: "60-byte packets, read, IPv6",
-      mode: "read",
-      version: 6,
-      round: async (network, programs) => ({
-        ...(await flood(network, programs, { version: 6, milliseconds })),
-      }),
-    },
-    {
-      ...packets,
-      name: "60-byte packets, read, whole copies",
-      mode: "read",
-      copyRange: WHOLE_PACKETS,
-    },
-  ];
-}
-
-/** All rounds of one experiment: within each round every handler has its turn, in an order that rotates. */
-async function turns(
-  experiment: Experiment,
-  cores: 1 | 2,
-  network: BenchNetwork,
-  programs: Programs,
-): Promise<Cell[]> {
-  const { mode, segments, copyRange } = experiment;
+/** All rounds of one experiment, with the handlers running all the time. */
+async function measureExperiment(experiment: Experiment, cores: 1 | 2, setting: Setting): Promise<Cell[]> {
+  const { network, programs } = setting;
+  const { mode, segments, copyRange, queueCount } = experiment;
   const handlers = HANDLERS.filter((handler) => handler.modes.includes(mode));
-  process.stderr.write(`  ${experiment.name}, ${cores} ${cores === 1 ? "core" : "cores"}\n`);
+  process.stderr.write(`  ${experiment.name}, ${coreWords(cores)}\n`);
+  // With several queues, the scheduler has to find a place for each.
+  const core = queueCount > 1 ? undefined : cores - 1;
   const optionsOf = (index: number): HandlerOptions => {
-    const core = cores === 1 ? 0 : 1;
-    return { mode, segments, copyRange, core, queue: 10 + index };
+    return { mode, segments, copyRange, core, queueCount, queue: QUEUE_FIRST + index * queueCount };
   };
   const running = new Map<Handler, Running>();
-  for (const [index, handler] of handlers.entries()) {
-    if (handler.rules === "queue")
-      running.set(handler, await handler.start(network, programs, optionsOf(index)));
+  if (!experiment.offload) network.setOffload(false);
+  try {
+    for (const [index, handler] of handlers.entries()) {
+      if (handler.rules === "queue")
+        running.set(handler, await handler.start(network, programs, optionsOf(index)));
+    }
+    const figures = await takeTurns(experiment, cores, handlers, optionsOf, setting);
+    const { name, unit, better } = experiment;
+    const cells = handlers.map(({ name: handler, kind }, index): Cell => {
+      return { experiment: name, unit, better, cores, handler, kind, rounds: figures[index] ?? {} };
+    });
+    for (const [handler, one] of running) {
+      running.delete(handler);
+      checkWorked(handler, mode, await one.stop());
+    }
+    return cells;
+  } finally {
+    for (const one of running.values()) await one.stop();
+    if (!experiment.offload) network.setOffload(true);
   }
+}
+
+/** Within each round every handler has its turn, in an order that rotates; figures by handler, name and round. */
+async function takeTurns(
+  experiment: Experiment,
+  cores: 1 | 2,
+  handlers: readonly Handler[],
+  optionsOf: (index: number) => HandlerOptions,
+  { network, programs, attempts }: Setting,
+): Promise<Record<string, number[]>[]> {
   const figures = handlers.map((): Record<string, number[]> => ({}));
   for (let round = 0; round < experiment.rounds; round++) {
     for (let turn = 0; turn < handlers.length; turn++) {
       const index = (turn + round) % handlers.length;
       const handler = handlers[index] as Handler;
-      const own =
-        handler.rules === "own" ? await handler.start(network, programs, optionsOf(index)) : undefined;
-      if (!own) switchQueue(network, mode, optionsOf(index).queue, true);
-      const measured = await quietly(experiment.attempts, () => experiment.round(network, programs, cores));
-      if (!own) switchQueue(network, mode, optionsOf(index).queue, false);
+      const options = optionsOf(index);
+      const own = handler.rules === "own" ? await handler.start(network, programs, options) : undefined;
+      if (!own) switchQueue(network, options, true);
+      const measured = await quietly(attempts(), () => experiment.round(network, programs, cores));
+      if (!own) switchQueue(network, options, false);
       await own?.stop();
-      for (const [name, value] of Object.entries(measured)) {
-        const values = figures[index] as Record<string, number[]>;
-        values[name] = [...(values[name] ?? []), value];
-      }
+      const values = figures[index] ?? {};
+      for (const [name, value] of Object.entries(measured)) values[name] = [...(values[name] ?? []), value];
     }
   }
-  for (const [handler, one] of running) checkWorked(handler, mode, await one.stop());
-  return handlers.map((handler, index) => ({
-    experiment: experiment.name,
-    unit: experiment.unit,
-    better: experiment.better,
-    cores,
-    handler: handler.name,
-    kind: handler.kind,
-    rounds: figures[index] ?? {},
-  }));
+  return figures;
 }
 
 /** The figures of the attempt that others disturbed least. */
@@ -212,74 +128,8 @@ async function quietly(
 }
 
 /** A handler past which the packets went would win every comparison. */
-function checkWorked(handler: Handler, mode: Experiment["mode"], told: string | undefined): void {
-  if (told === undefined) return;
-  const done = JSON.parse(told) as { packets: number; counted: number; modified: number };
+function checkWorked(handler: Handler, mode: Experiment["mode"], done: Done | undefined): void {
+  if (done === undefined) return;
   const count = { accept: done.packets, read: done.counted, nat: done.modified }[mode];
-  if (!(count > 0)) throw new Error(`Cannot compare: ${handler.name} did nothing: ${told}`);
-}
-
-/** Ours against the better of the programs it is compared with. */
-function rowsOf(cells: readonly Cell[]): Row[] {
-  const first = (cell: Cell): readonly number[] => Object.values(cell.rounds)[0] ?? [];
-  return cells
-    .filter((cell) => cell.kind === "ours")
-    .flatMap((ours) => {
-      const peers = cells.filter(
-        (cell) =>
-          cell.kind === "peer" &&
-          cell.experiment === ours.experiment &&
-          cell.cores === ours.cores &&
-          cell.handler.startsWith("C "),
-      );
-      const sign = ours.better === "more" ? 1 : -1;
-      const best = peers.sort((left, right) => sign * (median(first(right)) - median(first(left))))[0];
-      if (!best) return [];
-      const ratios = first(ours).map((value, round) => value / (first(best)[round] ?? Number.NaN));
-      const ratio = ours.better === "more" ? median(ratios) : 1 / median(ratios);
-      return [
-        {
-          what: `${ours.experiment}, ${ours.cores} ${ours.cores === 1 ? "core" : "cores"}`,
-          ours: format(median(first(ours)), ours.unit),
-          peer: `${best.handler} ${format(median(first(best)), ours.unit)}`,
-          ratio,
-          target: `>= ${TARGET_RATIO.toFixed(2)} x`,
-          met: ratio >= TARGET_RATIO,
-        },
-      ];
-    });
-}
-
-/** Everything measured, a line for each experiment and number of cores, a column for each handler. */
-function tableOf(cells: readonly Cell[]): string {
-  const names = [...new Set(cells.map((cell) => cell.handler))];
-  const lines = [
-    `| what | cores | ${names.join(" | ")} |`,
-    `|${"---|".repeat(names.length + 2)}`,
-    ...[...new Set(cells.map((cell) => `${cell.experiment}\n${cell.cores}`))].map((key) => {
-      const [experiment, cores] = key.split("\n");
-      const own = names.map((name) => {
-        const cell = cells.find(
-          (one) => one.handler === name && one.experiment === experiment && String(one.cores) === cores,
-        );
-        return cell ? describe(cell) : "";
-      });
-      return `| ${experiment} | ${cores} | ${own.join(" | ")} |`;
-    }),
-  ];
-  const foreign = cells.flatMap((cell) => cell.rounds.foreign ?? []);
-  const disturbed = foreign.filter((cores) => cores > FOREIGN_CORES_MAX).length;
-  return `${lines.join("\n")}\n\n${disturbed} of ${foreign.length} turns disturbed by other programs\n`;
-}
-
-function describe({ rounds, unit }: Cell): string {
-  const of = (name: string): number => median(rounds[name] ?? []);
-  if (rounds.p50) return `${of("p50").toFixed(1)} / ${of("p99").toFixed(1)} us`;
-  if (rounds.delivered) return `${format(of("delivered"), unit)}, loss ${(100 * of("loss")).toFixed(0)} %`;
-  return format(of("throughput"), unit);
-}
-
-function format(value: number, unit: string): string {
-  if (unit === "packets/s") return `${Math.round(value / 1000)} k/s`;
-  return `${value.toFixed(unit === "us" ? 1 : 2)} ${unit}`;
+  if (!(count > 0)) throw new Error(`Cannot compare: ${handler.name} did nothing: ${JSON.stringify(done)}`);
 }
