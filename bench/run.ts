@@ -12,6 +12,7 @@ import type { Row } from "./measure.ts";
 import { netpipeRows } from "./netpipe.ts";
 import { packetViewRows } from "./packet-views.ts";
 import { portalRows } from "./portal.ts";
+import { publishedMarkdown, rowsMarkdown } from "./published.ts";
 import { scriptRows } from "./script.ts";
 
 interface Benchmark {
@@ -34,17 +35,17 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   },
   script: {
     rows: scriptRows,
-    says: "packet scripts against C netfilter queue programs: packets/s, round trips, TCP; 60 s (--long: 15 min)",
+    says: "packet scripts against C netfilter queue programs: packets/s, round trips, TCP; 3 min (--long: 25 min)",
     onlyNamed: true,
   },
   netpipe: {
     rows: netpipeRows,
-    says: "NetPIPE's curves through NAT by scripts, by Linux, by C programs; 65 s (--long: 8 min)",
+    says: "NetPIPE's curves through NAT by scripts, by Linux, by C programs; 80 s (--long: 10 min)",
     onlyNamed: true,
   },
   caches: {
     rows: cachesRows,
-    says: "downloads by TFTP and HTTP with and without caches, 1 byte to 32 MiB; 30 s (--long: 1 min)",
+    says: "downloads by TFTP and HTTP with and without caches, 1 byte to 32 MiB; 2 min (--long: 40 min)",
     onlyNamed: true,
   },
 };
@@ -58,10 +59,11 @@ ${Object.entries(BENCHMARKS)
   .map(([name, { says, onlyNamed }]) => `  ${name.padEnd(10)}${says}${onlyNamed ? "; only when named" : ""}`)
   .join("\n")}
 
-  --json    the rows for programs
-  --long    more rounds, for script, netpipe and caches; these write data and plots into docs/benchmarks, and script
-            and netpipe take up to twice as long (four times with --long) while others use the machine
-  --help    this
+  --json      the rows for programs
+  --long      more rounds, for script, netpipe and caches; these write data and plots into docs/benchmarks, and script
+              and netpipe take up to twice as long (four times with --long) while others use the machine
+  --markdown  the table as Markdown; of script, netpipe and caches, what docs/benchmarks holds, without measuring
+  --help      this
 `;
 
 if (process.argv.includes("--help")) {
@@ -78,14 +80,21 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 
+const isMarkdown = options.includes("--markdown");
 const rows: Row[] = [];
 for (const [name, benchmark] of Object.entries(BENCHMARKS)) {
   if (named.length > 0 ? !named.includes(name) : benchmark.onlyNamed) continue;
+  if (isMarkdown && benchmark.onlyNamed) continue;
   process.stderr.write(`${name} …\n`);
   rows.push(...(await benchmark.rows(options)));
 }
 if (options.includes("--json")) process.stdout.write(`${JSON.stringify(rows, undefined, 2)}\n`);
+else if (isMarkdown) process.stdout.write(markdown());
 else if (rows.length > 0) process.stdout.write(table(rows));
+
+function markdown(): string {
+  return (rows.length > 0 ? `${rowsMarkdown(rows)}\n` : "") + publishedMarkdown(named);
+}
 
 function table(all: readonly Row[]): string {
   const cells = all.map((row) => [

@@ -54,6 +54,9 @@ function packageVersions(): Record<string, string> {
   );
 }
 
+/** Where pictures are. */
+export const PICTURES: string = FOLDER;
+
 /** `1 core`, `2 cores`. */
 export function coreWords(cores: number): string {
   return `${cores} ${cores === 1 ? "core" : "cores"}`;
