@@ -194,7 +194,19 @@ function port(): NonNullable<typeof parentPort> {
   return parentPort;
 }
 
+/** A signal to this thread's process, or to its group, would end all scripts. */
+function keepProcess(): void {
+  const { kill, pid: own } = process;
+  process.kill = (pid, signal) => {
+    if (signal !== 0 && (pid === own || pid <= 0)) {
+      throw new Error("Cannot send the signal: it would end the process of all scripts; throw instead");
+    }
+    return kill.call(process, pid, signal);
+  };
+}
+
 const start = workerData as IsolateStart | ProbeStart | ReaderStart;
+keepProcess();
 if (start.kind === "probe") void probe(start);
 else if (start.kind === "reader") readScripts();
 else new Isolate(start);
