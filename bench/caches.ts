@@ -37,6 +37,8 @@ interface Size {
 export interface CachesData {
   readonly long: boolean;
   readonly series: readonly Series[];
+  /** Packets that the delayed link has lost, which should be none. */
+  readonly lost: number;
   /** Seconds of the downloads that filled a cache, without a delay. */
   readonly filling: Readonly<Record<FileProtocol, readonly Size[]>>;
 }
@@ -45,6 +47,8 @@ interface Setting {
   readonly network: BenchNetwork;
   readonly servers: FileServers;
   readonly long: boolean;
+  /** Takes note of packets that the delayed link has lost. */
+  readonly lost: (count: number) => void;
 }
 
 const SERVERS: Record<FileProtocol, string> = { tftp: "tftpd-hpa", http: "nginx" };
@@ -73,15 +77,23 @@ export async function cachesRows(words: readonly string[] = []): Promise<Row[]> 
   const servers = new FileServers(network, CORE);
   const series: Series[] = [];
   const filling: Record<FileProtocol, Size[]> = { tftp: newSizes(), http: newSizes() };
+  let lost = 0;
+  const setting: Setting = {
+    network,
+    servers,
+    long,
+    lost: (count) => {
+      lost += count;
+    },
+  };
   try {
     await servers.start();
-    for (const cache of CACHES)
-      series.push(...(await measureCache({ network, servers, long }, cache, filling[cache.protocol])));
+    for (const cache of CACHES) series.push(...(await measureCache(setting, cache, filling[cache.protocol])));
   } finally {
     await network.close();
     servers.close();
   }
-  const data: CachesData = { long, series, filling };
+  const data: CachesData = { long, lost, series, filling };
   await writeData("caches", data);
   for (const [name, chart] of chartsOf(series)) await writePicture(`caches-${name}`, drawChart(chart));
   if (!words.includes("--json")) process.stdout.write(cachesTable(data));
@@ -123,7 +135,7 @@ async function measureCache(setting: Setting, cache: Cache, filling: readonly Si
         const order = delaying || round % 2 === 0 ? [cached, direct] : [direct, cached];
         for (const one of order) await measureOne(servers, one, round);
       } finally {
-        await delaying?.stop();
+        setting.lost((await delaying?.stop()) ?? 0);
       }
     }
   }
@@ -224,7 +236,7 @@ function chart(
 }
 
 /** A line for each series, and how often the caches had to ask. */
-export function cachesTable({ series, filling }: CachesData): string {
+export function cachesTable({ series, filling, lost }: CachesData): string {
   const shown = [1, 1024, 65_536, 2 ** 20, 2 ** 25];
   const line = (name: string, sizes: readonly Size[]): string => {
     const cells = shown.map((bytes) => {
@@ -245,7 +257,7 @@ export function cachesTable({ series, filling }: CachesData): string {
   const downloads = cached.flatMap(({ sizes }) => sizes.flatMap(({ seconds }) => seconds)).length;
   return [
     `${heads}\n${lines.join("")}${filled.join("")}`,
-    `${requests} requests came to the servers during ${downloads} downloads from caches; ` +
+    `${requests} requests came to the servers during ${downloads} downloads from caches; ${lost} packets were lost on the delayed link; ` +
       `${disturbedText(series.flatMap(({ foreign }) => foreign))}\n`,
   ].join("\n");
 }

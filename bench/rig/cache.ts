@@ -44,15 +44,14 @@ export const CACHES: readonly Cache[] = [
 /** What the link between the router and the servers adds to each packet, each way. */
 export const DELAY_MILLISECONDS = 5;
 
-/** Delays that link with `metanet lab impair`. @throws Error at its end when it could not keep up */
-export async function startDelay(network: BenchNetwork): Promise<{ stop(): Promise<void> }> {
+/** Delays that link with `metanet lab impair`; tells at the end how many packets were lost in it, which should be none. */
+export async function startDelay(network: BenchNetwork): Promise<{ stop(): Promise<number> }> {
   const words = ["--delay", `${DELAY_MILLISECONDS}ms`, "--both", "--seed", "1"];
   const impairing = await startImpairing(`${network.namespace("dst")}:eth0`, words);
   return {
     async stop() {
       const ways = await impairing.stop();
-      const bad = ways.find((way) => way.excess + way.overflowed + way.lost > 0);
-      if (bad) throw new Error(`Cannot compare: the delayed link lost packets: ${JSON.stringify(bad)}`);
+      return ways.reduce((sum, way) => sum + way.excess + way.overflowed + way.lost, 0);
     },
   };
 }
