@@ -24,7 +24,6 @@ import {
   STARVED_FACTOR,
   TICK_MAX,
   WATCH_INTERVAL,
-  YOUNG_MEGABYTES_MAX,
 } from "./isolate-limits.ts";
 import {
   BEAT,
@@ -34,6 +33,7 @@ import {
   type ToIsolate,
   type VersionDescription,
 } from "./isolate-messages.ts";
+import { HARD_LIMITS, watchMemory } from "./memory-watch.ts";
 import { loadErrorFrom } from "./probe.ts";
 
 /** A queue of the thread with the version that runs there. */
@@ -221,10 +221,10 @@ export class IsolateThread {
       workerData: start,
       transferList: [channel.port2],
       name: `script ${this.#options.isolate}`,
-      resourceLimits: {
-        maxOldGenerationSizeMb: HEAP_MEGABYTES_MAX,
-        maxYoungGenerationSizeMb: YOUNG_MEGABYTES_MAX,
-      },
+      resourceLimits: HARD_LIMITS,
+    });
+    const endWatch = watchMemory(worker, () => {
+      if (worker === this.#worker) this.#end("memory", MEMORY_TEXT);
     });
     channel.port1.unref();
     this.#worker = worker;
@@ -243,6 +243,7 @@ export class IsolateThread {
       else this.#end("threw", messageOf(error), placeOf(error, isScriptFile));
     });
     worker.on("exit", () => {
+      endWatch();
       channel.port1.close();
       if (worker === this.#worker) this.#end("threw", "the script ended its thread");
     });

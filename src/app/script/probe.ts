@@ -7,18 +7,22 @@ import { Worker } from "node:worker_threads";
 import { ScriptLoadError } from "#script/errors.ts";
 import { HEAP_MEGABYTES_MAX, ISOLATE_ENTRY, LOAD_TIME_MAX } from "./isolate-limits.ts";
 import type { FromIsolate, LoadFailure, ProbedModule } from "./isolate-messages.ts";
+import { HARD_LIMITS, watchMemory } from "./memory-watch.ts";
 
 /** What the module says of itself. @throws ScriptLoadError */
 export async function probeScript(file: string, functionName: string): Promise<ProbedModule> {
   const worker = new Worker(ISOLATE_ENTRY, {
     workerData: { kind: "probe", file, functionName },
-    resourceLimits: { maxOldGenerationSizeMb: HEAP_MEGABYTES_MAX },
+    resourceLimits: HARD_LIMITS,
   });
+  let endWatch: (() => void) | undefined;
   let timer: NodeJS.Timeout | undefined;
   try {
     return await new Promise<ProbedModule>((resolve, reject) => {
       const refuse = (seen: string): void =>
         reject(new ScriptLoadError(`Cannot load ${functionName} of ${file}: ${seen}`));
+      const hoards = (): void => refuse(`its module took more than ${HEAP_MEGABYTES_MAX} MB of memory`);
+      endWatch = watchMemory(worker, hoards);
       timer = setTimeout(() => {
         refuse(`its module was not done after ${LOAD_TIME_MAX / 1000} s; does it loop while it is loaded?`);
       }, LOAD_TIME_MAX);
@@ -28,16 +32,14 @@ export async function probeScript(file: string, functionName: string): Promise<P
         else if (message.module) resolve(message.module);
       });
       worker.on("error", (error: NodeJS.ErrnoException) => {
-        if (error.code === "ERR_WORKER_OUT_OF_MEMORY") {
-          refuse(`its module took more than ${HEAP_MEGABYTES_MAX} MB of memory`);
-        } else {
-          refuse(error.message);
-        }
+        if (error.code === "ERR_WORKER_OUT_OF_MEMORY") hoards();
+        else refuse(error.message);
       });
       worker.on("exit", () => refuse("its module ended the thread; does it call process.exit?"));
     });
   } finally {
     clearTimeout(timer);
+    endWatch?.();
     void worker.terminate();
   }
 }
