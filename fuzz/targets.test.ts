@@ -7,8 +7,8 @@ import { jsonLines } from "./json-lines.ts";
 import { link } from "./link.ts";
 import { netlink } from "./netlink.ts";
 import { nfqueue } from "./nfqueue.ts";
-import { pcap } from "./pcap.ts";
 import { packet } from "./packet.ts";
+import { pcap } from "./pcap.ts";
 import { play, type Target } from "./target.ts";
 import { webClient } from "./web-client.ts";
 

@@ -103,5 +103,6 @@ export {
   REPEAT_COUNT_MAX,
   repeat,
   type Verdict,
+  type VerdictPromise,
 } from "#script/verdict.ts";
 export { type VerdictNames, verdict } from "./script/verdict-names.ts";

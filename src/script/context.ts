@@ -9,14 +9,14 @@ import type { BuiltPacket } from "#packet/build.ts";
 import type { Hook, Packet } from "#packet/packet.ts";
 import type { MapOptions } from "./map-directory.ts";
 import type { SharedMap } from "./shared-map.ts";
-import type { Later, Verdict } from "./verdict.ts";
+import type { Later, Verdict, VerdictPromise } from "./verdict.ts";
 
 /** A packet script: a function from packet to verdict. Nothing, or a promise of nothing, means `continue`. */
 export type PacketScript = (
   packet: Packet,
   context: Context,
   // biome-ignore lint/suspicious/noConfusingVoidType: a function without a return statement is a script too
-) => Verdict | Later | PromiseLike<Verdict | undefined | void> | undefined | void;
+) => Verdict | Later | VerdictPromise | undefined | void;
 
 /** How a script wants to be run; exported as `options` from its module, for all its functions. */
 export interface ScriptOptions {

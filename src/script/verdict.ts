@@ -55,9 +55,13 @@ export function mark(value: number): Verdict {
   return verdict(MARK_BASE + (value >>> 0));
 }
 
+/** A verdict that comes later; nothing means `continue`. */
+// biome-ignore lint/suspicious/noConfusingVoidType: an asynchronous function without a return statement is a script too
+export type VerdictPromise = PromiseLike<Verdict | undefined | void>;
+
 /** The verdict comes later: the packet is held until then. */
 export interface Later {
-  readonly verdict: Verdict | PromiseLike<Verdict | undefined | void>;
+  readonly verdict: Verdict | VerdictPromise;
   /** How long the verdict is waited for; then the rule's `--on-error` decides. 2 s unless the rule says otherwise. */
   readonly deadline?: Duration;
   /** How long the packet is held before a verdict that is known already. */
@@ -68,7 +72,7 @@ export interface Later {
  * Holds the packet until the promise tells; other packets go on meanwhile. Returning the promise itself does the
  * same, with the rule's deadline.
  */
-export function later(promise: PromiseLike<Verdict | undefined | void>, deadline?: Duration): Later {
+export function later(promise: VerdictPromise, deadline?: Duration): Later {
   return deadline === undefined ? { verdict: promise } : { verdict: promise, deadline };
 }
 
