@@ -22,7 +22,7 @@ export interface UserIdentity {
 export type DropOutcome = "changed" | "kept";
 
 /** Powers that can be kept, by the kernel's numbers (linux/capability.h). */
-const CAPABILITIES = { "net-admin": 12, "net-raw": 13 } as const;
+const CAPABILITIES = { "dac-read-search": 2, "net-admin": 12, "net-raw": 13 } as const;
 
 export type Capability = keyof typeof CAPABILITIES;
 

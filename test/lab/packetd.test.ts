@@ -229,9 +229,22 @@ describe("metanet script", { skip: rootProblem() }, () => {
     assert.equal(warned.code, 0);
   });
 
-  it("script load says which folder packetd's user may not look into", async (context) => {
+  it("a packetd that script load has started reads scripts in a folder that only root may look into", async (context) => {
     const w = world(context);
     chmodSync(w.scripts, 0o700);
+    const { code, err } = await load(w);
+    assert.equal(code, 0, err);
+    assert.equal((await run(w.run, ["script", "reload", "filter"])).code, 0);
+  });
+
+  it("a gateway's packetd says which folder its user may not look into", async (context) => {
+    const w = world(context);
+    chmodSync(w.scripts, 0o700);
+    const file = join(w.scripts, "..", "gateway.yaml");
+    const state = join(w.scripts, "..", "state");
+    writeFileSync(file, `run: ${w.run}\nstate: ${state}\npacketd: {}\n`);
+    const gateway: Running = start(w.run, ["up", file]);
+    await gateway.said("packetd is ready");
     const { code, err } = await load(w);
     assert.equal(code, 1);
     assert.match(

@@ -24,6 +24,9 @@ import type { Terminal } from "./terminal.ts";
 /** A packetd that has just started answers when it has loaded what it is to load. */
 const START_TIMEOUT = seconds(20);
 
+/** Scripts of an author lie in a home or a temporary folder, where the services' user may not look. */
+const SECTION = "packetd: { reads-all: true }";
+
 /** The configuration of a packetd that nobody configured, in its run directory. */
 export function ownConfiguration(directory: string): string {
   return join(directory, "packetd.yaml");
@@ -108,7 +111,7 @@ function writeConfiguration(directory: string): { file: string; log: string } {
   // Scripts that are to stay belong to a run directory: another one may serve another network namespace.
   const state = isSystem ? "/var/lib/metanet" : join(directory, "state");
   mkdirSync(state, { recursive: true, mode: 0o755 });
-  const lines = [`run: ${JSON.stringify(directory)}`, `state: ${JSON.stringify(state)}`, "packetd: {}"];
+  const lines = [`run: ${JSON.stringify(directory)}`, `state: ${JSON.stringify(state)}`, SECTION];
   replaceOwnFile(file, `# Written by \`metanet script load\`.\n${lines.join("\n")}\n`);
   return { file, log: join(directory, "packetd.log") };
 }

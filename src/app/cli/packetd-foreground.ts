@@ -32,7 +32,7 @@ export async function startForeground(terminal: Terminal, json: boolean): Promis
   const log =
     terminal.interactive && !json ? terminalLog(terminal.note, terminal.colour) : plainLog(terminal.note);
   const logger = serviceLogger("packetd", "warn", { write: (line) => log("packetd", line.trimEnd()) });
-  const configuration = parseConfiguration("packetd.yaml", "packetd: {}");
+  const configuration = parseConfiguration("packetd.yaml", "packetd: { reads-all: true }");
   const undos: (() => void | Promise<void>)[] = [];
   const stop = async (): Promise<void> => {
     for (const undo of undos.splice(0).reverse()) await undo();

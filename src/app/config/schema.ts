@@ -198,11 +198,17 @@ const script: z.ZodType<ScriptSection> = z.strictObject({
 
 /** Packet scripts. */
 export interface PacketdSection {
+  readonly "reads-all": boolean;
   readonly scripts: Readonly<Record<string, ScriptSection>>;
 }
 
 const packetd: z.ZodType<PacketdSection> = z
   .strictObject({
+    "reads-all": kind.flag
+      .prefault(false)
+      .describe(
+        "Keep CAP_DAC_READ_SEARCH: scripts may lie where only root looks, and may read all that root may",
+      ),
     scripts: z
       .record(z.string(), script)
       .prefault({})

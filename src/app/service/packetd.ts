@@ -25,6 +25,8 @@ import { type AtEnd, giveToUser, joinAsUser, logOf, type ServiceContext, stateFo
  * for CAP_NET_RAW once; nft is a program of its own.
  */
 const KEPT = { own: ["net-admin", "net-raw"], programs: ["net-admin"] } as const;
+/** The same, and the reading of scripts wherever they lie. */
+const KEPT_READING = { ...KEPT, own: [...KEPT.own, "dac-read-search"] } as const;
 
 /** The number under which this thread locks shared maps; isolates have others. */
 const MAP_OWNER = 1;
@@ -44,9 +46,13 @@ export async function startPacketd(
   const section = context.configuration.packetd;
   if (!section) throw new ConfigurationError("Cannot start packetd: the configuration has no section for it");
   const folder = forgets ? undefined : stateFolder(context);
-  const bus = await joinAsUser(context, [packetd], { kept: KEPT, forRootOnly: true });
+  const bus = await joinAsUser(context, [packetd], {
+    kept: section["reads-all"] ? KEPT_READING : KEPT,
+    forRootOnly: true,
+  });
   atEnd(() => bus.close());
-  requireReadableInstallation(context);
+  // The kernel's own question, access(2), knows nothing of capabilities.
+  if (!section["reads-all"]) requireReadableInstallation(context);
   const store = openSqliteStore({ path: folder === undefined ? ":memory:" : join(folder, "scripts.sqlite") });
   atEnd(() => store.close());
   if (folder !== undefined) giveToUser(context, folder);
@@ -76,7 +82,8 @@ export async function startPacketd(
     machine: {
       namespace: networkNamespace(),
       interfaceNames,
-      fileProblem: (file) => fileProblem(file, context.configuration.user),
+      fileProblem: (file) =>
+        section["reads-all"] ? undefined : fileProblem(file, context.configuration.user),
     },
     log,
   });

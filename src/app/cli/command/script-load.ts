@@ -57,8 +57,8 @@ export function scriptLoadCommand(terminal: Terminal): Command {
 }
 
 const EXAMPLES = `
-Packetd reads the file as its own user (\`user:\` in the configuration, else nobody), and serves the network namespace
-it was started in. Scripts at one hook run in the order of their loading; a packet that one accepts skips those behind it,
+A packetd that this command starts reads the file wherever it lies; one of a gateway reads it as its own user, unless
+\`reads-all\` is set in its configuration. Packetd serves the network namespace it was started in. Scripts at one hook run in the order of their loading; a packet that one accepts skips those behind it,
 \`continue\` hands it on. \`metanet script check FILE\` needs no root.
 
 Examples:
