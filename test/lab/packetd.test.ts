@@ -258,7 +258,7 @@ describe("metanet script", { skip: rootProblem() }, () => {
     await load(w, ["--function", "broken", "--hook", "input", "--on-error", "accept"]);
     assert.ok(answers());
     const { out } = await run(w.run, ["script", "list"]);
-    assert.match(out, /\n {2}broken: .*filter\.ts:11:9: threw 2 times: Error: as told\n/);
+    assert.match(out, /\n {2}broken: .*filter\.ts:16:9: threw 2 times: Error: as told\n/);
     await load(w, ["--function", "broken", "--hook", "input", "--on-error", "drop"]);
     assert.equal(answers(), false);
   });
