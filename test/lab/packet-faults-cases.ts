@@ -3,7 +3,6 @@
  * accepts all others.
  * @module
  */
-import { closeSync } from "node:fs";
 import { parentPort } from "node:worker_threads";
 import { accept, type Context, later, type Packet, udp, type Verdict } from "metanet/script";
 
@@ -111,13 +110,3 @@ export const tells = hostile(() => {
   }
 });
 export const closes = hostile(() => parentPort?.close());
-/** Of descriptors that may be anybody's. */
-export const closesAll = hostile(() => {
-  for (let fd = 20; fd < 100; fd++) {
-    try {
-      closeSync(fd);
-    } catch {
-      // There is none.
-    }
-  }
-});
