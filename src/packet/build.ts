@@ -7,8 +7,9 @@
  *
  * @module
  */
+
+import { checksumOf, fold, sumWords } from "#base/checksum.ts";
 import { ConfigurationError, LimitExceededError } from "#base/errors.ts";
-import { checksumOf, fold, sumWords } from "./checksum.ts";
 import { ETHERNET_FIRST, type FirstLayer, NESTING_MAX, Packet } from "./packet.ts";
 import type { Header, Protocol } from "./protocol.ts";
 import { sumPseudoHeader } from "./pseudo-header.ts";

@@ -3,8 +3,9 @@
  * each class has code of its own, which a JavaScript engine optimises apart from that of other protocols.
  * @module
  */
+
+import { updateChecksum } from "#base/checksum.ts";
 import { ConfigurationError } from "#base/errors.ts";
-import { updateChecksum } from "./checksum.ts";
 import { bitReading, bitWriting, reading, writing } from "./compile-bits.ts";
 import { checkDeclaration } from "./declaration.ts";
 import type { Codec, FieldSpec, Fields } from "./field.ts";

@@ -3,7 +3,7 @@
  * a transport covers as well, though they stand in the header outside.
  * @module
  */
-import { sumWords, updateChecksum } from "./checksum.ts";
+import { sumWords, updateChecksum } from "#base/checksum.ts";
 import { finalDestinationAt } from "./ipv6-extensions.ts";
 import type { View } from "./view.ts";
 

@@ -3,7 +3,7 @@
  * checksums of all headers around the place follow. A checksum that was wrong before stays as wrong.
  * @module
  */
-import { fold, sumWords, updateChecksum } from "./checksum.ts";
+import { fold, sumWords, updateChecksum } from "#base/checksum.ts";
 import type { Packet } from "./packet.ts";
 import type { View } from "./view.ts";
 

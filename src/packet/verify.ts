@@ -2,7 +2,7 @@
  * Whether checksums are right, reckoned from all they are over.
  * @module
  */
-import { fold, sumWords } from "./checksum.ts";
+import { fold, sumWords } from "#base/checksum.ts";
 import { sumPseudoHeader } from "./pseudo-header.ts";
 import type { View } from "./view.ts";
 

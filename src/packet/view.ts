@@ -7,7 +7,7 @@
  * throws for what a packet contains. Every write keeps the checksums of all headers around it right.
  * @module
  */
-import { fold, sumWords } from "./checksum.ts";
+import { fold, sumWords } from "#base/checksum.ts";
 import type { Packet } from "./packet.ts";
 import type { Protocol } from "./protocol.ts";
 import { spliceView } from "./resize.ts";

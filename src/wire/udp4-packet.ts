@@ -3,6 +3,7 @@
  * the kernel's own UDP cannot, because nobody answers ARP for the address yet.
  * @module
  */
+import { checksumOf, sumWords } from "#base/checksum.ts";
 import { LimitExceededError } from "#base/errors.ts";
 import type { IpAddress } from "#base/ip-address.ts";
 
@@ -47,7 +48,7 @@ export function encodeUdp4Packet(packet: Udp4Packet): Uint8Array {
   view.setUint8(9, PROTOCOL_UDP);
   bytes.set(source.address.bytes, 12);
   bytes.set(target.address.bytes, 16);
-  view.setUint16(10, onesComplement(sumWords(bytes, 0, IPV4_HEADER_BYTES)));
+  view.setUint16(10, checksumOf(sumWords(view, 0, IPV4_HEADER_BYTES)));
 
   const udpLength = UDP_HEADER_BYTES + payload.length;
   view.setUint16(20, source.port);
@@ -55,25 +56,8 @@ export function encodeUdp4Packet(packet: Udp4Packet): Uint8Array {
   view.setUint16(24, udpLength);
   bytes.set(payload, IPV4_HEADER_BYTES + UDP_HEADER_BYTES);
   // RFC 768: the sum covers a pseudo header too; a result of 0 is sent as all ones, since 0 means "no checksum".
-  const pseudo = sumWords(bytes, 12, IPV4_HEADER_BYTES) + PROTOCOL_UDP + udpLength;
-  const checksum = onesComplement(pseudo + sumWords(bytes, IPV4_HEADER_BYTES, bytes.length));
+  const pseudo = sumWords(view, 12, 8) + PROTOCOL_UDP + udpLength;
+  const checksum = checksumOf(pseudo + sumWords(view, IPV4_HEADER_BYTES, udpLength));
   view.setUint16(26, checksum === 0 ? 0xffff : checksum);
   return bytes;
-}
-
-/** The sum of the 16-bit words from `start` to `end`, an odd last byte padded with zero; below 2^32. */
-function sumWords(bytes: Uint8Array, start: number, end: number): number {
-  let sum = 0;
-  for (let index = start; index < end; index += 2) {
-    const low = index + 1 < end ? (bytes[index + 1] ?? 0) : 0;
-    sum += ((bytes[index] ?? 0) << 8) | low;
-  }
-  return sum;
-}
-
-/** RFC 1071: carries folded in, then inverted. */
-function onesComplement(sum: number): number {
-  let folded = sum;
-  while (folded > 0xffff) folded = (folded & 0xffff) + (folded >>> 16);
-  return ~folded & 0xffff;
 }
