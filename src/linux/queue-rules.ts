@@ -139,7 +139,8 @@ export class LinuxQueueRules implements QueueRules {
     const wanted: Loaded[] = [];
     for (const rule of rules) {
       const one = { rule, generation: ++this.#generation, isReserved: true };
-      if (await this.#canStand(one)) wanted.push(one);
+      const isTaken = wanted.some(({ rule: other }) => isSamePlace(other, rule) || other.name === rule.name);
+      if (!isTaken && (await this.#canStand(one))) wanted.push(one);
     }
     const families = new Set(wanted.map(({ rule }) => rule.family));
     const text = [

@@ -104,6 +104,25 @@ for (const [name, world, skip] of worlds) {
       other.close();
     });
 
+    it("reserve() replaces what is there, leaves out what cannot stand, and load() takes over", async () => {
+      await rules.load(rule({ name: "before", index: 5 }));
+      const reserved = [
+        rule({ name: "a", bypass: true }),
+        rule({ name: "b", index: 1, match: "udp dprot 53" }),
+        rule({ name: "c" }),
+        rule({ name: "d", index: 2 }),
+      ];
+      assert.deepEqual(await rules.reserve(reserved), ["b", "c"]);
+      const names = async (): Promise<string[]> => (await rules.counts()).map((count) => count.name);
+      assert.deepEqual(await names(), ["a", "d"]);
+      await rules.load(rule({ name: "a", index: 3 }));
+      assert.deepEqual(await rules.repair(), []);
+      await rules.unload("a");
+      assert.deepEqual(await names(), ["d"]);
+      assert.deepEqual(await rules.reserve([]), []);
+      assert.deepEqual(await names(), []);
+    });
+
     it("the sender counts what it cannot send, says so once for a call, and outlives its end", () => {
       const sender = world.sender();
       const messages: string[] = [];
