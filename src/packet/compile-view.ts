@@ -70,8 +70,12 @@ export function compileView(
     "return { Compiled, aim };",
   ];
   const { Compiled, aim } = build(source.join("\n"), codecs, spec, protocol);
+  let next = 0;
   for (const [name, field] of Object.entries(spec.fields)) {
-    if (!places.some((place) => place.name === name)) defineVariable(Compiled.prototype, name, field);
+    const place = places.find((one) => one.name === name);
+    // Only the first variable field may stand behind another without saying where: placesOf has seen to that.
+    if (place === undefined) defineVariable(Compiled.prototype, name, { at: next, ...field });
+    else next = place.at + place.bits;
   }
   const methods = Object.getOwnPropertyDescriptors(spec.methods ?? {});
   for (const name of Object.keys(methods)) {
@@ -199,11 +203,11 @@ function placesOf(spec: ProtocolSpec<Fields, object>, problem: (text: string) =>
     if (name in View.prototype || name === "packet") throw problem(`the name ${name} is taken by every view`);
     const { bits } = field;
     const at: FieldSpec["at"] = field.at ?? next;
+    if (at === undefined) throw problem(`field ${name} follows one whose place varies; give it an 'at'`);
     if (typeof at === "function" || typeof bits === "function") {
       next = undefined;
       continue;
     }
-    if (at === undefined) throw problem(`field ${name} follows one whose place varies; give it an 'at'`);
     if (!Number.isInteger(at) || at < 0 || at > 524_280) throw problem(`field ${name} is at bit ${at}`);
     checkWidth(name, field, at, bits, problem);
     places.push({ name, at, bits, spec: field });

@@ -184,6 +184,24 @@ describe("defineProtocol", () => {
     assert.equal(verifyChecksum(packet.find(udp) as View), "good");
   });
 
+  it("a field of variable width begins behind the field before it", () => {
+    const named = defineProtocol({
+      name: "named",
+      fields: {
+        length: { bits: 8 },
+        name: { bits: (header) => 8 * (header.uint8(0) ?? 0), as: "bytes" },
+        value: { at: (header) => 8 + 8 * (header.uint8(0) ?? 0), bits: 8 },
+      },
+      carriedBy: { udp: 7779 },
+    });
+    const parts = [ipv4.header(), udp.header({ destinationPort: 7779 }), parseHex("02 aabb cc")];
+    const view = build(...parts)
+      .toPacket()
+      .find(named);
+    assert.deepEqual([...(view?.name ?? [])], [0xaa, 0xbb]);
+    assert.equal(view?.value, 0xcc);
+  });
+
   const contradictions: [string, ProtocolSpec<Fields, object>, RegExp][] = [
     ["a field without bits", { name: "x", fields: { a: { bits: 0 } } }, /field a has 0 bits/],
     ["half a bit", { name: "x", fields: { a: { bits: 1.5 } } }, /field a has 1.5 bits/],
