@@ -126,10 +126,10 @@ export class UdpHost {
     }
   }
 
-  /** Waits until `count` datagrams have come, and a moment longer for one too many; two seconds at most. */
+  /** Waits until `count` datagrams have come, and a moment longer for one too many; ten seconds at most. */
   async receive(count: number): Promise<string[]> {
     const texts: string[] = [];
-    const end = Date.now() + 2000;
+    const end = Date.now() + 10_000;
     do {
       await new Promise((resolve) => setTimeout(resolve, 5));
       texts.push(...this.received());

@@ -6,7 +6,7 @@ import { milliseconds } from "#base/time.ts";
 import type { LoadedScript, ScriptSpec } from "#script/engine.ts";
 import { rootProblem } from "./own-namespace.ts";
 import { CLIENT, PacketQueueNet, SERVER, type UdpHost, type Version } from "./packet-queue-net.ts";
-import { newEngine, type TestEngine } from "./packet-script-engine.ts";
+import { eventually, newEngine, type TestEngine, testSpec } from "./packet-script-engine.ts";
 
 const CASES = join(import.meta.dirname, "packet-script-cases.ts");
 const PORT = 4242;
@@ -29,19 +29,7 @@ describe("packet scripts in the kernel's packet path", { skip: rootProblem() }, 
   });
 
   function spec(change: Partial<ScriptSpec> & { readonly function: string }): ScriptSpec {
-    return {
-      name: "case",
-      file: CASES,
-      hook: "forward",
-      family: "inet",
-      match: "udp dport 4000-9999",
-      isolate: "case",
-      onError: "drop",
-      queueCount: 1,
-      deadline: milliseconds(300),
-      timeLimit: milliseconds(250),
-      ...change,
-    };
+    return testSpec({ file: CASES, ...change });
   }
 
   /** Sends from the client to the server, and answers what has come there. */
@@ -84,23 +72,27 @@ describe("packet scripts in the kernel's packet path", { skip: rootProblem() }, 
     });
   }
 
-  /** Which of the texts arrive after how many milliseconds. */
-  async function passTimed(texts: readonly string[], forMilliseconds = 500): Promise<Map<string, number>> {
+  /** The first `count` texts that arrive, after how many milliseconds each, and whatever comes just behind them. */
+  async function passTimed(texts: readonly string[], count: number): Promise<Map<string, number>> {
     const { from, to, at } = ends(4);
     const start = performance.now();
     for (const text of texts) from.send(SERVER[4], at, text);
     const seen = new Map<string, number>();
-    while (performance.now() - start < forMilliseconds) {
-      await pause(2);
+    await eventually(() => {
       for (const text of to.received()) seen.set(text, performance.now() - start);
-    }
+      return seen.size >= count;
+    });
+    await eventually(async () => (await listed()).statistics.held === 0);
+    await pause(20);
+    for (const text of to.received()) seen.set(text, performance.now() - start);
     return seen;
   }
 
-  async function faults(name = "case"): Promise<string[]> {
-    await pause(300);
+  /** As soon as `count` places have some; isolates tell them a few times a second. */
+  async function faults(count = 1, name = "case"): Promise<string[]> {
+    await eventually(async () => (await listed(name)).statistics.faults.length >= count);
     return (await listed(name)).statistics.faults.map(
-      ({ kind, place, message, count }) => `${kind} ${place} ${message} x${count}`,
+      ({ kind, place, message, count: times }) => `${kind} ${place} ${message} x${times}`,
     );
   }
 
@@ -118,7 +110,7 @@ describe("packet scripts in the kernel's packet path", { skip: rootProblem() }, 
       await engine.load(spec({ function: "byLetter", onError }));
       const passed = onError === "drop" ? ["c1"] : ["t1", "n1", "c1", "t2"];
       assert.deepEqual(await pass(["t1", "n1", "c1", "t2"], passed.length), passed);
-      assert.deepEqual(await faults(), [
+      assert.deepEqual(await faults(2), [
         "threw packet-script-cases.ts:41:13 TypeError: thrown for a test x2",
         'nonsense byLetter answered "nonsense", which is no verdict x1',
       ]);
@@ -128,11 +120,11 @@ describe("packet scripts in the kernel's packet path", { skip: rootProblem() }, 
 
   test("later verdicts: promises, delays, deadlines, and changes made meanwhile", async () => {
     await engine.load(spec({ function: "byLetterLater" }));
-    const seen = await passTimed(["p", "x", "s", "e", "z", "w", "c"]);
+    const seen = await passTimed(["p", "x", "s", "e", "z", "w", "c"], 4);
     assert.deepEqual([...seen.keys()].sort(), ["W", "c", "p", "s"]);
-    assert.ok((seen.get("s") ?? 0) >= 99 && (seen.get("s") ?? 0) < 300, `delayed by ${seen.get("s")} ms`);
+    assert.ok((seen.get("s") ?? 0) >= 99, `delayed by ${seen.get("s")} ms`);
     assert.ok((seen.get("W") ?? 0) >= 49, `held for ${seen.get("W")} ms`);
-    const told = await faults();
+    const told = await faults(2);
     assert.ok(told.includes("timed-out byLetterLater no verdict before the deadline x1"), told.join());
     assert.ok(told.includes("threw packet-script-cases.ts:67:29 Error: rejected for a test x1"), told.join());
     const { statistics } = await listed();
@@ -146,36 +138,43 @@ describe("packet scripts in the kernel's packet path", { skip: rootProblem() }, 
       ["spins", "s", "stuck"],
       ["hoards", "h", "memory"],
     ] as const) {
-      test(`a script that ${name} is ended and started again: ${onError}`, async () => {
+      test(`a script that ${name} is ended and started again: ${onError}`, async (context) => {
+        const loadedAt = performance.now();
         await engine.load(
           spec({ function: name, onError, timeLimit: milliseconds(name === "hoards" ? 5000 : 250) }),
         );
+        const loadTook = performance.now() - loadedAt;
         assert.deepEqual(await pass(["a"]), ["a"]);
         const { from, to, at } = ends(4);
         from.send(SERVER[4], at, `${letter}1`);
-        const start = performance.now();
         let sent = 0;
-        let arrived: string[] = [];
+        const arrived: string[] = [];
         // The time for which traffic stands still.
         let longest = 0;
-        let last = start;
-        while (performance.now() - start < 2000) {
+        let last = performance.now();
+        let sentAfter = 0;
+        await eventually(async () => {
           from.send(SERVER[4], at, `c${sent++}`);
-          await pause(5);
-          const texts = to.received();
+          const texts = to.received().filter((text) => text.startsWith("c"));
           arrived.push(...texts);
           if (texts.length > 0) {
             longest = Math.max(longest, performance.now() - last);
             last = performance.now();
           }
-        }
-        arrived = arrived.filter((text) => text.startsWith("c"));
-        if (name !== "hoards") assert.ok(longest < 1000, `nothing passed for ${longest} ms`);
-        if (onError === "accept") assert.equal(arrived.length, sent);
-        else assert.ok(arrived.length < sent && arrived.length > 0, `${arrived.length} of ${sent}`);
-        const { state, statistics } = await listed();
-        assert.equal(state, "running");
-        assert.ok(statistics.bypassed > 0);
+          const { state, statistics } = await listed();
+          if (state === "running" && statistics.faults.length > 0) sentAfter++;
+          return sentAfter === 50;
+        });
+        arrived.push(...(await to.receive(onError === "accept" ? sent - arrived.length : 0)));
+        context.diagnostic(
+          `nothing passed for ${Math.round(longest)} ms; loading took ${Math.round(loadTook)} ms`,
+        );
+        // Its time limit and one loading, with room for a machine that is busy.
+        if (name !== "hoards") assert.ok(longest < 1000 + 5 * loadTook, `nothing passed for ${longest} ms`);
+        const count = arrived.filter((text) => text.startsWith("c")).length;
+        if (onError === "accept") assert.equal(count, sent);
+        else assert.ok(count < sent && count > 0, `${count} of ${sent}`);
+        assert.ok((await listed()).statistics.bypassed > 0);
         assert.match((await faults())[0] ?? "", new RegExp(`^${kind} ${name} `));
         assert.deepEqual(await pass(["a"]), ["a"]);
       });
@@ -184,7 +183,7 @@ describe("packet scripts in the kernel's packet path", { skip: rootProblem() }, 
 
   test("what an isolate holds when it is ended goes by the rule at once", async () => {
     await engine.load(spec({ function: "holdsAndLoops", onError: "accept" }));
-    const seen = await passTimed(["h", "c", "l", "d"], 1000);
+    const seen = await passTimed(["h", "c", "l", "d"], 4);
     assert.deepEqual([...seen.keys()].sort(), ["c", "d", "h", "l"]);
     assert.equal((await listed()).statistics.held, 0);
   });
@@ -211,24 +210,28 @@ describe("packet scripts in the kernel's packet path", { skip: rootProblem() }, 
   });
 
   test("what ends its isolate again and again fails, and the rule says what becomes of packets", async () => {
-    for (const onError of ["drop", "accept"] as const) {
-      await engine.load(spec({ function: "ends", onError }));
-      const { from, at } = ends(4);
-      const end = Date.now() + 15_000;
-      while ((await listed()).state !== "failed" && Date.now() < end) {
-        from.send(SERVER[4], at, "k");
-        await pause(20);
-      }
-      assert.equal((await listed()).state, "failed");
-      await pause(50);
-      assert.deepEqual(
-        await pass(["a", "b"], onError === "drop" ? 0 : 2),
-        onError === "drop" ? [] : ["a", "b"],
-      );
-      await engine.load(spec({ function: "byLetter", onError }));
-      assert.equal((await listed()).state, "running");
-      assert.deepEqual(await pass(["a", "d", "b"], 2), ["a", "b"]);
-      await engine.unload("case");
+    const scripts = (["drop", "accept"] as const).map((onError) => {
+      const { from, to, at } = ends(4);
+      const change = { name: onError, isolate: onError, onError, match: `udp dport ${at}` };
+      const passing = async (texts: readonly string[], count: number): Promise<string[]> => {
+        for (const text of texts) from.send(SERVER[4], at, text);
+        return await to.receive(count);
+      };
+      return { onError, change, passing, to, kill: () => from.send(SERVER[4], at, "k") };
+    });
+    for (const { change } of scripts) await engine.load(spec({ function: "ends", ...change }));
+    await eventually(async () => {
+      for (const { kill } of scripts) kill();
+      return (await engine.list()).every(({ state }) => state === "failed");
+    });
+    for (const { onError, change, passing, to } of scripts) {
+      // Those that came meanwhile.
+      assert.ok((await to.receive(0)).every((text) => text === "k"));
+      const passed = onError === "drop" ? [] : ["a", "b"];
+      assert.deepEqual(await passing(["a", "b"], passed.length), passed);
+      await engine.load(spec({ function: "byLetter", ...change }));
+      assert.equal((await listed(onError)).state, "running");
+      assert.deepEqual(await passing(["a", "d", "b"], 2), ["a", "b"]);
     }
   });
 
