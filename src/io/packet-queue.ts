@@ -165,7 +165,7 @@ export interface PacketQueueOptions {
 export const COPY_RANGE_BYTES_MAX = 65_531;
 export const QUEUE_LENGTH_DEFAULT = 4096;
 /** Packets of one batch at most. */
-export const PACKET_BATCH_COUNT_MAX = 32;
+export const PACKET_BATCH_COUNT_MAX = 64;
 
 /**
  * What happened at a queue since it was opened; counts only grow, `waitingCount` and `heldCount` stand for

@@ -38,6 +38,8 @@ import { SystemCallError } from "./system-error.ts";
 
 /** Batches of one wake-up at most; then the rest of the event loop has its turn. */
 const ROUND_COUNT_MAX = 16;
+/** After so many wake-ups of one packet each, nobody asks for a second one. */
+const SINGLE_COUNT_MIN = 16;
 /** In front of every slot: what a packet may grow by, and the head of its verdict. A multiple of 64. */
 const GAP_BYTES = PACKET_HEADROOM_BYTES + VERDICT_HEADER_BYTES + 32;
 /** A verdict for every packet of a batch, and one for what could not be read. */
@@ -70,6 +72,8 @@ export class LinuxPacketQueue implements PacketQueue {
   readonly #table = new QueueTable();
   readonly #counts = { receivedCount: 0, malformedCount: 0, refusedCount: 0, excessCount: 0 };
   #scratchEnd: number;
+  /** Wake-ups that brought one packet and nothing behind it, since the last one that brought more. */
+  #singleCount = 0;
   #watch: Watch | undefined;
   #consumer: ((batch: PacketBatch) => void) | undefined;
   #onTrouble: ((error: MetanetError) => void) | undefined;
@@ -175,11 +179,15 @@ export class LinuxPacketQueue implements PacketQueue {
         GAP_BYTES,
       );
       if (count <= 0) {
+        if (round === 1) this.#singleCount++;
         this.#report("read", count);
         return;
       }
       this.#decode(count);
       this.#consume();
+      // Slow traffic: to ask whether there is more would be one more system call for each packet.
+      if (count > 1) this.#singleCount = 0;
+      else if (this.#singleCount >= SINGLE_COUNT_MIN) return;
     }
   }
 
