@@ -15,7 +15,7 @@ import { LinuxQueueRules } from "#linux/queue-rules.ts";
 import type { LoadedScript, ScriptSpec } from "#script/engine.ts";
 import { rootProblem } from "./own-namespace.ts";
 import { CLIENT, PacketQueueNet, run, SERVER } from "./packet-queue-net.ts";
-import { newEngine, type TestEngine } from "./packet-script-engine.ts";
+import { newEngine, type TestEngine, testSpec } from "./packet-script-engine.ts";
 
 /** The first number that engines try. */
 const QUEUE_FIRST = 0x6d00;
@@ -61,20 +61,7 @@ export function signs(packet: Packet, context: Context) {
   }
 
   function spec(change: Partial<ScriptSpec> = {}): ScriptSpec {
-    return {
-      name: "case",
-      file,
-      function: "signs",
-      hook: "forward",
-      family: "inet",
-      match: "udp dport 4000-9999",
-      isolate: "case",
-      onError: "drop",
-      queueCount: 1,
-      deadline: milliseconds(300),
-      timeLimit: milliseconds(500),
-      ...change,
-    };
+    return testSpec({ file, function: "signs", timeLimit: milliseconds(500), ...change });
   }
 
   async function pass(count = 1): Promise<string[]> {

@@ -10,7 +10,7 @@ import type { ScriptSpec } from "#script/engine.ts";
 import { ConntrackStatus } from "#wire/conntrack.ts";
 import { rootProblem } from "./own-namespace.ts";
 import { CLIENT, PacketQueueNet, run, SERVER, type UdpHost, type Version } from "./packet-queue-net.ts";
-import { newEngine, type TestEngine } from "./packet-script-engine.ts";
+import { newEngine, type TestEngine, testSpec } from "./packet-script-engine.ts";
 
 const CASES = join(import.meta.dirname, "packet-script-connection-cases.ts");
 /** An address that nobody has; a translation makes the server's of it. */
@@ -47,19 +47,8 @@ describe("packet scripts and connections", { skip: rootProblem() }, () => {
   });
 
   async function load(change: Partial<ScriptSpec> & { readonly function: string }): Promise<void> {
-    await engine.load({
-      name: change.function,
-      file: CASES,
-      hook: "forward",
-      family: "inet",
-      match: "udp dport 4000-9999",
-      isolate: "connections",
-      onError: "drop",
-      queueCount: 1,
-      deadline: milliseconds(300),
-      timeLimit: milliseconds(500),
-      ...change,
-    });
+    const own = { name: change.function, file: CASES, isolate: "connections", timeLimit: milliseconds(500) };
+    await engine.load(testSpec({ ...own, ...change }));
   }
 
   function ends(version: Version = 4): { from: UdpHost; to: UdpHost; at: number } {

@@ -64,11 +64,17 @@ export function testSpec(
   };
 }
 
-/** Asks every few milliseconds until it is so; fails after twenty seconds, which only what is broken takes. */
-export async function eventually(isSo: () => boolean | Promise<boolean>): Promise<void> {
+/**
+ * Asks every few milliseconds until it is so; fails after twenty seconds, which only what is broken takes, and says
+ * what there was.
+ */
+export async function eventually(
+  isSo: () => boolean | Promise<boolean>,
+  seen: () => string = () => "",
+): Promise<void> {
   const end = performance.now() + 20_000;
   while (!(await isSo())) {
-    assert.ok(performance.now() < end, "not in twenty seconds");
+    assert.ok(performance.now() < end, `not in twenty seconds ${seen()}`);
     await pause(5);
   }
 }
