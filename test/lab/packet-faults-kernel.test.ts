@@ -7,7 +7,6 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
-import { setTimeout as pause } from "node:timers/promises";
 import { milliseconds } from "#base/time.ts";
 import { ClaimedError, NftMissingError } from "#io/rule-set.ts";
 import { LinuxPacketQueue } from "#linux/packet-queue.ts";
@@ -15,7 +14,7 @@ import { LinuxQueueRules } from "#linux/queue-rules.ts";
 import type { LoadedScript, ScriptSpec } from "#script/engine.ts";
 import { rootProblem } from "./own-namespace.ts";
 import { CLIENT, PacketQueueNet, run, SERVER } from "./packet-queue-net.ts";
-import { newEngine, type TestEngine, testSpec } from "./packet-script-engine.ts";
+import { eventually, newEngine, type TestEngine, testSpec } from "./packet-script-engine.ts";
 
 /** The first number that engines try. */
 const QUEUE_FIRST = 0x6d00;
@@ -204,7 +203,7 @@ export function signs(_: Packet, context: Context) { ${map} return accept; }\n`;
     assert.deepEqual(await pass(), ["x"]);
     await engine.load(spec({ name: "sister", file: sister, function: "maps", hook: "postrouting" }));
     assert.deepEqual(await pass(0), []);
-    await pause(300);
+    await eventually(async () => (await listed("sister")).statistics.faults.length > 0);
     const [fault] = (await listed("sister")).statistics.faults;
     assert.match(`${fault?.place} ${fault?.message}`, /^sister\.ts:2:\d+ MapConflictError: .*key/);
   });
