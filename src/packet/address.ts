@@ -65,16 +65,22 @@ export function formatMac(address: number): string {
   return digits.replace(/..(?!$)/g, "$&:");
 }
 
-/** Turns what a field takes into a number, remembering the last text, which in a script is nearly always the same. */
+/** Texts that {@link remembering} keeps: a script's packets have few addresses, source and destination by turns. */
+const REMEMBERED_COUNT_MAX = 8;
+
+/** Turns what a field takes into a number, remembering the last texts, which in a script are nearly always the same. */
 export function remembering<I, T>(convert: (from: I) => T): (from: I) => T {
-  let last: I | undefined;
-  let result: T | undefined;
+  const texts: I[] = [];
+  const results: T[] = [];
+  let next = 0;
   return (from) => {
     if (typeof from !== "string") return convert(from);
-    if (from !== last) {
-      result = convert(from);
-      last = from;
-    }
-    return result as T;
+    const known = texts.indexOf(from);
+    if (known >= 0) return results[known] as T;
+    const result = convert(from);
+    texts[next] = from;
+    results[next] = result;
+    next = (next + 1) % REMEMBERED_COUNT_MAX;
+    return result;
   };
 }

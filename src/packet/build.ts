@@ -172,34 +172,78 @@ function viewOf(protocol: Protocol, start: number, end: number): View {
 
 function writeFields(view: View, { protocol, values }: Header): void {
   const { initial } = protocol.building;
-  // In the order of the declaration: where a field is may depend on those before it.
-  for (const name of Object.keys(protocol.fields)) {
-    const value = values[name] ?? initial[name];
-    if (value !== undefined) write(view, name, value);
+  const { writers } = planOf(protocol);
+  let givenCount = 0;
+  for (const { name, write } of writers) {
+    const given = values[name];
+    if (given !== undefined) givenCount++;
+    const value = given ?? initial[name];
+    if (value !== undefined) write(view, value);
   }
+  let nameCount = 0;
+  for (const _ in values) nameCount++;
+  if (nameCount === givenCount) return;
   for (const name of Object.keys(values)) {
     if (!(name in protocol.fields)) throw problem(`${protocol.name} has no field ${name}`);
   }
 }
 
-function write(view: View, name: string, value: unknown): void {
-  (view as unknown as Record<string, unknown>)[name] = value;
+/** Sets one field. Every field has code of its own, which is optimised for the views of its protocol. */
+interface Writer {
+  readonly name: string;
+  /** The values from this one on do not fit; infinite where the field's width is not fixed. */
+  readonly limit: number;
+  readonly write: (view: View, value: unknown) => void;
+}
+
+/** What building a protocol's headers needs again and again. */
+interface Plan {
+  /** In the order of the declaration: where a field is may depend on those before it. */
+  readonly writers: readonly Writer[];
+  readonly byName: ReadonlyMap<string, Writer>;
+  /** The name of the field with the checksum; empty without one. */
+  readonly checksumField: string;
+}
+
+/** By the protocols' indices. */
+const plans: Plan[] = [];
+
+function planOf(protocol: Protocol): Plan {
+  let plan = plans[protocol.index];
+  if (plan === undefined) {
+    plan = makePlan(protocol);
+    plans[protocol.index] = plan;
+  }
+  return plan;
+}
+
+function makePlan(protocol: Protocol): Plan {
+  const { fields, checksum } = protocol;
+  const { prototype } = protocol.make(scratch).constructor;
+  const writers = Object.entries(fields).map(([name, { bits }]): Writer => {
+    const set = Object.getOwnPropertyDescriptor(prototype, name)?.set;
+    const write = (view: View, value: unknown): void => set?.call(view, value);
+    return { name, limit: typeof bits === "number" ? 2 ** bits : Number.POSITIVE_INFINITY, write };
+  });
+  const checksumField = writers.find(({ name }) => fields[name]?.at === (checksum?.at ?? -1) * 8)?.name ?? "";
+  return { writers, byName: new Map(writers.map((writer) => [writer.name, writer])), checksumField };
 }
 
 function setLengths(view: View, { protocol, values }: Header, contentBytes: number): void {
-  const lengths = protocol.building.sized?.(view.$header, contentBytes) ?? {};
-  for (const [name, value] of Object.entries(lengths)) {
+  const lengths = protocol.building.sized?.(view.$header, contentBytes);
+  for (const name in lengths) {
     if (values[name] !== undefined) continue;
-    const bits = protocol.fields[name]?.bits;
-    if (typeof value === "number" && typeof bits === "number") {
+    const value = lengths[name];
+    const writer = planOf(protocol).byName.get(name);
+    if (typeof value === "number" && writer !== undefined && writer.limit !== Number.POSITIVE_INFINITY) {
       if (!Number.isInteger(value)) throw problem(`${name} of ${protocol.name} would be ${value}`);
-      if (value >= 2 ** bits) {
+      if (value >= writer.limit) {
         throw new LimitExceededError(
-          `Cannot build a packet: ${name} of ${protocol.name} would be ${value}, at most ${2 ** bits - 1}`,
+          `Cannot build a packet: ${name} of ${protocol.name} would be ${value}, at most ${writer.limit - 1}`,
         );
       }
     }
-    write(view, name, value);
+    writer?.write(view, value);
   }
 }
 
@@ -208,7 +252,7 @@ function announceNext(view: View, { protocol, values }: Header, next: Protocol |
   if (next === undefined || announcedIn === undefined || values[announcedIn] !== undefined) return;
   const number = announcing(next, protocol.name);
   if (number === undefined || protocol.announcedToo(view) === number) return;
-  write(view, announcedIn, number);
+  planOf(protocol).byName.get(announcedIn)?.write(view, number);
 }
 
 function announcing(protocol: Protocol, outer: string): number | undefined {
@@ -230,7 +274,7 @@ function setChecksum(
   const behind = atOffset(size, fold(sumBehind));
   const own = (): number => fold(sumWords(view.$data, view.$start, size));
   if (checksum === undefined || checksum.presentIf?.(view) === false) return own() + behind;
-  const given = values[checksumField(protocol)];
+  const given = values[planOf(protocol).checksumField];
   if (given !== undefined) {
     // The fields written after it have brought their changes to it.
     view.$data.setUint16(view.$start + checksum.at, Number(given));
@@ -249,10 +293,6 @@ function setChecksum(
   const value = checksumOf(sum);
   view.$data.setUint16(view.$start + at, zeroIsNone && value === 0 ? 0xffff : value);
   return own() + behind;
-}
-
-function checksumField({ fields, checksum }: Protocol): string {
-  return Object.keys(fields).find((name) => fields[name]?.at === (checksum?.at ?? -1) * 8) ?? "";
 }
 
 /** What a sum counts at an offset: its bytes swap at odd ones (RFC 1071 §2 B). */
