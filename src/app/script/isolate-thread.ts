@@ -190,7 +190,8 @@ export class IsolateThread {
 
   /** What is busy without moving may be so this long, in milliseconds. */
   #limit(): number {
-    if (Atomics.load(this.#beats, BEAT.loading) > 0) return LOAD_TIME_MAX;
+    // Without a queue it keeps no packet waiting, and on a busy machine its first steps take their time.
+    if (this.#seats.size === 0 || Atomics.load(this.#beats, BEAT.loading) > 0) return LOAD_TIME_MAX;
     const key = Atomics.load(this.#beats, BEAT.script);
     const limits = [...this.#seats.values()].map(({ version }) => version);
     const guilty = limits.find((version) => version.key === key);
