@@ -137,21 +137,24 @@ export class ScriptWorld {
     while (this.#soon.length > 0) this.#soon.shift()?.();
   }
 
+  #take(bytes: Uint8Array<ArrayBuffer>): void {
+    const etherType = (bytes[0] ?? 0) >> 4 === 6 ? 0x86dd : 0x0800;
+    const packet = new Packet();
+    packet.aim(new DataView(bytes.buffer), 0, bytes.length, etherType);
+    const bad = wrongChecksums(packet);
+    if (bad.length > 0) throw new Error(`sent with a wrong checksum: ${bad.join(", ")}`);
+    this.sent.push(packet);
+  }
+
   #host(): ScriptHost {
     return {
       clock: this.clock,
       steady: () => 0,
       soon: (action) => this.#soon.push(action),
       settle: ({ token, verdict }) => this.#held.get(token)?.(formatVerdict(verdict)),
-      send: (parts) => {
-        const bytes = Uint8Array.from(Buffer.concat(parts));
-        const etherType = (bytes[0] ?? 0) >> 4 === 6 ? 0x86dd : 0x0800;
-        const packet = new Packet();
-        packet.aim(new DataView(bytes.buffer), 0, bytes.length, etherType);
-        const bad = wrongChecksums(packet);
-        if (bad.length > 0) throw new Error(`sent with a wrong checksum: ${bad.join(", ")}`);
-        this.sent.push(packet);
-        return true;
+      send: (packets) => {
+        for (const parts of packets) this.#take(Uint8Array.from(Buffer.concat(parts)));
+        return packets.length;
       },
       map: (name, options) => this.#maps.open(name, options),
       bus: { post: () => undefined, call: () => Promise.reject(new Error("no bus in this test")) },

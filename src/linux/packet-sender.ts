@@ -34,6 +34,9 @@ import { SystemCallError, translateErrors } from "./system-error.ts";
 /** The socket sends IP packets as they are, and receives none. */
 const IPPROTO_RAW = 255;
 const SOCKADDR_IN6_BYTES = 28;
+/** What one system call takes, each packet's address and control data included. */
+const CALL_PART_COUNT_MAX = 1024;
+const PARTS_BESIDE = 2;
 const SEND_BUFFER_BYTES = 4 << 20;
 /** Of IPv4's header the target's place, and of IPv6's. */
 const TARGET4 = { start: 16, lengthBytes: 4 } as const;
@@ -92,7 +95,7 @@ export class LinuxPacketSender implements PacketSender {
     let version = 0;
     for (const packet of packets) {
       const own = (packet[0]?.[0] ?? 0) >> 4;
-      if (own !== version || this.#rowCount === SEND_COUNT_MAX) this.#flush(version);
+      if (own !== version || this.#isFull(packet)) this.#flush(version);
       version = own;
       const address = this.#addresses[this.#rowCount] ?? new Uint8Array();
       const isFine =
@@ -115,7 +118,7 @@ export class LinuxPacketSender implements PacketSender {
   ): number {
     const before = this.#counts.sentCount;
     for (const frame of frames) {
-      if (this.#rowCount === SEND_COUNT_MAX) this.#flush(0);
+      if (this.#isFull(frame)) this.#flush(0);
       if (frame.length === 0 || frame.length > PACKET_PART_COUNT_MAX) {
         this.#fail(-EINVAL);
         continue;
@@ -138,6 +141,12 @@ export class LinuxPacketSender implements PacketSender {
     if (this.#isClosed) return;
     this.#isClosed = true;
     for (const fd of Object.values(this.#sockets)) native().close(fd);
+  }
+
+  /** Whether one call cannot take another packet. */
+  #isFull(packet: PacketParts): boolean {
+    if (this.#rowCount === SEND_COUNT_MAX) return true;
+    return this.#parts.length + packet.length + PARTS_BESIDE > CALL_PART_COUNT_MAX;
   }
 
   /** @param control absent when empty */

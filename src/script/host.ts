@@ -40,8 +40,8 @@ export interface ScriptHost {
   soon(action: () => void): void;
   /** The verdict for a packet that was held. */
   settle(settled: Settled): void;
-  /** Sends a packet now, as parts; whether it could be taken. The parts are not changed afterwards. */
-  send(parts: readonly Uint8Array[], options: SendOptions): boolean;
+  /** Sends packets now, each as its parts, in their order; how many could be taken. The parts stay as they are. */
+  send(packets: readonly (readonly Uint8Array[])[], options: SendOptions): number;
   /** @throws MapConflictError, ConfigurationError, LimitExceededError */
   map(name: string, options?: MapOptions): SharedMap;
   readonly bus: ScriptBus;

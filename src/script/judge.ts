@@ -106,7 +106,7 @@ export class ScriptJudge {
       seed,
       deferred: this.#deferred,
       counters: this.counters,
-      outbox: new Outbox(host, () => this.counters.add("sent")),
+      outbox: new Outbox(host, (count) => this.counters.add("sent", count)),
       onOverflow: (what) => this.#note("overflow", options.functionName, what),
       onDeferred: () => this.counters.add("deferred"),
     });

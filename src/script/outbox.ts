@@ -15,13 +15,13 @@ export const OUTBOX_BYTES_MAX: number = 64 << 20;
 
 export class Outbox {
   readonly #host: ScriptHost;
-  readonly #onSent: () => void;
-  #ready: { readonly parts: readonly Uint8Array[]; readonly options: SendOptions }[] = [];
+  readonly #onSent: (count: number) => void;
+  #ready: Ready[] = [];
   #count = 0;
   #bytes = 0;
   #isPlanned = false;
 
-  constructor(host: ScriptHost, onSent: () => void) {
+  constructor(host: ScriptHost, onSent: (count: number) => void) {
     this.#host = host;
     this.#onSent = onSent;
   }
@@ -60,12 +60,34 @@ export class Outbox {
   #flush(): void {
     const ready = this.#ready;
     this.#ready = [];
-    for (const { parts, options } of ready) {
-      this.#count--;
-      for (const { length } of parts) this.#bytes -= length;
-      if (this.#host.send(parts, options)) this.#onSent();
+    let start = 0;
+    while (start < ready.length) {
+      const { options } = ready[start] as Ready;
+      const packets: (readonly Uint8Array[])[] = [];
+      for (let at = start; at < ready.length; at++) {
+        const one = ready[at] as Ready;
+        if (!leavesAlike(one.options, options)) break;
+        packets.push(one.parts);
+        for (const { length } of one.parts) this.#bytes -= length;
+      }
+      start += packets.length;
+      this.#count -= packets.length;
+      this.#onSent(this.#host.send(packets, options));
     }
   }
+}
+
+/** A packet whose time has come. */
+interface Ready {
+  readonly parts: readonly Uint8Array[];
+  readonly options: SendOptions;
+}
+
+/** Whether two packets can be handed over together. */
+function leavesAlike(one: SendOptions, other: SendOptions): boolean {
+  return (
+    one === other || (one.way === other.way && one.mark === other.mark && one.interface === other.interface)
+  );
 }
 
 function bytesOf(packet: Packet | Uint8Array): Uint8Array {

@@ -45,10 +45,12 @@ class TestHost implements ScriptHost {
     this.onSettled(settled);
   }
 
-  send(parts: readonly Uint8Array[], options: SendOptions): boolean {
-    const text = parts.map((part) => new TextDecoder("latin1").decode(part)).join("|");
-    this.events.push(`sent ${text.slice(-5)} ${JSON.stringify(options)}`);
-    return this.isSending;
+  send(packets: readonly (readonly Uint8Array[])[], options: SendOptions): number {
+    for (const parts of packets) {
+      const text = parts.map((part) => new TextDecoder("latin1").decode(part)).join("|");
+      this.events.push(`sent ${text.slice(-5)} ${JSON.stringify(options)}`);
+    }
+    return this.isSending ? packets.length : 0;
   }
 
   map(): never {

@@ -153,6 +153,13 @@ describe("queue rules in the kernel", { skip: rootProblem() }, () => {
       const copies = Array.from({ length: 100 }, () => parts);
       assert.equal(sender.sendRouted([...copies, [packet.subarray(0, 12)], [packet]]), 101);
       assert.equal((await lab().server[version].receive(101)).length, 101);
+      // More parts than one system call takes.
+      const many = [
+        ...Array.from({ length: 15 }, (_, at) => packet.subarray(at, at + 1)),
+        packet.subarray(15),
+      ];
+      assert.equal(sender.sendRouted(Array.from({ length: 70 }, () => many)), 70);
+      assert.equal((await lab().server[version].receive(70)).length, 70);
     }
     // What this machine sends without the mark is shown.
     assert.equal(sender.sendRouted([[makePacket(4, "shown")]], { mark: 0 }), 1);
@@ -163,7 +170,7 @@ describe("queue rules in the kernel", { skip: rootProblem() }, () => {
     sender.onTrouble((error) => errors.push(error.message));
     assert.equal(sender.sendRouted([[makePacket(4, "x".repeat(1500))]]), 0);
     assert.deepEqual(errors, ["Cannot send a packet: EMSGSIZE"]);
-    assert.deepEqual(sender.counters, { sentCount: 203, unsentCount: 3 });
+    assert.deepEqual(sender.counters, { sentCount: 343, unsentCount: 3 });
     sender.close();
   });
 

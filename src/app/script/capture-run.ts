@@ -389,7 +389,7 @@ export class CaptureRun {
       steady: () => 0,
       soon: (action) => void this.#soon.push(action),
       settle: (settled) => this.#settle(settled),
-      send: (parts, options) => this.#send(parts, options),
+      send: (packets, options) => this.#send(packets, options),
       map: (name, options) => maps.open(name, options),
       bus: {
         post: () => undefined,
@@ -402,14 +402,17 @@ export class CaptureRun {
     };
   }
 
-  #send(parts: readonly Uint8Array[], options: SendOptions): boolean {
-    const bytes = Buffer.concat(parts);
+  #send(packets: readonly (readonly Uint8Array[])[], options: SendOptions): number {
+    for (const parts of packets) this.#sendOne(Buffer.concat(parts), options);
+    return packets.length;
+  }
+
+  #sendOne(bytes: Uint8Array, options: SendOptions): void {
     const time = timeOf(this.clock.now());
     const isFrame = options.way === "frame";
     const { output, tell } = this.#options;
     if (output !== undefined && !output.writeSent(bytes, isFrame, time)) this.#unwritten++;
     tell({ kind: "sent", time, bytes, options });
-    return true;
   }
 
   #summary(): CaptureSummary {

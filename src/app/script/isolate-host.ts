@@ -6,6 +6,7 @@
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import { LimitExceededError, MetanetError } from "#base/errors.ts";
 import type { Tuples, Value } from "#base/value.ts";
+import type { PacketParts } from "#io/packet-sender.ts";
 import { LinuxClock } from "#linux/clock.ts";
 import { native } from "#linux/native.ts";
 import { LinuxPacketSender } from "#linux/packet-sender.ts";
@@ -73,18 +74,18 @@ export class IsolateServices {
     this.maps = new IsolateMaps({ ask, owner: start.owner, time });
   }
 
-  /** Sends one packet; whether the kernel took it. */
-  send(parts: readonly Uint8Array[], options: SendOptions): boolean {
+  /** Sends packets; how many the kernel took. */
+  send(packets: readonly PacketParts[], options: SendOptions): number {
     this.#sender ??= new LinuxPacketSender({ mark: this.#sentMark });
     const mark = ((options.mark ?? 0) | this.#sentMark) >>> 0;
     try {
       const index = options.interface === undefined ? 0 : native().interfaceIndex(options.interface);
-      if (options.way === "frame") return this.#sender.sendFrames(index, [parts], { mark }) === 1;
+      if (options.way === "frame") return this.#sender.sendFrames(index, packets, { mark });
       const way = index === 0 ? { mark } : { mark, outInterface: index };
-      return this.#sender.sendRouted([parts], way) === 1;
+      return this.#sender.sendRouted(packets, way);
     } catch {
       // No such interface.
-      return false;
+      return 0;
     }
   }
 
@@ -164,8 +165,8 @@ export class IsolateHost implements ScriptHost {
     this.onSettled(settled);
   }
 
-  send(parts: readonly Uint8Array[], options: SendOptions): boolean {
-    return this.#services.send(parts, options);
+  send(packets: readonly PacketParts[], options: SendOptions): number {
+    return this.#services.send(packets, options);
   }
 
   map(name: string, options?: MapOptions): SharedMap {
