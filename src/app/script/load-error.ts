@@ -86,13 +86,17 @@ export async function loadErrorOf(error: unknown, file: string): Promise<ScriptL
   }
   if (code === "ERR_IMPORT_ATTRIBUTE_MISSING") return fail(`${message}: write \`with { type: "json" }\``);
   if (code === "ERR_UNKNOWN_BUILTIN_MODULE") return fail(`${message}; check the import`);
-  if (code === "ERR_INVALID_TYPESCRIPT_SYNTAX") return fail(`syntax error${at}: ${message}`, front);
+  if (code === "ERR_INVALID_TYPESCRIPT_SYNTAX") {
+    // Where a module ends too early no place is told.
+    if (front === undefined) return await syntaxError(message, fail);
+    return fail(`syntax error${at}: ${message}`, front);
+  }
   const missing = /^The requested module '(.+)' does not provide an export named '(.+)'$/.exec(message);
   if (missing !== null) {
     const [, module = "", name = ""] = missing;
     return fail(`${module} has no export ${name}${at}; ${await exportAdvice(module, name)}`, front);
   }
-  if (error instanceof SyntaxError && placeOf(error) === undefined) return await syntaxError(error, fail);
+  if (error instanceof SyntaxError && placeOf(error) === undefined) return await syntaxError(message, fail);
   const place = placeOf(error);
   const where = place === undefined ? "" : `, at ${formatPlace(place)}`;
   const kind = error instanceof Error ? `${error.name}: ` : "";
@@ -101,12 +105,12 @@ export async function loadErrorOf(error: unknown, file: string): Promise<ScriptL
 
 type Fail = (seen: string, place?: ScriptPlace) => ScriptLoadError;
 
-/** A mistake that only the compilation of the JavaScript finds; the place comes from TypeScript's parser. */
-async function syntaxError(error: SyntaxError, fail: Fail): Promise<ScriptLoadError> {
-  if (lastLoaded === undefined) return fail(`syntax error: ${error.message}`);
+/** A mistake whose place the compilation of the JavaScript does not tell; it comes from TypeScript's parser. */
+async function syntaxError(message: string, fail: Fail): Promise<ScriptLoadError> {
+  if (lastLoaded === undefined) return fail(`syntax error: ${message}`);
   const { syntaxPlace } = await import("./syntax-place.ts");
   const place = syntaxPlace(lastLoaded);
-  return fail(`syntax error at ${place ? formatPlace(place) : lastLoaded}: ${error.message}`, place);
+  return fail(`syntax error at ${place ? formatPlace(place) : lastLoaded}: ${message}`, place);
 }
 
 async function exportAdvice(module: string, name: string): Promise<string> {
@@ -142,9 +146,11 @@ function placeOfText(file: string, specifier: string): ScriptPlace | undefined {
 /** The line of a place with a caret below the column, to be put behind a message. */
 function sourceLine(place: ScriptPlace | undefined): string {
   const text = place === undefined ? undefined : linesOf(place.file)[place.line - 1];
-  if (place === undefined || text === undefined || text.length > SOURCE_LINE_MAX) return "";
+  if (place === undefined || !text?.trim() || text.length > SOURCE_LINE_MAX) return "";
   const before = text.slice(0, place.column - 1).replace(/[^\t]/g, " ");
-  return `\n  ${text}\n  ${before}^`;
+  // What a file has in it is not to drive a terminal.
+  const shown = text.replace(/[^\P{Cc}\t]/gu, "\ufffd");
+  return `\n  ${shown}\n  ${before}^`;
 }
 
 /** Longer lines are generated, and nobody reads them. */

@@ -120,6 +120,8 @@ describe("loadScript()", () => {
       "s.ts:2:7",
     ],
     ["await", "export function f() { await 3; }", /syntax error at s\.ts:1:\d+:/],
+    ["an early end", "export function f( {\n", /syntax error at s\.ts:2:1: Unexpected token `<eof>`/],
+    ["control characters", "\u001b[31m {", /: Unexpected character.*\n {2}\ufffd\[31m \{\n {2}\^/],
     ["enum", "type A = 1;\nexport enum B { C }", /enum at s\.ts:2:8 cannot be run.*as const/, "s.ts:2:8"],
     [
       "parameter property",
