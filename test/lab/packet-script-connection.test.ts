@@ -10,7 +10,7 @@ import type { ScriptSpec } from "#script/engine.ts";
 import { ConntrackStatus } from "#wire/conntrack.ts";
 import { rootProblem } from "./own-namespace.ts";
 import { CLIENT, PacketQueueNet, run, SERVER, type UdpHost, type Version } from "./packet-queue-net.ts";
-import { newEngine, type TestEngine, testSpec } from "./packet-script-engine.ts";
+import { eventually, newEngine, type TestEngine, testSpec } from "./packet-script-engine.ts";
 
 const CASES = join(import.meta.dirname, "packet-script-connection-cases.ts");
 /** An address that nobody has; a translation makes the server's of it. */
@@ -55,6 +55,18 @@ describe("packet scripts and connections", { skip: rootProblem() }, () => {
     port += 2;
     const from = net.udp(net.client, CLIENT[version], port);
     return { from, to: net.udp(net.server, SERVER[version], port + 1), at: port + 1 };
+  }
+
+  /** Waits until the script's counters say so many packets in all. */
+  async function counted(name: string, count: number): Promise<void> {
+    let counts: Readonly<Record<string, number>> = {};
+    await eventually(
+      async () => {
+        counts = await counters(name);
+        return Object.values(counts).reduce((sum, one) => sum + one, 0) >= count;
+      },
+      () => `${name}: ${JSON.stringify(counts)}`,
+    );
   }
 
   async function counters(name: string): Promise<Readonly<Record<string, number>>> {
@@ -175,7 +187,7 @@ describe("packet scripts and connections", { skip: rootProblem() }, () => {
     own.send(CLIENT[4], port, "2");
     assert.deepEqual(await from.receive(1), ["2"]);
     own.send(SERVER[4], port, "3");
-    await pause(50);
+    await counted("out", 2);
     assert.deepEqual(await counters("in"), { "1 new original unknown 0": 1 });
     assert.deepEqual(await counters("out"), {
       "2 established reply known 0": 1,
@@ -216,7 +228,7 @@ describe("packet scripts and connections", { skip: rootProblem() }, () => {
     for (const version of [4, 6] as const) {
       net.udp(net.client, CLIENT[version], port).send(SERVER[version], port + 1, "nobody");
     }
-    await pause(100);
+    for (const name of ["messages", "six"]) await counted(name, 3);
     assert.deepEqual(await counters("messages"), {
       "new original unknown 1 identifier false": 1,
       "established reply known 1 identifier false": 1,
@@ -248,8 +260,7 @@ describe("packet scripts and connections", { skip: rootProblem() }, () => {
     );
     await load({ function: "marks" });
     ends().from.send(SERVER[4], 9999, "1");
-    const end = Date.now() + 8000;
-    while (Date.now() < end && (await counters("marks"))["connection marks lost"] !== 1) await pause(50);
+    await eventually(async () => (await counters("marks"))["connection marks lost"] === 1);
     assert.deepEqual(await counters("marks"), { "connection marks lost": 1 });
   });
 
@@ -261,7 +272,7 @@ describe("packet scripts and connections", { skip: rootProblem() }, () => {
     await pause(500);
     await load({ function: "ports" });
     for (let index = 0; index < 1000; index++) from.send(SERVER[4], 8000 + index, "2");
-    await pause(500);
+    await counted("ports", 1000);
     const table = new ConntrackTable();
     try {
       const marked = table
