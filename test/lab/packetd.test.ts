@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, describe, it, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -72,6 +72,16 @@ function world(context: TestContext): World {
   return made;
 }
 
+/** Every thread has these capabilities or, when it was there before the others went, none. */
+function assertCapabilities(w: World, last: string): void {
+  for (const task of readdirSync(`/proc/${pidOf(w)}/task`)) {
+    const status = readFileSync(`/proc/${pidOf(w)}/task/${task}/status`, "utf8");
+    assert.match(status, /^Uid:\t65534\t65534/m);
+    assert.match(status, new RegExp(`^CapPrm:\t00000000000(00000|${last})$`, "m"));
+    assert.match(status, /^NoNewPrivs:\t1$/m);
+  }
+}
+
 const LOAD = ["--function", "filter", "--hook", "input"] as const;
 
 async function load(w: World, more: readonly string[] = [], file = w.filter): Promise<Outcome> {
@@ -125,7 +135,7 @@ describe("metanet script", { skip: rootProblem() }, () => {
     });
   });
 
-  it("script load starts packetd, which keeps two capabilities; list counts; unload --stop leaves nothing", async (context) => {
+  it("script load starts packetd, which keeps three capabilities; list counts; unload --stop leaves nothing", async (context) => {
     const w = world(context);
     const first = await load(w);
     assert.equal(first.code, 0, first.err);
@@ -137,14 +147,7 @@ describe("metanet script", { skip: rootProblem() }, () => {
       first.err,
       /^Started packetd in the background \(process \d+, log .*packetd\.log\); end it with/,
     );
-    for (const task of execFileSync("ls", [`/proc/${pidOf(w)}/task`], { encoding: "utf8" })
-      .trim()
-      .split("\n")) {
-      const status = readFileSync(`/proc/${pidOf(w)}/task/${task}/status`, "utf8");
-      assert.match(status, /^Uid:\t65534\t65534/m);
-      assert.match(status, /^CapPrm:\t00000000000(00000|03000)$/m);
-      assert.match(status, /^NoNewPrivs:\t1$/m);
-    }
+    assertCapabilities(w, "03004");
     assert.ok(answers());
     const [script] = await list(w);
     assert.deepEqual(
@@ -245,6 +248,7 @@ describe("metanet script", { skip: rootProblem() }, () => {
     writeFileSync(file, `run: ${w.run}\nstate: ${state}\npacketd: {}\n`);
     const gateway: Running = start(w.run, ["up", file]);
     await gateway.said("packetd is ready");
+    assertCapabilities(w, "03000");
     const { code, err } = await load(w);
     assert.equal(code, 1);
     assert.match(
