@@ -443,7 +443,7 @@ export class LinuxQueueRules implements QueueRules {
       const start = Number(said[1]) - 1 - chosen.matchStart;
       const part = rule.match.slice(Math.max(start, 0), Math.max(Number(said[2]) - chosen.matchStart, 0));
       const where = start >= 0 && part !== "" ? `at '${part}' (character ${start + 1})` : "at its end";
-      const what = `nft ${said[3]}, ${where}`;
+      const what = `nft says: ${said[3]}, ${where}`;
       throw new MatchRefusedError(`Cannot use the match '${rule.match}': ${what}`, { cause: error });
     }
   }

@@ -32,7 +32,7 @@ describe("queue rules in the kernel", { skip: rootProblem() }, () => {
     ] as const) {
       await assert.rejects(lab().rules.load(rule({ match })), (error: Error) => {
         assert.ok(error instanceof MatchRefusedError && error instanceof ConfigurationError);
-        assert.ok(error.message.startsWith(`Cannot use the match '${match}': nft `), error.message);
+        assert.ok(error.message.startsWith(`Cannot use the match '${match}': nft says: `), error.message);
         assert.match(error.message, said);
         return true;
       });

@@ -144,6 +144,13 @@ describe("packet scripts and traffic", { skip: rootProblem() }, () => {
     assert.equal(map.get("b"), 2);
     assert.deepEqual((await listed("one")).statistics.counters, { "at forward from lan0 to wan0": 3 });
     assert.deepEqual((await listed("two")).statistics.counters, { "at prerouting from lan0 to ": 3 });
+    await engine.unload("one");
+    assert.deepEqual(
+      engine.maps.list().map(({ name }) => name),
+      ["seen"],
+    );
+    await engine.unload("two");
+    assert.deepEqual(engine.maps.list(), []);
   });
 
   test("two queues have an isolate each, and connections are spread over them", async () => {

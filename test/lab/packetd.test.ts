@@ -203,7 +203,11 @@ describe("metanet script", { skip: rootProblem() }, () => {
       ],
       [["--function", "fliter", "--hook", "input"], 1, /no export of that name; did you mean filter\?/],
       [["--name", "a", "--out", "lo"], 2, /packets at input do not leave by an interface yet; take --in/],
-      [["--name", "a", "--match", "udp dport foo"], 1, /Cannot use the match 'udp dport foo': nft .*'foo'/],
+      [
+        ["--name", "a", "--match", "udp dport foo"],
+        1,
+        /Cannot use the match 'udp dport foo': nft says: .*'foo'/,
+      ],
       [["--name", "a", "--match", "udp dport 53 drop"], 2, /'drop' does something/],
       [["--name", "a", "--deadline", "soon"], 2, /Cannot use --deadline soon: it is not a duration/],
       [["--name", "1a"], 2, /the name is not a letter/],

@@ -328,6 +328,8 @@ export class UserScriptEngine implements ScriptEngine {
       await group.close();
     }
     if (this.#entries.size > 0) return;
+    // Nobody is left who could miss them, and who loads scripts anew may want other options.
+    for (const { name } of this.#options.maps.list()) this.#options.maps.remove(name);
     clearInterval(this.#watch);
     this.#watch = undefined;
   }

@@ -28,6 +28,6 @@ export function downCommand(terminal: Terminal): Command {
         return;
       }
       await stopSupervisor(state, { timeout, asTyped: options.timeout, terminal });
-      terminal.note("The gateway is down");
+      terminal.note(`What ran in ${directory} is down`);
     });
 }
