@@ -75,6 +75,10 @@ export function talks(_: Packet, { log, counter, random }: Context) { log(String
 export function left() { void Promise.reject(new Error("alone")); }
 `;
 
+const WATCH = `import { ipv4, type Packet, tcp } from "metanet/script";
+export function watch(packet: Packet) { packet.headers(); packet.find(tcp); packet.find(ipv4); }
+`;
+
 let folder = "";
 const inFolder = (name: string): string => join(folder, name);
 const script = (...args: string[]): Promise<Outcome> => run(folder, ["script", ...args]);
@@ -137,6 +141,7 @@ describe("metanet script", { concurrency: 2 }, () => {
     folder = mkdtempSync(join(tmpdir(), "mn-"));
     writeFileSync(inFolder("nat.ts"), NAT);
     writeFileSync(inFolder("many.ts"), MANY);
+    writeFileSync(inFolder("watch.ts"), WATCH);
     writeFileSync(inFolder("port.ts"), "export const port: number = 80;\n");
     writeFileSync(inFolder("small.pcap"), smallCapture());
   });
@@ -403,10 +408,6 @@ describe("metanet script", { concurrency: 2 }, () => {
       const out = inFolder(name.replace("/", "-"));
       const capture = join(CAPTURES, name);
       const args = ["-f", "watch", "-c", capture, "--write", out, "--json"];
-      writeFileSync(
-        inFolder("watch.ts"),
-        'import { ipv4, type Packet, tcp } from "metanet/script";\nexport function watch(packet: Packet) { packet.headers(); packet.find(tcp); packet.find(ipv4); }\n',
-      );
       const { code, out: said, err } = await script("test", inFolder("watch.ts"), ...args);
       assert.equal(code, 0, err);
       const packets = await packetsOf(capture);

@@ -15,6 +15,7 @@ import { LinuxPacketQueue } from "#linux/packet-queue.ts";
 import { ConntrackTable } from "#linux/packet-queue-conntrack.ts";
 import { openQueueDescriptor, releaseAll } from "#linux/packet-queue-descriptor.ts";
 import { ConntrackStatus, decodeConntrack, invertTuple, readConntrackMark } from "#wire/conntrack.ts";
+import { lackOf, presenceOf } from "../support/kernel-option.ts";
 import { rootProblem } from "./own-namespace.ts";
 import { countPackets, labForTests, QUEUE, rewrite, rule, textOf, until } from "./packet-queue-lab.ts";
 import { run } from "./packet-queue-net.ts";
@@ -178,31 +179,36 @@ describe("the packet queue and its reader", { skip: rootProblem() }, () => {
     }
   });
 
-  it("reads and writes the connection's mark, or says what the kernel lacks", async (context) => {
+  it("says what the kernel lacks where its queue brings no connections along", {
+    skip: presenceOf("CONFIG_NETFILTER_NETLINK_GLUE_CT"),
+  }, () => {
+    assert.throws(
+      () => lab().open(() => undefined, { conntrack: true }),
+      (error: unknown) =>
+        error instanceof QueueUnsupportedError && /CONFIG_NETFILTER_NETLINK_GLUE_CT/.test(error.message),
+    );
+  });
+
+  it("reads and writes the connection's mark", {
+    skip: lackOf("CONFIG_NETFILTER_NETLINK_GLUE_CT"),
+  }, async (context) => {
     run("nft add table inet tracked");
+    context.after(() => run("nft delete table inet tracked"));
     run("nft add chain inet tracked c { type filter hook forward priority -190 ; }");
     run("nft add rule inet tracked c ct state new ct mark set 0x11");
     await lab().rules.load(rule());
     const seen: unknown[] = [];
-    try {
-      lab().open(
-        (batch, row) => {
-          const [at = 0, lengthBytes = 0] = [batch.conntrackOffset[row], batch.conntrackLengthBytes[row]];
-          const connection = decodeConntrack(batch.bytes.subarray(at, at + lengthBytes));
-          seen.push([batch.conntrackState[row], readConntrackMark(batch.view, at, lengthBytes)]);
-          assert.equal(connection?.original.targetPort, 4000);
-          batch.changes[row] = PacketChange.conntrackMark;
-          batch.newConntrackMark[row] = 0x22;
-        },
-        { conntrack: true },
-      );
-    } catch (error) {
-      assert.ok(error instanceof QueueUnsupportedError);
-      assert.match(error.message, /CONFIG_NETFILTER_NETLINK_GLUE_CT/);
-      return context.skip(error.message);
-    } finally {
-      context.after(() => run("nft delete table inet tracked"));
-    }
+    lab().open(
+      (batch, row) => {
+        const [at = 0, lengthBytes = 0] = [batch.conntrackOffset[row], batch.conntrackLengthBytes[row]];
+        const connection = decodeConntrack(batch.bytes.subarray(at, at + lengthBytes));
+        seen.push([batch.conntrackState[row], readConntrackMark(batch.view, at, lengthBytes)]);
+        assert.equal(connection?.original.targetPort, 4000);
+        batch.changes[row] = PacketChange.conntrackMark;
+        batch.newConntrackMark[row] = 0x22;
+      },
+      { conntrack: true },
+    );
     lab().send(4, "first");
     assert.deepEqual(await lab().server[4].receive(1), ["first"]);
     lab().send(4, "second");
