@@ -1,0 +1,117 @@
+/**
+ * Where the headers of one frame lie and what of them decides about flows: one object, filled again for every frame
+ * by `decodeLayers`. Numbers only, so that a packet costs no memory.
+ * @module
+ */
+
+/** Numbers of IP protocols (IANA "Assigned Internet Protocol Numbers"). */
+export const IpProtocol = {
+  icmp: 1,
+  igmp: 2,
+  ipv4: 4,
+  tcp: 6,
+  udp: 17,
+  ipv6: 41,
+  gre: 47,
+  esp: 50,
+  icmpv6: 58,
+  ospf: 89,
+  sctp: 132,
+  udpLite: 136,
+} as const;
+
+/** Why a frame is of no flow; `""` when it is. */
+export type LayersProblem =
+  | ""
+  /** Not IP, or a link type nobody knows: goes on untouched. */
+  | "not-ip"
+  /** A header is not there as a whole, or lies about its length. */
+  | "malformed"
+  /** The checksum of the IPv4 header is wrong. */
+  | "bad-ip-checksum"
+  /** More tunnels in tunnels than `ENCAPSULATION_DEPTH_MAX`. */
+  | "too-deep";
+
+/**
+ * The innermost IP packet of a frame, behind VLAN tags, PPPoE, MPLS and, where the options say so, tunnels. Offsets
+ * are into {@link bytes}. A packet cut short by the capture's snap length keeps its true lengths: `payloadBytes` is what
+ * the headers say, `capturedPayloadBytes` what is there.
+ */
+export class Layers {
+  /** The memory that the offsets count in. */
+  bytes: Uint8Array = NO_BYTES;
+  view: DataView = NO_VIEW;
+  /** Of the frame as it was captured. */
+  frameOffset = 0;
+  frameEnd = 0;
+  problem: LayersProblem = "not-ip";
+
+  /** The version of IP: 4, 6, or 0 when there is none. */
+  version = 0;
+  /** The first byte of the IP header. */
+  networkOffset = 0;
+  /** Of all of the IP packet, by its own length field (by the frame's where that is 0: aggregates, jumbograms). */
+  networkBytes = 0;
+  /** With options; in IPv6 with the extension headers in front of the transport. */
+  networkHeaderBytes = 0;
+  /** Source and destination as four words each, network order; IPv4 as ::ffff:a.b.c.d in {@link IPV4_PREFIX}. */
+  source0 = 0;
+  source1 = 0;
+  source2 = 0;
+  source3 = 0;
+  target0 = 0;
+  target1 = 0;
+  target2 = 0;
+  target3 = 0;
+  hopLimit = 0;
+  /** The transport's protocol, one of {@link IpProtocol} or another number. */
+  protocol = 0;
+
+  /** Whether this is a part of a datagram (more fragments follow, or the offset is not 0). */
+  isFragment = false;
+  /** IPv4's 16 bits or IPv6's 32. */
+  fragmentId = 0;
+  /** In bytes. */
+  fragmentOffset = 0;
+  hasMoreFragments = false;
+  /** IPv6 only: where the Fragment header lies, 0 when there is none; an atomic one is no fragment (RFC 6946). */
+  fragmentHeaderOffset = 0;
+
+  /** The first byte of the transport's header; meaningless for a later fragment. */
+  transportOffset = 0;
+  /** TCP: with options; UDP: 8; ICMP: 8 or what there is. */
+  transportHeaderBytes = 0;
+  /** Host order; ICMP echo: the identifier in both; other protocols: 0. */
+  sourcePort = 0;
+  targetPort = 0;
+  payloadOffset = 0;
+  payloadBytes = 0;
+  capturedPayloadBytes = 0;
+
+  /** TCP only: sequence and acknowledgement numbers (unsigned), the flags' byte, the window as it stands. */
+  sequence = 0;
+  acknowledgement = 0;
+  /** FIN 1, SYN 2, RST 4, PSH 8, ACK 16, URG 32, ECE 64, CWR 128. */
+  flags = 0;
+  window = 0;
+  urgentPointer = 0;
+  /** ICMP only. */
+  icmpType = 0;
+  icmpCode = 0;
+
+  /**
+   * What else tells flows with the same addresses apart: a number made of VLAN tags and tunnel ids where the options say
+   * that they belong to the key, 0 else.
+   */
+  encapsulation = 0;
+  /** How many tunnels were opened (GRE, VXLAN, Geneve, GTP-U, IP in IP). */
+  tunnelCount = 0;
+  /** The outermost VLAN id, -1 when there is none. */
+  vlan = -1;
+}
+
+/** The third word of an IPv4 address mapped into IPv6 (RFC 4291 §2.5.5.2). */
+export const IPV4_PREFIX = 0xffff;
+
+const NO_BYTES = new Uint8Array(0);
+const NO_VIEW = new DataView(NO_BYTES.buffer);
