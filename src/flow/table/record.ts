@@ -19,9 +19,9 @@ export const Word = {
   ports: 8,
   /** `Layers.encapsulation`. */
   encapsulation: 9,
-  /** The next row in the same bucket, -1 at the end; of a free row the next free one. */
+  /** The table's own: the next row in the same bucket, shifted left by one bit, and in that bit whether it is IPv6. */
   chain: 10,
-  /** Neighbours in a slot of the timer wheel. */
+  /** The timer wheel's own: neighbours in a slot, negative at the ends. */
   timerNext: 11,
   timerPrevious: 12,
   /** A bit for each monitor that follows the flow. */
