@@ -1,0 +1,68 @@
+/**
+ * The memory that all flows keep their bytes in: pages of one size, lent and taken back, never more than a limit. A
+ * page is not zeroed when it changes hands: who holds it knows which of its bytes it has written.
+ * @module
+ */
+
+/** Pages are made so many at a time, as parts of one block of memory. */
+const PAGES_PER_BLOCK = 32;
+
+/** A piece of memory, lent to one stream. */
+export class Page {
+  readonly bytes: Uint8Array;
+  /** Which part of the holder's stream lies here: the offset of its first byte, in pages. */
+  number = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+  }
+}
+
+export interface PagePoolOptions {
+  /** At least 1; a power of 2 divides best. */
+  readonly pageBytes: number;
+  /** What all lent pages together may have; where it is reached, {@link PagePool.take} answers `undefined`. */
+  readonly totalBytesMax: number;
+}
+
+export class PagePool {
+  readonly pageBytes: number;
+  readonly #pageCountMax: number;
+  readonly #free: Page[] = [];
+  #pageCount = 0;
+  #lentCount = 0;
+
+  constructor({ pageBytes, totalBytesMax }: PagePoolOptions) {
+    this.pageBytes = pageBytes;
+    this.#pageCountMax = Math.floor(totalBytesMax / pageBytes);
+  }
+
+  /** What is lent at the moment, in bytes. Memory that came back stays here for the next. */
+  get usedBytes(): number {
+    return this.#lentCount * this.pageBytes;
+  }
+
+  /** A page with any content, or `undefined` at the limit. */
+  take(): Page | undefined {
+    if (this.#free.length === 0) this.#grow();
+    const page = this.#free.pop();
+    if (page !== undefined) this.#lentCount++;
+    return page;
+  }
+
+  /** Takes a page back that {@link take} gave; once for each time. */
+  give(page: Page): void {
+    this.#lentCount--;
+    this.#free.push(page);
+  }
+
+  #grow(): void {
+    const count = Math.min(PAGES_PER_BLOCK, this.#pageCountMax - this.#pageCount);
+    if (count <= 0) return;
+    const block = new Uint8Array(count * this.pageBytes);
+    this.#pageCount += count;
+    for (let end = block.length; end > 0; end -= this.pageBytes) {
+      this.#free.push(new Page(block.subarray(end - this.pageBytes, end)));
+    }
+  }
+}
