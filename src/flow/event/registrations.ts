@@ -1,0 +1,168 @@
+/**
+ * Sets of registrations that never change: a flow takes its monitor's by reference and one that differs has another.
+ * The same registrations in the same order are one object however many flows hold them, because each set remembers the
+ * sets made from it; it does so weakly, so that a callback made for one flow goes with that flow.
+ * @module
+ */
+import { ConfigurationError, LimitExceededError } from "#base/errors.ts";
+import type { AnyCallback, OnError, Registration } from "./dispatch.ts";
+import { Program, watch } from "./dispatch.ts";
+import type { EventObject } from "./event-object.ts";
+import type { EventName, Hook } from "./events.ts";
+import { SLOT_COUNT, slotOf } from "./slot.ts";
+import type { AnyEvent, Callback, HooksOf } from "./user-event.ts";
+import { UserEvent } from "./user-event.ts";
+
+/** Registrations in one set; one more is refused. */
+export const REGISTRATION_COUNT_MAX = 1024;
+
+/** Sets made before those made so far are not looked up any more: they stay right, but are not shared anew. */
+export const REMEMBERED_SET_COUNT_MAX = 65_536;
+
+/** What listens, in order of registration. `F` is the flow handed to callbacks. */
+export class Registrations<F> {
+  static readonly #EMPTY: Registrations<never> = new Registrations(undefined, undefined, 0, 0, []);
+  /** Sets made since what was remembered last became void, and how often it has. */
+  static #madeCount = 0;
+  static #era = 0;
+
+  /** A bit, `1 << slot`, for every slot where somebody listens, be it to an event defined below. */
+  readonly wanted: number;
+  readonly count: number;
+  readonly #before: Registrations<F> | undefined;
+  readonly #last: Registration<F> | undefined;
+  readonly #programs: readonly (Program<F> | undefined)[];
+  #next: WeakMap<AnyCallback<F>, Step<F>> | undefined;
+  #nextEra = 0;
+
+  private constructor(
+    before: Registrations<F> | undefined,
+    last: Registration<F> | undefined,
+    count: number,
+    wanted: number,
+    programs: readonly (Program<F> | undefined)[],
+  ) {
+    this.#before = before;
+    this.#last = last;
+    this.count = count;
+    this.wanted = wanted;
+    this.#programs = programs;
+  }
+
+  /** Nobody listens to anything. */
+  static empty<F>(): Registrations<F> {
+    return Registrations.#EMPTY as unknown as Registrations<F>;
+  }
+
+  /**
+   * The set that also has `callback` for `event` at `hook`, called behind those already there for the same event
+   * (mOS has one for each event and hook). A callback that is there already is there once: this very set.
+   * @throws ConfigurationError when the event is not met at the hook, or an argument is not what it should be.
+   * @throws LimitExceededError when the set has {@link REGISTRATION_COUNT_MAX}.
+   */
+  with<const E extends AnyEvent<F>>(event: E, hook: HooksOf<E>, callback: Callback<E, F>): Registrations<F> {
+    return this.#with(event, hook, callback);
+  }
+
+  /** The set without that event, hook and callback; this very set when it has none such. */
+  without(registration: Registration<F>): Registrations<F> {
+    const behind: Registration<F>[] = [];
+    let rest: Registrations<F> | undefined;
+    for (let set: Registrations<F> = this; ; set = rest) {
+      const last: Registration<F> | undefined = set.#last;
+      rest = set.#before;
+      if (last === undefined || rest === undefined) return this;
+      if (isSame(last, registration.event, registration.hook, registration.callback)) break;
+      behind.push(last);
+    }
+    for (const kept of behind.reverse()) rest = rest.#with(kept.event, kept.hook, kept.callback);
+    return rest;
+  }
+
+  /** Whether anybody listens at the slot. */
+  wants(slot: number): boolean {
+    return (this.wanted & (1 << slot)) !== 0;
+  }
+
+  /** Calls everybody who listens at the slot, in the order that dispatch.ts tells. Never throws unless `onError` does. */
+  run(slot: number, flow: F, event: EventObject, onError: OnError<F>): void {
+    const program = this.#programs[slot];
+    if (program === undefined) return;
+    const { single } = program;
+    if (single === undefined) {
+      program.run(flow, event, onError);
+      return;
+    }
+    try {
+      const answer = single(flow, event);
+      if (answer !== undefined) watch(answer, onError, program.registrations[0] as Registration<F>);
+    } catch (error) {
+      onError(error, program.registrations[0] as Registration<F>);
+    }
+  }
+
+  #with(event: EventName | UserEvent, hook: Hook, callback: AnyCallback<F>): Registrations<F> {
+    if (typeof callback !== "function") {
+      throw new ConfigurationError(`Cannot listen: the callback is ${typeof callback}, wanted a function`);
+    }
+    const next = this.#remembered();
+    const known = next.get(callback);
+    for (let step = known; step !== undefined; step = step.other) {
+      if (step.event === event && step.hook === hook) return step.set;
+    }
+    const slot = slotOf(event instanceof UserEvent ? event.root : event, hook);
+    const set = this.#has(event, hook, callback) ? this : this.#grown(slot, { event, hook, callback });
+    next.set(callback, { event, hook, set, other: known });
+    return set;
+  }
+
+  #grown(slot: number, registration: Registration<F>): Registrations<F> {
+    if (this.count >= REGISTRATION_COUNT_MAX) {
+      throw new LimitExceededError(
+        `Cannot listen: ${REGISTRATION_COUNT_MAX} callbacks do already; register each once, not once for every packet`,
+      );
+    }
+    const programs =
+      this.#programs.length === 0 ? new Array(SLOT_COUNT).fill(undefined) : this.#programs.slice();
+    programs[slot] = Program.with(this.#programs[slot], registration);
+    Registrations.#madeCount += 1;
+    return new Registrations(this, registration, this.count + 1, this.wanted | (1 << slot), programs);
+  }
+
+  #has(event: EventName | UserEvent, hook: Hook, callback: AnyCallback<F>): boolean {
+    let set: Registrations<F> | undefined = this;
+    for (; set !== undefined; set = set.#before) {
+      if (set.#last !== undefined && isSame(set.#last, event, hook, callback)) return true;
+    }
+    return false;
+  }
+
+  #remembered(): WeakMap<AnyCallback<F>, Step<F>> {
+    if (Registrations.#madeCount >= REMEMBERED_SET_COUNT_MAX) {
+      Registrations.#madeCount = 0;
+      Registrations.#era += 1;
+    }
+    if (this.#next === undefined || this.#nextEra !== Registrations.#era) {
+      this.#next = new WeakMap();
+      this.#nextEra = Registrations.#era;
+    }
+    return this.#next;
+  }
+}
+
+/** A set made from another: what was added; `other` is for the same callback. */
+interface Step<F> {
+  readonly event: EventName | UserEvent;
+  readonly hook: Hook;
+  readonly set: Registrations<F>;
+  readonly other: Step<F> | undefined;
+}
+
+function isSame<F>(
+  registration: Registration<F>,
+  event: EventName | UserEvent,
+  hook: Hook,
+  callback: AnyCallback<F>,
+): boolean {
+  return registration.callback === callback && registration.event === event && registration.hook === hook;
+}
