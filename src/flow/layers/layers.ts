@@ -1,6 +1,7 @@
 /**
  * Where the headers of one frame lie and what of them decides about flows: one object, filled again for every frame
- * by `decodeLayers`. Numbers only, so that a packet costs no memory.
+ * by `LayerDecoder`. Numbers only, so that a packet costs no memory. Words of 32 bits are unsigned, as a `Uint32Array`
+ * gives them back.
  * @module
  */
 
@@ -29,13 +30,18 @@ export type LayersProblem =
   | "malformed"
   /** The checksum of the IPv4 header is wrong. */
   | "bad-ip-checksum"
-  /** More tunnels in tunnels than `ENCAPSULATION_DEPTH_MAX`. */
+  /** More tags, labels or tunnels than the limits of `encapsulation.ts`, or more extension headers than `ipv6.ts` has. */
   | "too-deep";
 
 /**
  * The innermost IP packet of a frame, behind VLAN tags, PPPoE, MPLS and, where the options say so, tunnels. Offsets
  * are into {@link bytes}. A packet cut short by the capture's snap length keeps its true lengths: `payloadBytes` is what
  * the headers say, `capturedPayloadBytes` what is there.
+ *
+ * Where {@link problem} is not "", only the fields of the frame, {@link bytes} and {@link view} say something; the
+ * others are left over. The same holds for fields of protocols that this packet does not have.
+ *
+ * A fragment's payload is the fragment's whole data; of a first one the ports are read where they are.
  */
 export class Layers {
   /** The memory that the offsets count in. */
@@ -52,9 +58,12 @@ export class Layers {
   networkOffset = 0;
   /** Of all of the IP packet, by its own length field (by the frame's where that is 0: aggregates, jumbograms). */
   networkBytes = 0;
-  /** With options; in IPv6 with the extension headers in front of the transport. */
+  /** With options; with AH and, in IPv6, the extension headers in front of the transport. */
   networkHeaderBytes = 0;
-  /** Source and destination as four words each, network order; IPv4 as ::ffff:a.b.c.d in {@link IPV4_PREFIX}. */
+  /**
+   * Source and destination as four words each, network order; IPv4 as ::ffff:a.b.c.d in {@link IPV4_PREFIX}. Where an
+   * IPv6 routing header has hops to go, the target is the last of them, who answers.
+   */
   source0 = 0;
   source1 = 0;
   source2 = 0;
@@ -76,12 +85,16 @@ export class Layers {
   hasMoreFragments = false;
   /** IPv6 only: where the Fragment header lies, 0 when there is none; an atomic one is no fragment (RFC 6946). */
   fragmentHeaderOffset = 0;
+  /** IPv6 only: where the byte lies that announces the Fragment header. */
+  fragmentAnnouncedOffset = 0;
 
   /** The first byte of the transport's header; meaningless for a later fragment. */
   transportOffset = 0;
   /** TCP: with options; UDP: 8; ICMP: 8 or what there is. */
   transportHeaderBytes = 0;
-  /** Host order; ICMP echo: the identifier in both; other protocols: 0. */
+  /**
+   * Host order; of TCP, UDP, UDP-Lite, SCTP and DCCP. ICMP: see `icmp.ts`. Other protocols: 0.
+   */
   sourcePort = 0;
   targetPort = 0;
   payloadOffset = 0;
@@ -101,7 +114,7 @@ export class Layers {
 
   /**
    * What else tells flows with the same addresses apart: a number made of VLAN tags and tunnel ids where the options say
-   * that they belong to the key, 0 else.
+   * that they belong to the key, 0 else; below 2^31. How it is made, and when it is exact, says `encapsulation.ts`.
    */
   encapsulation = 0;
   /** How many tunnels were opened (GRE, VXLAN, Geneve, GTP-U, IP in IP). */
