@@ -9,11 +9,40 @@
 import { setImmediate as turn } from "node:timers/promises";
 import fc from "fast-check";
 import { type Native, native, type Watch } from "#linux/native.ts";
+import { RING_BLOCK_BYTES, ringRequest } from "#linux/packet-ring-descriptor.ts";
+import {
+  AF_PACKET,
+  IFREQ_BYTES,
+  PACKET_RX_RING,
+  PACKET_VERSION,
+  SIOCGIFFLAGS,
+  SIOCGIFMTU,
+  SIOCSIFFLAGS,
+  SIOCSIFMTU,
+  SOCK_NONBLOCK,
+  SOCK_RAW,
+  SOL_PACKET,
+  TPACKET_V3,
+  TUNSETIFF,
+} from "#linux/socket-constants.ts";
 
 const seed = Number(process.argv[2] ?? Date.now() % 1e9);
 const callCount = Number(process.argv[3] ?? 20_000);
 
-type Kind = "fd" | "number" | "bytes" | "words" | "parts" | "watch" | "callback" | "text" | "anything";
+type Kind =
+  | "fd"
+  | "number"
+  | "bytes"
+  | "words"
+  | "parts"
+  | "watch"
+  | "ring"
+  | "program"
+  | "request"
+  | "interface"
+  | "callback"
+  | "text"
+  | "anything";
 
 /** Left out are close, setns and what gives up privileges: they take away what the process itself needs. */
 const SIGNATURES: Partial<Record<keyof Native, readonly Kind[]>> = {
@@ -41,6 +70,12 @@ const SIGNATURES: Partial<Record<keyof Native, readonly Kind[]>> = {
   unwatch: ["watch"],
   watchFor: ["watch", "number"],
   keepAlive: ["watch", "number"],
+  mapRing: ["fd", "number"],
+  unmapRing: ["ring"],
+  attachFilter: ["fd", "program"],
+  interfaceRequest: ["fd", "request", "interface"],
+  readBatch: ["fd", "bytes", "words", "number"],
+  writeBatch: ["fd", "bytes", "words", "number", "number"],
   sendDescriptors: ["fd", "bytes", "words"],
   receiveDescriptors: ["fd", "bytes", "words"],
   lookUpUser: ["text", "words"],
@@ -50,18 +85,21 @@ const OPEN_COUNT_MAX = 60;
 const NOT_OPEN = 999_999;
 const own: number[] = [];
 const watches: Watch[] = [];
+/** Mapped ones, unmapped ones and one that nobody mapped. */
+const rings: ArrayBuffer[] = [new ArrayBuffer(8)];
+const views: Uint8Array[] = [];
 const system = native();
 
 /** Arguments are drawn beforehand; which descriptor or watch an index means is seen when the call is made. */
 class Reference {
-  readonly kind: "fd" | "watch";
+  readonly kind: "fd" | "watch" | "ring";
   readonly index: number;
-  constructor(kind: "fd" | "watch", index: number) {
+  constructor(kind: "fd" | "watch" | "ring", index: number) {
     this.kind = kind;
     this.index = index;
   }
   resolve(): unknown {
-    const from: readonly unknown[] = this.kind === "fd" ? own : watches;
+    const from: readonly unknown[] = { fd: own, watch: watches, ring: rings }[this.kind];
     return from.length === 0 ? NOT_OPEN : from[this.index % from.length];
   }
 }
@@ -74,6 +112,28 @@ const addressOf = (
 const byKind: Record<Kind, fc.Arbitrary<unknown>> = {
   fd: fc.nat({ max: 1000 }).map((index) => new Reference("fd", index)),
   watch: fc.nat({ max: 1000 }).map((index) => new Reference("watch", index)),
+  ring: fc.nat({ max: 1000 }).map((index) => new Reference("ring", index)),
+  program: fc
+    .tuple(fc.array(fc.uint8Array({ minLength: 8, maxLength: 8 }), { maxLength: 3 }), fc.nat({ max: 9 }))
+    .map(([before, spare]) =>
+      Uint8Array.of(...before.flatMap((one) => [...one]), 6, 0, 0, 0, spare, 0, 0, 0),
+    ),
+  request: fc.constantFrom(
+    TUNSETIFF,
+    SIOCGIFFLAGS,
+    SIOCSIFFLAGS,
+    SIOCGIFMTU,
+    SIOCSIFMTU,
+    0x8927,
+    0x8912,
+    0x8946,
+  ),
+  interface: fc.uint8Array({ maxLength: IFREQ_BYTES - 3 }).map((tail) => {
+    const ifreq = new Uint8Array(IFREQ_BYTES);
+    ifreq.set(Buffer.from("lo\0"));
+    ifreq.set(tail, 3);
+    return ifreq;
+  }),
   number: fc.oneof(
     fc.integer({ min: 0, max: 20 }),
     fc.integer({ min: -2, max: 2 ** 31 }),
@@ -119,8 +179,35 @@ function keepOffDisk(bytes: Uint8Array): void {
   if (bytes.length > 2) bytes[2] = (bytes[0] ?? 0) + (bytes[1] ?? 0) === 1 ? 0 : (bytes[2] ?? 0);
 }
 
+let ringDescriptor = NOT_OPEN;
+
+/** A packet socket on every interface, with a ring that can be mapped. */
+function openRing(): void {
+  const fd = system.socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK, 0x0300);
+  system.setsockopt(fd, SOL_PACKET, PACKET_VERSION, Uint8Array.of(TPACKET_V3, 0, 0, 0));
+  system.setsockopt(fd, SOL_PACKET, PACKET_RX_RING, ringRequest(2 * RING_BLOCK_BYTES, 1));
+  own.push(fd);
+  ringDescriptor = fd;
+}
+
+/** Uses the views of every ring, which must be harmless in whatever state it is. */
+function useRings(): void {
+  for (const view of views) {
+    const last = view.length - 1;
+    view[last] = (view[0] ?? 0) + 1;
+  }
+  if (rings.length < OPEN_COUNT_MAX) return;
+  rings.splice(1, OPEN_COUNT_MAX / 2);
+  views.splice(0, OPEN_COUNT_MAX / 3);
+}
+
 function prepare(name: keyof Native, args: readonly unknown[]): unknown[] {
   const given = args.map((arg) => (arg instanceof Reference ? arg.resolve() : arg));
+  // Hardly any descriptor has a ring, and hardly any length is the ring's.
+  if (name === "mapRing" && typeof given[1] === "number" && given[1] % 2 === 0) {
+    given[0] = own.includes(ringDescriptor) ? ringDescriptor : NOT_OPEN;
+    given[1] = 2 * RING_BLOCK_BYTES;
+  }
   // Sockets must not wait, and low descriptors may be Node's own.
   if (name === "socket") return [1 + Number(given[0] === 0), 0x801 + (Number(given[1]) & 1), 0];
   const [first] = given;
@@ -132,6 +219,10 @@ function prepare(name: keyof Native, args: readonly unknown[]): unknown[] {
 
 function keep(name: keyof Native, result: unknown): void {
   if (name === "watch") watches.push(result as Watch);
+  if (name === "mapRing") {
+    rings.push(result as ArrayBuffer);
+    views.push(new Uint8Array(result as ArrayBuffer));
+  }
   const isDescriptor =
     ["socket", "accept", "timer", "dup"].includes(name) && typeof result === "number" && result >= 0;
   if (isDescriptor) own.push(result);
@@ -151,6 +242,8 @@ for (const [index, { name, args }] of fc.sample(calls, { seed, numRuns: callCoun
     counts.refused++;
   }
   if (index % 50 === 0) await turn();
+  if (index % 100 === 0) useRings();
+  if (index % 200 === 0) openRing();
   if (index % 5000 === 0) globalThis.gc?.();
 }
 for (const watch of watches) system.unwatch(watch);

@@ -63,5 +63,7 @@ extern const Function batch_functions[];
 extern const Function watch_functions[];
 extern const Function passing_functions[];
 extern const Function privilege_functions[];
+extern const Function ring_functions[];
+extern const Function device_functions[];
 
 #endif

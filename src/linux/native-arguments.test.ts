@@ -11,7 +11,7 @@ import {
   RECEIVE_WORDS,
   SEND_WORDS,
 } from "./native.ts";
-import { AF_INET, SOCK_DGRAM } from "./socket-constants.ts";
+import { AF_INET, IFREQ_BYTES, SIOCGIFMTU, SOCK_DGRAM } from "./socket-constants.ts";
 
 describe("the addon's arguments", { skip: nativeProblem() ?? false }, () => {
   /** A call of each function that gets past its checks as far as types and ranges go. */
@@ -41,6 +41,12 @@ describe("the addon's arguments", { skip: nativeProblem() ?? false }, () => {
     unwatch: [{}],
     watchFor: [{}, 0],
     keepAlive: [{}, 0],
+    mapRing: [999_999, 4096],
+    unmapRing: [{}],
+    attachFilter: [999_999, new Uint8Array(8)],
+    interfaceRequest: [999_999, SIOCGIFMTU, new Uint8Array(IFREQ_BYTES)],
+    readBatch: [999_999, new Uint8Array(64), new Int32Array(4), 16],
+    writeBatch: [999_999, new Uint8Array(64), Int32Array.of(0, 8, 8, 8), 0, 2],
     sendDescriptors: [999_999, new Uint8Array(1), new Int32Array(1)],
     receiveDescriptors: [999_999, new Uint8Array(1), new Int32Array(1)],
     setNoNewPrivileges: [],
@@ -152,6 +158,22 @@ describe("the addon's arguments", { skip: nativeProblem() ?? false }, () => {
     ["sendParts", [1, [new Uint8Array(8)], Int32Array.of(0, 1, 1, -1), 0, 1]],
     ["sendParts", [1, [new Uint8Array(8)], Int32Array.of(0, 1, -1, -2), 0, 1]],
     ["sendParts", [1, Array(PART_COUNT_MAX + 1).fill(new Uint8Array(1)), Int32Array.of(0, 1, -1, -1), 0, 1]],
+    ["mapRing", [1, 0]],
+    ["mapRing", [1, 2 ** 30 + 1]],
+    ["attachFilter", [1, new Uint8Array(0)]],
+    ["attachFilter", [1, new Uint8Array(12)]],
+    ["attachFilter", [1, new Uint8Array(4097 * 8)]],
+    ["interfaceRequest", [1, 0x8912, new Uint8Array(IFREQ_BYTES)]], // SIOCGIFCONF writes where a pointer says
+    ["interfaceRequest", [1, SIOCGIFMTU, new Uint8Array(IFREQ_BYTES - 1)]],
+    ["readBatch", [1, new Uint8Array(15), new Int32Array(4), 16]],
+    ["readBatch", [1, new Uint8Array(64), new Int32Array(0), 16]],
+    ["readBatch", [1, new Uint8Array(64), new Int32Array(4), 0]],
+    ["writeBatch", [1, new Uint8Array(64), Int32Array.of(0, 8), 0, 2]],
+    ["writeBatch", [1, new Uint8Array(64), Int32Array.of(0, 8), 1, 1]],
+    ["writeBatch", [1, new Uint8Array(64), Int32Array.of(-1, 8), 0, 1]],
+    ["writeBatch", [1, new Uint8Array(64), Int32Array.of(60, 5), 0, 1]],
+    ["writeBatch", [1, new Uint8Array(64), Int32Array.of(2 ** 31 - 1, 2 ** 31 - 1), 0, 1]],
+    ["writeBatch", [1, new Uint8Array(64), new Int32Array(6000), 0, NATIVE_BATCH_COUNT_MAX + 1]],
     ["watch", [0, 0, () => {}]],
     ["watch", [0, 4, () => {}]],
     ["sendDescriptors", [1, new Uint8Array(0), new Int32Array(1)]],

@@ -29,7 +29,7 @@ export const RECEIVE_WORDS = 4;
 /** Words of a row for {@link Native.sendBatch}: offset and length of payload, address and control in the slab. */
 export const SEND_WORDS = 6;
 
-/** Words of a row for {@link Native.sendPieces}: offset and length in the slab. */
+/** Words of a row for {@link Native.sendPieces} and {@link Native.writeBatch}: offset and length in the slab. */
 export const PIECE_WORDS = 2;
 
 /** Words of a row for {@link Native.sendParts}: first part, their count, the parts with address and control, or -1. */
@@ -115,6 +115,26 @@ export interface Native {
   watchFor(watch: Watch, events: number): void;
   /** Whether the open watch keeps the process from ending: 1 (at first) or 0. */
   keepAlive(watch: Watch, yes: 0 | 1): void;
+
+  /**
+   * The ring that PACKET_RX_RING asked for. The mapping keeps the socket open, closed descriptor or not, until
+   * {@link Native.unmapRing} or the collection of the buffer.
+   */
+  mapRing(fd: number, lengthBytes: number): ArrayBuffer;
+  /** All views of the ring have length 0 afterwards; harmless twice. */
+  unmapRing(ring: ArrayBuffer): void;
+  /** SO_ATTACH_FILTER: classic BPF, 1 to 4096 times `struct sock_filter` (u16, u8, u8, u32, machine order). */
+  attachFilter(fd: number, instructions: Uint8Array): void;
+
+  /** ioctl(2) with a `struct ifreq` that carries the question and takes the answer; a few requests only. */
+  interfaceRequest(fd: number, request: number, ifreq: Uint8Array): void;
+  /**
+   * Packets read into slots of the slab, one read(2) each, 0 when none waits, or -errno; `lengths` takes their
+   * lengths. What is longer than a slot is cut off.
+   */
+  readBatch(fd: number, slab: Uint8Array, lengths: Int32Array, slotBytes: number): number;
+  /** Packets of rows `start` to `start + count` ({@link PIECE_WORDS}) that were written, or -errno of the first. */
+  writeBatch(fd: number, slab: Uint8Array, table: Int32Array, start: number, count: number): number;
 
   sendDescriptors(fd: number, bytes: Uint8Array, descriptors: Int32Array): number;
   /** Bytes, 0 at the end, -1 when there is nothing yet; unused places of `descriptors` become -1. */
