@@ -7,6 +7,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { cachesRowsOf, cachesTable } from "./caches.ts";
 import type { Row } from "./measure.ts";
 import { netpipeRowsOf, netpipeTable } from "./netpipe.ts";
+import { flowRowsOf, flowTable } from "./rig/flow-tables.ts";
 import { type Conditions, dataFile, PICTURES } from "./rig/results.ts";
 import { scriptRowsOf, scriptTable } from "./rig/script-tables.ts";
 
@@ -33,6 +34,12 @@ const PUBLICATIONS: Readonly<Record<string, (data: never) => Publication>> = {
     benchmark: "caches",
     table: cachesTable(data),
     rows: cachesRowsOf(data),
+  }),
+  flow: (data: Parameters<typeof flowTable>[0]) => ({
+    title: "Flow engines over the same captures",
+    benchmark: "flow",
+    table: flowTable(data),
+    rows: flowRowsOf(data),
   }),
 };
 

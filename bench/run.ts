@@ -6,6 +6,7 @@ import { cachesRows } from "./caches.ts";
 import { codecRows } from "./codec.ts";
 import { dhcpdRows } from "./dhcpd.ts";
 import { firewallRows } from "./firewall.ts";
+import { flowRows } from "./flow.ts";
 import { linkRows } from "./link.ts";
 import { mailboxRows } from "./mailbox.ts";
 import type { Row } from "./measure.ts";
@@ -48,6 +49,11 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
     says: "downloads by TFTP and HTTP with and without caches, 1 byte to 32 MiB; 2 min (--long: 40 min)",
     onlyNamed: true,
   },
+  flow: {
+    rows: flowRows,
+    says: "flow engines over captures: libnids, libtins, gopacket, tcpflow, tshark; 1 min (--long: 5 min)",
+    onlyNamed: true,
+  },
 };
 
 const HELP = `npm run bench [NAME …] [-- OPTION …]
@@ -60,9 +66,9 @@ ${Object.entries(BENCHMARKS)
   .join("\n")}
 
   --json      the rows for programs
-  --long      more rounds, for script, netpipe and caches; these write data and plots into docs/benchmarks, and script
-              and netpipe take up to twice as long (four times with --long) while others use the machine
-  --markdown  the table as Markdown; of script, netpipe and caches, what docs/benchmarks holds, without measuring
+  --long      more rounds, for script, netpipe, caches and flow; these write data and plots into docs/benchmarks, and
+              script and netpipe take up to twice as long (four times with --long) while others use the machine
+  --markdown  the table as Markdown; of script, netpipe, caches and flow, what docs/benchmarks holds, without measuring
   --help      this
 `;
 

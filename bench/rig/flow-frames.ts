@@ -57,7 +57,11 @@ export class FrameMaker {
   readonly #pool: Uint8Array = new Uint8Array(POOL_BYTES + 2048);
   #identification = 0;
 
-  constructor(seed: number) {
+  readonly #lengthBytesMin: number;
+
+  /** @param isPadded whether short frames are filled up to {@link FRAME_BYTES_MIN}, as a card receives them. */
+  constructor(seed: number, isPadded: boolean) {
+    this.#lengthBytesMin = isPadded ? FRAME_BYTES_MIN : 0;
     const random = new SeededRandom(seed);
     for (let at = 0; at < POOL_BYTES; at++) this.#pool[at] = random.word() & 0xff;
     this.#pool.copyWithin(POOL_BYTES, 0, 2048);
@@ -79,8 +83,8 @@ export class FrameMaker {
       this.#udp(conversation, step.direction, transport, transportBytes, pseudo);
     else this.#icmp(conversation, step, transport, transportBytes, pseudo);
     const end = transport + transportBytes;
-    this.bytes.fill(0, end, FRAME_BYTES_MIN);
-    this.lengthBytes = Math.max(FRAME_BYTES_MIN, end);
+    if (end < this.#lengthBytesMin) this.bytes.fill(0, end, this.#lengthBytesMin);
+    this.lengthBytes = Math.max(this.#lengthBytesMin, end);
   }
 
   #ethernet({ version, vlan }: Wrapping, direction: number): number {

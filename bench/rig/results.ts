@@ -9,7 +9,7 @@ import { join } from "node:path";
 
 const FOLDER = join(import.meta.dirname, "..", "..", "docs", "benchmarks");
 
-/** Debian's packages that take part. */
+/** Debian's packages that take part in what goes over a network. */
 const PACKAGES = [
   "gcc libnetfilter-queue1 iptables nftables iproute2 iperf3 netpipe-tcp",
   "tftpd-hpa tftp-hpa nginx curl wget",
@@ -31,7 +31,7 @@ export interface Conditions {
 
 const LOAD_BEFORE = loadavg()[0] ?? Number.NaN;
 
-function conditions(): Conditions {
+function conditions(packages: readonly string[]): Conditions {
   return {
     date: new Date().toISOString().slice(0, 10),
     cores: cpus().length,
@@ -39,14 +39,14 @@ function conditions(): Conditions {
     memoryGib: Math.round(totalmem() / 2 ** 30),
     kernel: release(),
     node: process.version,
-    packages: packageVersions(),
+    packages: packageVersions(packages),
     loadBefore: LOAD_BEFORE,
   };
 }
 
 /** Empty where there is no dpkg. */
-function packageVersions(): Record<string, string> {
-  const words = ["-W", "-f", `\${Package} \${Version} \${db:Status-Status}\\n`, ...PACKAGES];
+function packageVersions(packages: readonly string[]): Record<string, string> {
+  const words = ["-W", "-f", `\${Package} \${Version} \${db:Status-Status}\\n`, ...packages];
   const { stdout } = spawnSync("dpkg-query", words, { encoding: "utf8" });
   const lines = (stdout ?? "").split("\n").map((line) => line.split(" "));
   return Object.fromEntries(
@@ -67,9 +67,14 @@ export function dataFile(name: string): string {
   return join(FOLDER, `${name}.json`);
 }
 
-export async function writeData(name: string, data: object): Promise<void> {
+/** @param packages Debian's packages that took part. */
+export async function writeData(
+  name: string,
+  data: object,
+  packages: readonly string[] = PACKAGES,
+): Promise<void> {
   await mkdir(FOLDER, { recursive: true });
-  const text = JSON.stringify({ conditions: conditions(), ...data }, roundedValue, 1);
+  const text = JSON.stringify({ conditions: conditions(packages), ...data }, roundedValue, 1);
   await writeFile(dataFile(name), `${text}\n`);
 }
 
