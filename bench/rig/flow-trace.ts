@@ -143,7 +143,7 @@ function writeTrace(name: TraceName, flowCount: number, path: string): Truth {
     nanoseconds: 0,
     capturedBytes: 0,
     originalBytes: 0,
-    bytes: new Uint8Array(0),
+    bytes: new Uint8Array(0) as Uint8Array,
     offset: 0,
   };
   let microseconds = 0;
