@@ -6,7 +6,7 @@
  *
  * | policy | the new segment's bytes are kept where | systems |
  * | --- | --- | --- |
- * | `first` | never | Windows Vista and later, Mac OS 9 |
+ * | `first` | never | Windows Vista and later |
  * | `last` | always | Cisco IOS |
  * | `bsd` | it begins before | FreeBSD, NetBSD, OpenBSD, AIX, Mac OS X of that time |
  * | `windows` | it begins before | Windows 95 to XP and Server 2003 |
@@ -14,8 +14,11 @@
  * | `old-linux` | it begins before; or at the same byte and does not end earlier | Linux to 2.2 |
  * | `solaris` | it ends later; or at the same byte and does not begin later | Solaris 8 to 10, HP-UX 11 |
  *
- * Since 3.4 Linux joins a segment to the one that ends where it begins, and from then on they are one with one
- * start: {@link joinsBehind}. `test/lab/overlap-linux.test.ts` asks the running kernel.
+ * Linux does one thing more that the paper does not have: since 3.4 a segment that begins where another ends, in front
+ * of a hole, becomes one with it ({@link joinsBehind}), so that a third one that begins at the seam begins inside and
+ * loses. It does so where the memory of the two packets allows it, always for small ones, for 17 full ones at most; and
+ * where the seam is covered by a third segment already, the shape of its search tree decides. Here a seam in front of a
+ * hole always joins, and no other. `test/lab/overlap-linux.test.ts` asks the running kernel.
  * @module
  */
 import type { OverlapPolicy } from "../policy.ts";

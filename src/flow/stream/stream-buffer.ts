@@ -168,6 +168,13 @@ export class StreamBuffer {
     return this.#pages.view(offset, Math.min(lengthMax, runs.end(index) - offset));
   }
 
+  /** The first byte at or behind `offset` that is kept, -1 when there is none. */
+  keptFrom(offset: number): number {
+    const runs = this.#runs;
+    const index = runs.find(offset, 0);
+    return index === runs.count ? -1 : Math.max(offset, runs.start(index));
+  }
+
   /** What lies above `next`, in order; touching runs as one. */
   fragments(): Fragment[] {
     const runs = this.#runs;
@@ -277,7 +284,7 @@ export class StreamBuffer {
       pieces.append(runs.start(before), from, 0, 0);
       return before;
     }
-    if (!this.#joins || runs.segmentEnd(before) !== segment.start) return first;
+    if (!this.#joins || runs.segmentEnd(before) !== segment.start || runs.start(first) <= from) return first;
     segment.start = runs.segmentStart(before);
     pieces.append(runs.start(before), from, segment.start, segment.end);
     return before;
