@@ -110,22 +110,21 @@ export class FlowTable {
     while (row >= 0) {
       const base = row * RECORD_WORDS;
       const chain = words[base + Word.chain] as number;
-      const client = words[base + Word.client + 3] as number;
-      const server = words[base + Word.server + 3] as number;
-      const held = words[base + Word.ports] as number;
-      // Where both ends are the same, so are both directions: it is the client's.
-      let direction: 0 | 1 | -1 = -1;
-      if (client === source && server === target && held === ports) direction = 0;
-      else if (client === target && server === source && held === portsBack) direction = 1;
       if (
-        direction !== -1 &&
         ((words[base + Word.bytes] as number) & 0xff) === protocol &&
         words[base + Word.encapsulation] === encapsulation &&
-        (chain & 1) === isIpv6 &&
-        (isIpv6 === 0 || hasPrefixes(words, base, layers, direction))
+        (chain & 1) === isIpv6
       ) {
-        this.direction = direction;
-        return row;
+        const held = words[base + Word.ports];
+        const client = words[base + Word.client + 3];
+        const server = words[base + Word.server + 3];
+        // Where both ends are the same, so are both directions: it is the client's.
+        if (client === source && server === target && held === ports) {
+          if (isIpv6 === 0 || hasPrefixes(words, base, layers, 0)) return this.#found(row, 0);
+        }
+        if (client === target && server === source && held === portsBack) {
+          if (isIpv6 === 0 || hasPrefixes(words, base, layers, 1)) return this.#found(row, 1);
+        }
       }
       row = chain >> 1;
     }
@@ -228,6 +227,11 @@ export class FlowTable {
   /** All rows in use, in no order; flows may be removed meanwhile, and added ones may be missed. */
   *rows(): IterableIterator<number> {
     for (let row = 0; row < this.#unusedRow; row++) if (this.has(row)) yield row;
+  }
+
+  #found(row: number, direction: 0 | 1): number {
+    this.direction = direction;
+    return row;
   }
 
   #takeRow(): number {

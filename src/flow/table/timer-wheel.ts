@@ -146,7 +146,12 @@ export class TimerWheel {
       slot = this.#usedFrom(slot, endSlot);
       if (slot < 0) break;
       this.#tick = blockTick + (slot - blockSlot) + 1;
-      this.#fire(slot, this.#tick * TICK, expired);
+      try {
+        this.#fire(slot, this.#tick * TICK, expired);
+      } finally {
+        // Left by an exception, the rest of the slot is for the next advance.
+        if ((this.#first[slot] as number) >= 0) this.#tick--;
+      }
     }
     this.#tick = end;
   }
