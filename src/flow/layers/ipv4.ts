@@ -7,6 +7,8 @@ import { IPV4_PREFIX, IpProtocol, type Layers } from "./layers.ts";
 import { decodeFragmentData, decodeTransport } from "./transport.ts";
 
 const HEADER_BYTES_MIN = 20;
+/** More does not fit into the length field. */
+const LENGTH_MAX = 65_535;
 /** The flags and the offset of a fragment; the two upper bits say nothing about that. */
 const MORE_FRAGMENTS = 0x2000;
 const FRAGMENT_OFFSET = 0x1fff;
@@ -23,7 +25,7 @@ export function decodeIpv4(layers: Layers, cursor: Cursor, at: number, limit: nu
   if (first >> 4 !== 4 || headerBytes < HEADER_BYTES_MIN) return malformed(layers);
   const protocol = bytes[at + 9] as number;
   let lengthBytes = view.getUint16(at + 2);
-  if (lengthBytes === 0 && isAggregate(layers, protocol)) lengthBytes = limit - at;
+  if (lengthBytes === 0 && isAggregate(layers, protocol, limit - at)) lengthBytes = limit - at;
   if (lengthBytes < headerBytes || at + lengthBytes > limit) return malformed(layers);
   if (headerBytes > HEADER_BYTES_MIN && !hasGoodOptions(layers, at + HEADER_BYTES_MIN, at + headerBytes)) {
     return malformed(layers);
@@ -63,11 +65,13 @@ export function decodeIpv4(layers: Layers, cursor: Cursor, at: number, limit: nu
 }
 
 /**
- * Offloads leave the length of a packet of several segments 0 (beyond 64 KiB: it does not fit). Of a network nobody takes
- * such a packet, so that only the transports which are aggregated may have it, and not in a tunnel.
+ * Offloads leave the length of a packet of several segments 0, and beyond 64 KiB it does not fit. Of a network nobody
+ * takes such a packet, so that only the transports which are aggregated may have it; in a tunnel, whose length is not
+ * the frame's, only where there is no other way.
  */
-function isAggregate(layers: Layers, protocol: number): boolean {
-  return layers.tunnelCount === 0 && (protocol === IpProtocol.tcp || protocol === IpProtocol.udp);
+function isAggregate({ tunnelCount }: Layers, protocol: number, room: number): boolean {
+  if (protocol !== IpProtocol.tcp && protocol !== IpProtocol.udp) return false;
+  return tunnelCount === 0 || room > LENGTH_MAX;
 }
 
 /** RFC 4302: what is behind an authentication header is to be read by everybody. */

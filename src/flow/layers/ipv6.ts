@@ -70,7 +70,8 @@ export function decodeIpv6(layers: Layers, cursor: Cursor, at: number, limit: nu
 function lengthBehindZero(layers: Layers, next: number, at: number, limit: number): number {
   const from = at + HEADER_BYTES;
   if (next === IpProtocol.tcp || next === IpProtocol.udp) {
-    return layers.tunnelCount === 0 ? limit - from : 0;
+    const room = limit - from;
+    return layers.tunnelCount === 0 || room > ORDINARY_PAYLOAD_MAX ? room : 0;
   }
   if (next !== HOP_BY_HOP) return 0;
   const { bytes, view, frameEnd } = layers;

@@ -2,7 +2,7 @@
  * What a frame of a link type other than Ethernet begins with (LINKTYPE_ values of draft-ietf-opsawg-pcaplinktype).
  * @module
  */
-import { FrameStart, findStart, LinkType } from "#packet/link-type.ts";
+import { type Frame, FrameStart, findStart, LinkType } from "#packet/link-type.ts";
 import { type Cursor, Step } from "./cursor.ts";
 import { ETHER_TYPE_LLC, EtherType } from "./ether-type.ts";
 import type { Layers } from "./layers.ts";
@@ -15,7 +15,12 @@ const CISCO_UNICAST = 0x0f00;
 const CISCO_MULTICAST = 0x8f00;
 /** Used again and again. */
 const start = new FrameStart();
-const frame = { linkType: 0, bytes: new Uint8Array(0), offset: 0, capturedBytes: 0 };
+const frame: { -readonly [Name in keyof Frame]: Frame[Name] } = {
+  linkType: 0,
+  bytes: new Uint8Array(0),
+  offset: 0,
+  capturedBytes: 0,
+};
 
 /** The first step of a frame at the cursor. */
 export function startLink(layers: Layers, cursor: Cursor, linkType: number): Step {
