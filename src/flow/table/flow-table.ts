@@ -216,6 +216,19 @@ export class FlowTable {
     this.#wheel.advance(now, expired);
   }
 
+  /** Before then, in milliseconds since 1970, {@link advance} has nothing to do. */
+  get quietUntil(): number {
+    return this.#wheel.tickEnd;
+  }
+
+  /**
+   * Called by `expired`: the present {@link advance} ends at the tick of `at`, so that what is due then can be seen to
+   * before later flows; the next advance goes on from there.
+   */
+  pause(at: number): void {
+    this.#wheel.pause(at);
+  }
+
   /**
    * The row that would time out next, -1 when there is none: to the tick for what is due within about nine minutes,
    * else to about nine minutes, among those the one that was scheduled first.

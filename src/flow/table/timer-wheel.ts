@@ -51,9 +51,10 @@ export class TimerWheel {
   /** All slots before this tick have fired; it lies in `#block`, or right behind it while that one's last tick fires. */
   #tick: number;
   #block: number;
+  /** The tick before which the present advance ends. */
+  #endTick: number;
   /** Where flows go that are due already: behind all that the present advance fires. */
   #overdueTick: number;
-  /** Until then there is nothing to do, in milliseconds since 1970. */
   #tickEnd: number;
 
   constructor(records: TimerRecords, now: number) {
@@ -63,8 +64,14 @@ export class TimerWheel {
     this.#timeouts = records.timeouts;
     this.#tick = Math.floor(now / TICK);
     this.#block = Math.floor(this.#tick / BLOCK_TICKS);
+    this.#endTick = this.#tick;
     this.#overdueTick = this.#tick;
     this.#tickEnd = (this.#tick + 1) * TICK;
+  }
+
+  /** Until then there is nothing to do, in milliseconds since 1970. */
+  get tickEnd(): number {
+    return this.#tickEnd;
   }
 
   /** When the flow times out unless it is seen again, in milliseconds since 1970. */
@@ -107,14 +114,22 @@ export class TimerWheel {
   /** What `FlowTable.advance` says. */
   advance(now: number, expired: Expired): void {
     if (now < this.#tickEnd) return;
-    const end = Math.floor(now / TICK);
-    this.#overdueTick = end;
-    this.#tickEnd = (end + 1) * TICK;
-    while (this.#tick < end) {
+    this.#endTick = Math.floor(now / TICK);
+    this.#overdueTick = this.#endTick;
+    this.#tickEnd = (this.#endTick + 1) * TICK;
+    while (this.#tick < this.#endTick) {
       const blockEnd = (this.#block + 1) * BLOCK_TICKS;
-      this.#fireUntil(Math.min(end, blockEnd), expired);
-      if (blockEnd <= end) this.#enterBlock(Math.floor(end / BLOCK_TICKS));
+      this.#fireUntil(blockEnd, expired);
+      if (blockEnd <= this.#endTick) this.#enterBlock(Math.floor(this.#endTick / BLOCK_TICKS));
     }
+  }
+
+  /** What `FlowTable.pause` says. */
+  pause(at: number): void {
+    const tick = Math.max(Math.floor(at / TICK), this.#tick);
+    if (tick >= this.#endTick) return;
+    this.#endTick = tick;
+    this.#tickEnd = (tick + 1) * TICK;
   }
 
   /** What `FlowTable.soonest` says: slots are put right from the front until one's first row belongs there. */
@@ -136,16 +151,15 @@ export class TimerWheel {
     return NEAR_SLOTS + (Math.min(block, this.#block + FAR_SLOTS - 1) & (FAR_SLOTS - 1));
   }
 
-  /** Fires the slots up to `end`, which is not behind the end of the block. */
-  #fireUntil(end: number, expired: Expired): void {
+  /** Fires the slots up to the end of the block, or of the advance. */
+  #fireUntil(blockEnd: number, expired: Expired): void {
     const blockTick = this.#block * BLOCK_TICKS;
     const blockSlot = blockTick & (NEAR_SLOTS - 1);
-    let slot = blockSlot + (this.#tick - blockTick);
-    const endSlot = blockSlot + (end - blockTick);
     for (;;) {
-      slot = this.#usedFrom(slot, endSlot);
-      if (slot < 0) break;
-      this.#tick = blockTick + (slot - blockSlot) + 1;
+      const end = Math.min(this.#endTick, blockEnd);
+      const slot = this.#usedFrom(blockSlot + (this.#tick - blockTick), blockSlot + (end - blockTick));
+      this.#tick = slot < 0 ? end : blockTick + (slot - blockSlot) + 1;
+      if (slot < 0) return;
       try {
         this.#fire(slot, this.#tick * TICK, expired);
       } finally {
@@ -153,7 +167,6 @@ export class TimerWheel {
         if ((this.#first[slot] as number) >= 0) this.#tick--;
       }
     }
-    this.#tick = end;
   }
 
   #fire(slot: number, end: number, expired: Expired): void {
