@@ -109,8 +109,9 @@ export class PageMap {
       this.#pool.give(page);
     }
     if (count === 0) return;
-    pages.copyWithin(0, count);
-    pages.length -= count;
+    // A loop: copyWithin and shift cost more than the few pages that there usually are.
+    for (let index = count; index < pages.length; index++) pages[index - count] = pages[index] as Page;
+    for (; count > 0; count--) pages.pop();
     this.#recent = 0;
   }
 

@@ -56,6 +56,8 @@ export class StreamBuffer {
   readonly #compareBytes: number;
   /** How many of the runs lie below `next`. */
   #decidedCount = 0;
+  /** Whether there may be runs above `next` that touch. */
+  #mayTouch = false;
   #next: number;
   /** Below it nobody needs bytes, except for comparison. */
   #released: number;
@@ -109,7 +111,7 @@ export class StreamBuffer {
   #placeAbove(from: number, stop: number, report: PlaceReport): void {
     const runs = this.#runs;
     if (runs.count >= this.#segmentCountMax) {
-      runs.joinTouching(this.#decidedCount);
+      this.#joinTouching();
       const isFull = runs.count >= this.#segmentCountMax;
       if (isFull && this.#isAlone(runs.find(from, this.#decidedCount), from, stop)) {
         this.#lose(from, stop, "segments", report);
@@ -121,7 +123,7 @@ export class StreamBuffer {
     const first = runs.find(from, this.#decidedCount);
     if (first === runs.count || runs.start(first) >= to) this.#placeApart(first, from, to, report);
     else this.#placeOver(first, from, to, report);
-    if (runs.count > this.#segmentCountMax) runs.joinTouching(this.#decidedCount);
+    if (runs.count > this.#segmentCountMax) this.#joinTouching();
   }
 
   /** Moves `next` over what is there in order, and returns it: those bytes are decided now. */
@@ -230,18 +232,19 @@ export class StreamBuffer {
     this.#pages.write(from, segment.bytes, from + segment.base, to + segment.base);
     report.newBytes += to - from;
     const touchesLeft = index > this.#decidedCount && runs.end(index - 1) === from;
-    if (!this.#hasBoundaries) {
-      const touchesRight = index < runs.count && runs.start(index) === to;
-      if (touchesLeft && touchesRight) {
-        runs.setEnd(index - 1, runs.end(index));
-        runs.remove(index, index + 1);
-      } else if (touchesLeft) runs.setEnd(index - 1, to);
-      else if (touchesRight) runs.setStart(index, from);
-      else runs.insert(index, from, to, 0, 0);
-    } else if (this.#joins && touchesLeft && runs.segmentEnd(index - 1) === segment.start) {
-      runs.setEnd(index - 1, to);
-      runs.setSegmentEnd(index - 1, segment.end);
-    } else runs.insert(index, from, to, segment.start, segment.end);
+    const touchesRight = index < runs.count && runs.start(index) === to;
+    if (this.#hasBoundaries) {
+      if (this.#joins && touchesLeft && runs.segmentEnd(index - 1) === segment.start) {
+        runs.setEnd(index - 1, to);
+        runs.setSegmentEnd(index - 1, segment.end);
+      } else runs.insert(index, from, to, segment.start, segment.end);
+      if (touchesLeft || touchesRight) this.#mayTouch = true;
+    } else if (touchesLeft && touchesRight) {
+      runs.setEnd(index - 1, runs.end(index));
+      runs.remove(index, index + 1);
+    } else if (touchesLeft) runs.setEnd(index - 1, to);
+    else if (touchesRight) runs.setStart(index, from);
+    else runs.insert(index, from, to, 0, 0);
   }
 
   /** A segment whose `[from, to)` overlaps the run `first` and perhaps later ones. */
@@ -273,6 +276,13 @@ export class StreamBuffer {
       pieces.append(to, runs.end(last++), 0, 0);
     }
     runs.replace(begin, last, pieces);
+    this.#mayTouch = this.#hasBoundaries;
+  }
+
+  /** Forgets the boundaries between touching segments: who overlaps them later, overlaps one. */
+  #joinTouching(): void {
+    if (this.#mayTouch) this.#runs.joinTouching(this.#decidedCount);
+    this.#mayTouch = false;
   }
 
   /** Takes the run in front of `first` to the pieces if it can become one with the segment; returns the first taken. */
