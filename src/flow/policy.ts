@@ -82,6 +82,8 @@ export interface FlowLimits {
   readonly fragmentCountMax: number;
   readonly fragmentBytesMax: number;
   readonly fragmentsPerDatagramMax: number;
+  /** Timers that may wait at once; one more is refused. */
+  readonly timerCountMax: number;
 }
 
 export const FLOW_POLICY: FlowPolicy = {
@@ -121,4 +123,5 @@ export const FLOW_LIMITS: FlowLimits = {
   fragmentCountMax: 4096,
   fragmentBytesMax: 4 * 1_048_576,
   fragmentsPerDatagramMax: 64,
+  timerCountMax: 1_048_576,
 };

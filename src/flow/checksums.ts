@@ -1,0 +1,76 @@
+/**
+ * Whether the checksum of a packet's transport is right (RFC 1071), and whether a wrong one is one that the sender's
+ * hardware had still to complete: a capture on the sending machine sees those.
+ * @module
+ */
+import { fold, sumWords } from "#base/checksum.ts";
+import { IpProtocol, type Layers } from "./layers/layers.ts";
+
+/** `unknown`: there is none, or not all of the packet is there. `unfinished`: only the pseudo header is in it. */
+export const Checksum = { good: 0, bad: 1, unfinished: 2, unknown: 3 } as const;
+
+/** Bad checksums after which, and the share of all from which on, they are taken for the capture's and not the packets'. */
+const BAD_COUNT_MIN = 16;
+const BAD_SHARE_MIN = 0.25;
+
+/** The checksum field of the transport, counted from its header, or -1. */
+function fieldOf(protocol: number): number {
+  if (protocol === IpProtocol.tcp) return 16;
+  if (protocol === IpProtocol.udp) return 6;
+  if (protocol === IpProtocol.icmp || protocol === IpProtocol.icmpv6) return 2;
+  return -1;
+}
+
+/** Judges a packet whose headers are whole, by one of {@link Checksum}. */
+export function checkTransport(layers: Layers): number {
+  const field = fieldOf(layers.protocol);
+  if (field < 0 || layers.capturedPayloadBytes < layers.payloadBytes) return Checksum.unknown;
+  const { view, transportOffset } = layers;
+  const lengthBytes = layers.payloadOffset + layers.payloadBytes - transportOffset;
+  const held = view.getUint16(transportOffset + field);
+  if (held === 0 && layers.protocol === IpProtocol.udp) return Checksum.unknown;
+  let pseudo = 0;
+  if (layers.protocol !== IpProtocol.icmp) {
+    pseudo = layers.protocol + (lengthBytes >>> 16) + (lengthBytes & 0xffff);
+    pseudo += sumWord(layers.source3) + sumWord(layers.target3);
+    if (layers.version === 6) {
+      pseudo += sumWord(layers.source0) + sumWord(layers.source1) + sumWord(layers.source2);
+      pseudo += sumWord(layers.target0) + sumWord(layers.target1) + sumWord(layers.target2);
+    }
+  }
+  if (fold(pseudo + sumWords(view, transportOffset, lengthBytes)) === 0xffff) return Checksum.good;
+  return held === fold(pseudo) ? Checksum.unfinished : Checksum.bad;
+}
+
+function sumWord(word: number): number {
+  return (word >>> 16) + (word & 0xffff);
+}
+
+/** Decides by the option, and by what was seen so far, whether a packet's checksum lets it pass. */
+export class ChecksumJudge {
+  readonly #mode: "verify" | "trust" | "auto";
+  #badCount = 0;
+  #count = 0;
+
+  constructor(mode: "verify" | "trust" | "auto") {
+    this.#mode = mode;
+  }
+
+  /** Packets whose checksum was wrong. */
+  get badCount(): number {
+    return this.#badCount;
+  }
+
+  /** Whether the receiver would take the packet. */
+  passes(layers: Layers): boolean {
+    if (this.#mode === "trust") return true;
+    const checksum = checkTransport(layers);
+    if (checksum === Checksum.unknown) return true;
+    this.#count++;
+    if (checksum === Checksum.good) return true;
+    if (checksum === Checksum.unfinished && this.#mode === "auto") return true;
+    this.#badCount++;
+    if (this.#mode === "verify") return false;
+    return this.#badCount > BAD_COUNT_MIN && this.#badCount > this.#count * BAD_SHARE_MIN;
+  }
+}

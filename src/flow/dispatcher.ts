@@ -1,0 +1,121 @@
+/**
+ * Between the engine and its monitors: which events anybody wants, and who is told of one, in which order. What the
+ * client sends meets the monitors in the order of their making, what the server sends in reverse, as a chain of
+ * middleboxes would (mOS, A.4 item 4).
+ * @module
+ */
+import { type Instant, instant } from "#base/time.ts";
+import { type EventObject, EventObjects } from "./event/event-object.ts";
+import { Slot } from "./event/slot.ts";
+import type { FlowMonitor } from "./monitor.ts";
+import { type Direction, SIDES } from "./side.ts";
+import type { StreamBuffer } from "./stream/stream-buffer.ts";
+import type { FlowTable } from "./table/flow-table.ts";
+import { RECORD_WORDS, Word } from "./table/record.ts";
+
+export class Dispatcher {
+  readonly events: EventObjects = new EventObjects();
+  readonly monitors: FlowMonitor<unknown>[] = [];
+  /** A bit for every slot that any monitor, or any flow for itself, listens at. */
+  wanted = 0;
+  /** Monitors whose flows' bytes are kept whether or not they are in order: a bit for each. */
+  keeping = 0;
+  /** Monitors that are shown what was acknowledged, and not what was sent. */
+  acknowledged = 0;
+  /** The packets' clock. */
+  now: Instant = instant(0);
+  /** When the flow at hand was seen before this packet. */
+  seenBefore = 0;
+  /** Whether the packet at hand is its flow's first. */
+  isFirst = false;
+  /** Somebody has dropped the packet at hand. */
+  isDropped = false;
+  /** What is done about a segment that brings other bytes than those kept. */
+  conflict: ((buffer: StreamBuffer, offset: number, start: number, end: number) => void) | undefined =
+    undefined;
+  readonly #table: FlowTable;
+
+  constructor(table: FlowTable) {
+    this.#table = table;
+  }
+
+  /** Whether anybody listens at the slot. */
+  wants(slot: number): boolean {
+    return (this.wanted & (1 << slot)) !== 0;
+  }
+
+  /** Milliseconds since the flow at hand was seen before. */
+  idle(_row: number): number {
+    return this.now - this.seenBefore;
+  }
+
+  /** Tells the monitors that follow the flow. */
+  raise(slot: number, row: number, direction: Direction, event: EventObject): void {
+    if ((this.wanted & (1 << slot)) === 0) return;
+    event.sender = SIDES[direction];
+    event.now = this.now;
+    const mask = this.#table.words[row * RECORD_WORDS + Word.monitors] as number;
+    const { monitors } = this;
+    if (direction === 0) {
+      for (let index = 0; index < monitors.length; index++) {
+        if ((mask & (1 << index)) !== 0) (monitors[index] as FlowMonitor<unknown>).$tell(slot, row, event);
+      }
+    } else {
+      for (let index = monitors.length - 1; index >= 0; index--) {
+        if ((mask & (1 << index)) !== 0) (monitors[index] as FlowMonitor<unknown>).$tell(slot, row, event);
+      }
+    }
+  }
+
+  /**
+   * Tells of bytes that can be read now, to the monitors of one view; `skippedBytes` of a gap lie in front of them.
+   * @returns the most bytes that a monitor has left unread
+   */
+  raiseData(
+    row: number,
+    direction: Direction,
+    from: number,
+    to: number,
+    isAcknowledged: boolean,
+    skippedBytes: number,
+  ): number {
+    if ((this.wanted & (1 << Slot.newData)) === 0) return 0;
+    const mask = this.#table.words[row * RECORD_WORDS + Word.monitors] as number;
+    const view = isAcknowledged ? mask & this.acknowledged : mask & ~this.acknowledged;
+    if (view === 0) return 0;
+    const event = this.events.newData;
+    event.sender = SIDES[direction];
+    event.now = this.now;
+    event.offset = from;
+    event.lengthBytes = to - from;
+    const { monitors } = this;
+    let unread = 0;
+    for (let count = 0; count < monitors.length; count++) {
+      const index = direction === 0 ? count : monitors.length - 1 - count;
+      if ((view & (1 << index)) === 0) continue;
+      unread = Math.max(
+        unread,
+        (monitors[index] as FlowMonitor<unknown>).$tellData(row, direction, skippedBytes + to - from, event),
+      );
+    }
+    return unread;
+  }
+
+  /** The lowest offset of a direction that a monitor may still read, `next` at most; `shown` is what was acknowledged. */
+  neededFrom(row: number, direction: Direction, next: number, shown: number | undefined): number {
+    const mask = this.#table.words[row * RECORD_WORDS + Word.monitors] as number;
+    let needed = next;
+    for (let index = 0; index < this.monitors.length; index++) {
+      if ((mask & (1 << index)) === 0) continue;
+      const unread = (this.monitors[index] as FlowMonitor<unknown>).$unread(row, direction);
+      const readable = (this.acknowledged & (1 << index)) === 0 ? next : (shown ?? 0);
+      needed = Math.min(needed, readable - unread);
+    }
+    return needed;
+  }
+
+  /** Unread bytes of a direction had to go: nobody waits for them any more. */
+  forget(row: number, direction: Direction): void {
+    for (const monitor of this.monitors) monitor.$forget(row, direction);
+  }
+}

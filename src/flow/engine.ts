@@ -1,0 +1,492 @@
+/**
+ * The flow engine: takes packets, follows the flows they belong to, and tells monitors what happens. It has no clock but
+ * the packets' and does nothing between two calls.
+ *
+ *     const engine = new FlowEngine({ random });
+ *     const web = engine.monitor({ filter: "tcp port 80" });
+ *     web.on("newData", "none", (flow, event) => { const piece = flow.end(event.sender).read(); });
+ *     while (capture.next()) engine.handle(capture.record);
+ *     engine.close();
+ *
+ * @module
+ */
+import { ConfigurationError, LimitExceededError } from "#base/errors.ts";
+import type { Random } from "#base/random.ts";
+import { LinkType } from "#packet/link-type.ts";
+import { Packet } from "#packet/packet.ts";
+import { ChecksumJudge } from "./checksums.ts";
+import type { FlowCore } from "./core.ts";
+import { Delivery } from "./delivery.ts";
+import { Dispatcher } from "./dispatcher.ts";
+import type { EndReason } from "./event/events.ts";
+import { Slot } from "./event/slot.ts";
+import { FlowClock } from "./flow-clock.ts";
+import { FragmentTable } from "./fragment/fragment-table.ts";
+import { Filter } from "./frame-filter.ts";
+import { LayerDecoder } from "./layers/decode.ts";
+import { IpProtocol, Layers } from "./layers/layers.ts";
+import { FlowMonitor, type MonitorOptions } from "./monitor.ts";
+import { FLOW_LIMITS, FLOW_POLICY, type FlowLimits, type FlowPolicy, type FlowTimeouts } from "./policy.ts";
+import type { Direction } from "./side.ts";
+import { EndFlag, NO_SHIFT, RowFlag, TimeoutClass, WINDOW_UNKNOWN } from "./table/flags.ts";
+import { FlowTable } from "./table/flow-table.ts";
+import { DIRECTION_WORDS, DirectionWord, RECORD_WORDS, Word } from "./table/record.ts";
+import { State } from "./tcp/state.ts";
+import { TcpFlag, TcpTracker } from "./tcp/tracker.ts";
+
+/** How an engine is made. */
+export interface FlowEngineOptions {
+  /** Keys the table's hash: nobody outside can make flows collide. */
+  readonly random: Random;
+  readonly policy?: Partial<Omit<FlowPolicy, "timeouts">> & { readonly timeouts?: Partial<FlowTimeouts> };
+  readonly limits?: Partial<FlowLimits>;
+  /** Takes what monitors send: IP packets. Without it `send` and `reset` of a flow are refused. */
+  readonly output?: (packet: Uint8Array) => void;
+  /** Is told what callbacks of monitors throw; without it they are only counted. */
+  readonly onError?: (monitor: string, error: unknown) => void;
+}
+
+/** One frame, as captures and rings give it: a `CaptureRecord` is one. */
+export interface FlowFrame {
+  readonly seconds: number;
+  readonly nanoseconds: number;
+  readonly bytes: Uint8Array;
+  readonly offset: number;
+  readonly capturedBytes: number;
+  readonly originalBytes: number;
+  readonly linkType: number;
+}
+
+/** What an engine has seen; all counts only grow, but `flows` and `heldBytes`, which stand for now. */
+export interface FlowStatistics {
+  readonly frames: number;
+  /** Not IP, or of a link type that is not known. */
+  readonly otherFrames: number;
+  readonly malformed: number;
+  readonly badChecksums: number;
+  readonly fragments: number;
+  readonly flows: number;
+  readonly flowsSeen: number;
+  readonly evicted: number;
+  /** New flows that found the table full. */
+  readonly refused: number;
+  readonly orphans: number;
+  readonly heldBytes: number;
+  readonly errors: number;
+}
+
+/** Monitors of one engine: a bit of a signed word for each. */
+export const MONITOR_COUNT_MAX = 31;
+
+const FLAGS_AT = DirectionWord.options * 4 + 1;
+const DIRECTIONS = [0, 1] as const;
+
+interface MonitorFilters {
+  readonly flows: Filter | undefined;
+  readonly packets: Filter | undefined;
+}
+
+export class FlowEngine {
+  readonly #core: FlowCore;
+  readonly #table: FlowTable;
+  readonly #dispatcher: Dispatcher;
+  readonly #delivery: Delivery;
+  readonly #tracker: TcpTracker;
+  readonly #decoder: LayerDecoder;
+  readonly #fragments: FragmentTable;
+  readonly #checksums: ChecksumJudge;
+  readonly #policy: FlowPolicy;
+  readonly #limits: FlowLimits;
+  readonly #layers = new Layers();
+  readonly #packet = new Packet();
+  readonly #filters: MonitorFilters[] = [];
+  readonly #clock: FlowClock;
+  readonly #options: FlowEngineOptions;
+  /** The frame at hand. */
+  #bytes: Uint8Array = new Uint8Array(0);
+  #view: DataView = new DataView(this.#bytes.buffer);
+  #offset = 0;
+  #capturedBytes = 0;
+  #originalBytes = 0;
+  #linkType = 0;
+  /** Whether there is a packet at hand, and whether {@link #packet} is aimed at it. */
+  #hasPacket = false;
+  #isAimed = false;
+  /** The packet of a queue, which stands for the frame at hand. */
+  #given: Packet | undefined;
+  #frameCount = 0;
+  #otherCount = 0;
+  #malformedCount = 0;
+  #fragmentCount = 0;
+  #seenCount = 0;
+  #evictedCount = 0;
+  #refusedCount = 0;
+  #orphanCount = 0;
+  #errorCount = 0;
+
+  constructor(options: FlowEngineOptions) {
+    const timeouts = { ...FLOW_POLICY.timeouts, ...options.policy?.timeouts };
+    this.#policy = { ...FLOW_POLICY, ...options.policy, timeouts };
+    this.#limits = { ...FLOW_LIMITS, ...options.limits };
+    this.#options = options;
+    const key = new DataView(options.random.bytes(8).slice().buffer);
+    const hashKey = [key.getInt32(0), key.getInt32(4)] as const;
+    const { attempt, established, closing, closed, udp, icmp, other } = timeouts;
+    this.#table = new FlowTable({
+      flowCountMax: this.#limits.flowCountMax,
+      hashKey,
+      timeouts: [attempt, established, closing, closed, udp, icmp, other],
+      now: 0,
+    });
+    this.#dispatcher = new Dispatcher(this.#table);
+    this.#delivery = new Delivery(this.#table, this.#dispatcher, this.#policy, this.#limits);
+    this.#tracker = new TcpTracker(this.#table, this.#policy, this.#dispatcher, this.#delivery);
+    this.#decoder = new LayerDecoder({
+      tunnels: this.#policy.tunnels,
+      key: this.#policy.key,
+      verifyIpChecksum: this.#policy.checksums === "verify",
+    });
+    this.#fragments = new FragmentTable({
+      policy: this.#policy.fragments,
+      timeout: timeouts.fragment,
+      limits: this.#limits,
+      hashKey,
+    });
+    this.#checksums = new ChecksumJudge(this.#policy.checksums);
+    const { timerCountMax } = this.#limits;
+    this.#clock = new FlowClock(this.#table, (row) => this.#end(row, "timeout"), timerCountMax);
+    this.#core = this.#makeCore();
+  }
+
+  /** Follows flows; monitors are told in the order in which they were made, of what servers send in reverse. */
+  monitor<Context = unknown>(options: MonitorOptions = {}): FlowMonitor<Context> {
+    const { monitors } = this.#dispatcher;
+    if (monitors.length >= MONITOR_COUNT_MAX) {
+      throw new LimitExceededError(
+        `Cannot add a monitor: there are ${MONITOR_COUNT_MAX}; let one listen to more events instead`,
+      );
+    }
+    const filterOf = (text: string | undefined): Filter | undefined =>
+      text === undefined || text.trim() === "" ? undefined : new Filter(text);
+    this.#filters.push({ flows: filterOf(options.filter), packets: filterOf(options.packets) });
+    const monitor = new FlowMonitor<Context>(this.#core, monitors.length, options);
+    monitors.push(monitor as FlowMonitor<unknown>);
+    return monitor;
+  }
+
+  /**
+   * Takes one frame; times that go back count as the latest before.
+   * @returns whether it may go on: no monitor has dropped it
+   */
+  handle(frame: FlowFrame): boolean {
+    const { bytes } = frame;
+    if (bytes !== this.#bytes) {
+      this.#bytes = bytes;
+      this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    }
+    this.#offset = frame.offset;
+    this.#capturedBytes = frame.capturedBytes;
+    this.#originalBytes = frame.originalBytes;
+    this.#linkType = frame.linkType;
+    this.#given = undefined;
+    this.advance(frame.seconds * 1000 + frame.nanoseconds / 1e6);
+    const isIp = this.#decoder.decode(
+      this.#layers,
+      bytes,
+      this.#view,
+      frame.offset,
+      frame.capturedBytes,
+      frame.originalBytes,
+      frame.linkType,
+    );
+    return this.#run(isIp);
+  }
+
+  /**
+   * The same for a packet of a queue, which begins with its IP header: monitors may change it through `flow.packet`.
+   * Its `time` moves the clock.
+   */
+  handlePacket(packet: Packet): boolean {
+    const { buffer, byteOffset, byteLength } = packet.$data;
+    if (this.#view !== packet.$data) {
+      this.#view = packet.$data;
+      this.#bytes = new Uint8Array(buffer, byteOffset, byteLength);
+    }
+    this.#offset = packet.$start;
+    this.#capturedBytes = packet.lengthBytes;
+    this.#originalBytes = packet.fullLengthBytes;
+    this.#linkType = LinkType.raw;
+    this.#given = packet;
+    this.advance(packet.time);
+    const isIp = this.#decoder.decodeNetwork(
+      this.#layers,
+      this.#bytes,
+      this.#view,
+      packet.$start,
+      packet.lengthBytes,
+      packet.fullLengthBytes,
+    );
+    return this.#run(isIp);
+  }
+
+  /** Moves the clock to `now`, milliseconds since 1970: what has timed out until then does so. */
+  advance(now: number): void {
+    this.#hasPacket = false;
+    this.#clock.advance(now, this.#dispatcher);
+  }
+
+  /** Ends all flows: the input is over. The engine can go on with another. */
+  close(): void {
+    this.#hasPacket = false;
+    for (const row of this.#table.rows()) this.#end(row, "end-of-input");
+  }
+
+  /** What has been seen. */
+  get statistics(): FlowStatistics {
+    return {
+      frames: this.#frameCount,
+      otherFrames: this.#otherCount,
+      malformed: this.#malformedCount,
+      badChecksums: this.#checksums.badCount,
+      fragments: this.#fragmentCount,
+      flows: this.#table.count,
+      flowsSeen: this.#seenCount,
+      evicted: this.#evictedCount,
+      refused: this.#refusedCount,
+      orphans: this.#orphanCount,
+      heldBytes: this.#delivery.heldBytes,
+      errors: this.#errorCount,
+    };
+  }
+
+  #run(isIp: boolean): boolean {
+    const dispatcher = this.#dispatcher;
+    this.#frameCount++;
+    this.#hasPacket = isIp;
+    this.#isAimed = false;
+    dispatcher.isDropped = false;
+    if (dispatcher.wants(Slot.packetNone)) this.#tellFrame(Slot.packetNone);
+    if (isIp) this.#follow();
+    else if (this.#layers.problem === "not-ip") this.#otherCount++;
+    else this.#malformedCount++;
+    return !dispatcher.isDropped;
+  }
+
+  /** Brings the packet to its flow. */
+  #follow(): void {
+    const layers = this.#layers;
+    if (layers.isFragment) {
+      this.#fragmentCount++;
+      const whole = this.#fragments.add(layers, this.#dispatcher.now);
+      if (whole === undefined || !this.#decoder.decodeWhole(layers, whole)) return;
+    }
+    if (layers.hopLimit < this.#policy.hopLimitMin || !this.#checksums.passes(layers)) return;
+    const isTcp = layers.protocol === IpProtocol.tcp;
+    let row = this.#table.find(layers);
+    if (isTcp && row >= 0 && this.#isReuse(row)) {
+      this.#end(row, "reused");
+      row = -1;
+    }
+    this.#dispatcher.isFirst = row < 0;
+    if (row < 0) row = isTcp ? this.#addTcp() : this.#add(false, this.#timeoutClass());
+    if (row < 0) {
+      this.#orphanCount++;
+      if (this.#dispatcher.wants(Slot.orphan)) this.#tellFrame(Slot.orphan);
+      return;
+    }
+    const { direction } = this.#table;
+    this.#count(row, direction);
+    if (isTcp) this.#tracker.segment(row, direction, layers);
+    else this.#datagram(row, direction);
+  }
+
+  #count(row: number, direction: Direction): void {
+    const { words, numbers } = this.#table;
+    const layers = this.#layers;
+    const base = row * RECORD_WORDS;
+    const at = base + Word.directions + direction * DIRECTION_WORDS;
+    const lastSeen = (base + Word.lastSeen) >> 1;
+    this.#dispatcher.seenBefore = numbers[lastSeen] as number;
+    numbers[lastSeen] = this.#dispatcher.now;
+    words[at + DirectionWord.packetCount] = (words[at + DirectionWord.packetCount] as number) + 1;
+    const network = (at + DirectionWord.networkBytes) >> 1;
+    numbers[network] = (numbers[network] as number) + layers.networkBytes;
+    const payload = (at + DirectionWord.payloadBytes) >> 1;
+    numbers[payload] = (numbers[payload] as number) + layers.payloadBytes;
+  }
+
+  /** UDP, ICMP and all others: no state, and what is in a packet is all there. */
+  #datagram(row: number, direction: Direction): void {
+    const dispatcher = this.#dispatcher;
+    const { events, isFirst } = dispatcher;
+    dispatcher.raise(Slot.packetSender, row, direction, events.packet);
+    if (isFirst) dispatcher.raise(Slot.connectionStartSender, row, direction, events.connectionStart);
+    if (dispatcher.isDropped) return;
+    dispatcher.raise(Slot.packetReceiver, row, direction, events.packet);
+    if (isFirst) dispatcher.raise(Slot.connectionStartReceiver, row, direction, events.connectionStart);
+    if (this.#layers.capturedPayloadBytes > 0) this.#delivery.deliverDatagram(row, direction, this.#layers);
+  }
+
+  #timeoutClass(): number {
+    switch (this.#layers.protocol) {
+      case IpProtocol.udp:
+      case IpProtocol.udpLite:
+        return TimeoutClass.udp;
+      case IpProtocol.icmp:
+      case IpProtocol.icmpv6:
+        return TimeoutClass.icmp;
+      default:
+        return TimeoutClass.other;
+    }
+  }
+
+  /** Whether a SYN opens another connection between the same ports (RFC 9293 §3.10.7.4, RFC 1122 §4.2.2.13). */
+  #isReuse(row: number): boolean {
+    const { flags, sequence } = this.#layers;
+    if ((flags & (TcpFlag.syn | TcpFlag.ack | TcpFlag.rst)) !== TcpFlag.syn) return false;
+    const { words, bytes, direction } = this.#table;
+    const base = row * RECORD_WORDS;
+    const at = base + Word.directions + direction * DIRECTION_WORDS;
+    const hadSyn = ((bytes[at * 4 + FLAGS_AT] as number) & EndFlag.syn) !== 0;
+    const isSame = hadSyn && words[at + DirectionWord.initialSequence] === (sequence | 0);
+    if (isSame) return false;
+    if (((words[base + Word.flags] as number) & RowFlag.ended) !== 0) return true;
+    // The client has given its first attempt up: the server has not answered it.
+    const server = bytes[base * 4 + Word.bytes * 4 + 2] as number;
+    const client = bytes[base * 4 + Word.bytes * 4 + 1] as number;
+    return hadSyn && direction === 0 && client === State.synSent && server <= State.synReceived;
+  }
+
+  #addTcp(): number {
+    const layers = this.#layers;
+    const { flags } = layers;
+    const isSyn = (flags & TcpFlag.syn) !== 0;
+    const isAnswer = isSyn && (flags & TcpFlag.ack) !== 0;
+    if (!isSyn && this.#policy.midstream === "off") return -1;
+    const isReversed = isAnswer || (!isSyn && this.#policy.midstream === "guess" && isFromServer(layers));
+    const row = this.#add(isReversed, isSyn ? TimeoutClass.attempt : TimeoutClass.established);
+    if (row < 0) return row;
+    const { words, bytes } = this.#table;
+    const base = row * RECORD_WORDS;
+    for (const direction of DIRECTIONS) {
+      const at = base + Word.directions + direction * DIRECTION_WORDS;
+      words[at + DirectionWord.window] = WINDOW_UNKNOWN;
+      bytes[at * 4 + DirectionWord.options * 4] = NO_SHIFT;
+    }
+    const states = base * 4 + Word.bytes * 4 + 1;
+    if (!isSyn) {
+      words[base + Word.flags] = RowFlag.partial;
+      bytes[states] = State.established;
+      bytes[states + 1] = State.established;
+    } else if (isAnswer) {
+      words[base + Word.flags] = RowFlag.answered;
+      bytes[states] = State.synSent;
+      bytes[states + 1] = State.synReceived;
+      this.#tracker.learn(row, 0, layers.acknowledgement);
+    } else bytes[states + 1] = State.listen;
+    return row;
+  }
+
+  /** A new flow; -1 when there is no room for it. */
+  #add(isReversed: boolean, timeoutClass: number): number {
+    const { now } = this.#dispatcher;
+    let row = this.#table.add(this.#layers, isReversed, now, timeoutClass);
+    if (row < 0 && this.#limits.full === "evict") {
+      this.#evictedCount++;
+      this.#end(this.#table.soonest(), "evicted");
+      row = this.#table.add(this.#layers, isReversed, now, timeoutClass);
+    }
+    if (row < 0) {
+      this.#refusedCount++;
+      return -1;
+    }
+    this.#table.direction = isReversed ? 1 : 0;
+    this.#seenCount++;
+    let mask = 0;
+    for (let index = 0; index < this.#filters.length; index++) {
+      const filter = (this.#filters[index] as MonitorFilters).flows;
+      if (filter === undefined || this.#passes(filter)) mask |= 1 << index;
+    }
+    this.#table.words[row * RECORD_WORDS + Word.monitors] = mask;
+    return row;
+  }
+
+  #passes(filter: Filter): boolean {
+    return filter.passes(this.#linkType, this.#bytes, this.#offset, this.#capturedBytes, this.#originalBytes);
+  }
+
+  /** Tells those whose filter lets the frame in of an event without a flow. */
+  #tellFrame(slot: number): void {
+    const { events, monitors } = this.#dispatcher;
+    const event = slot === Slot.orphan ? events.orphan : events.packet;
+    event.now = this.#dispatcher.now;
+    for (let index = 0; index < monitors.length; index++) {
+      const { packets, flows } = this.#filters[index] as MonitorFilters;
+      const filter = slot === Slot.orphan ? flows : packets;
+      if (filter === undefined || this.#passes(filter)) {
+        (monitors[index] as FlowMonitor<unknown>).$tellNone(slot, event);
+      }
+    }
+  }
+
+  #end(row: number, why: EndReason): void {
+    const dispatcher = this.#dispatcher;
+    const { events } = dispatcher;
+    this.#delivery.finish(row);
+    const flags = this.#table.words[row * RECORD_WORDS + Word.flags] as number;
+    let reason = why;
+    if ((flags & RowFlag.reset) !== 0) reason = "reset";
+    else if ((flags & RowFlag.ended) !== 0) reason = "closed";
+    if (reason === "timeout") dispatcher.raise(Slot.timeout, row, 0, events.timeout);
+    events.connectionEnd.reason = reason;
+    events.connectionEnd.end = "client";
+    dispatcher.raise(Slot.connectionEnd, row, 0, events.connectionEnd);
+    for (const monitor of dispatcher.monitors) monitor.$end(row);
+    this.#table.remove(row);
+  }
+
+  #currentPacket(): Packet | undefined {
+    if (!this.#hasPacket) return undefined;
+    if (this.#given !== undefined) return this.#given;
+    if (!this.#isAimed) {
+      const { view, networkOffset, networkBytes, frameEnd, bytes, version } = this.#layers;
+      const end = Math.min(networkOffset + networkBytes, frameEnd, bytes.length);
+      this.#packet.aim(view, networkOffset, end - networkOffset, version === 6 ? 0x86dd : 0x0800);
+      this.#packet.fullLengthBytes = networkBytes;
+      this.#packet.time = this.#dispatcher.now;
+      this.#isAimed = true;
+    }
+    return this.#packet;
+  }
+
+  #makeCore(): FlowCore {
+    const refuse = (what: string): never => {
+      throw new ConfigurationError(`Cannot ${what}: the engine was made without an output`);
+    };
+    return {
+      policy: this.#policy,
+      limits: this.#limits,
+      table: this.#table,
+      dispatcher: this.#dispatcher,
+      delivery: this.#delivery,
+      layers: this.#layers,
+      packet: () => this.#currentPacket(),
+      reset: () => refuse("reset the flow"),
+      send: () => refuse("send"),
+      setTimer: (delay, callback) => this.#clock.set(this.#dispatcher.now + delay, callback),
+      failed: (monitor, error) => {
+        this.#errorCount++;
+        this.#options.onError?.(monitor, error);
+      },
+    };
+  }
+}
+
+/** Who is more likely the server, by the signs of the ports: the well-known one, or the lower. */
+function isFromServer(layers: Layers): boolean {
+  const { sourcePort, targetPort } = layers;
+  const source = sourcePort < 1024;
+  const target = targetPort < 1024;
+  if (source !== target) return source;
+  return sourcePort < targetPort;
+}

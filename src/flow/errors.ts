@@ -1,0 +1,15 @@
+/**
+ * What programs that use flows can do wrong.
+ * @module
+ */
+import { ConfigurationError } from "#base/errors.ts";
+
+/** A flow was used after it had ended: what is wanted of it has to be copied at `connectionEnd` at the latest. */
+export class FlowEndedError extends ConfigurationError {
+  override readonly code: string = "flow-ended";
+}
+
+/** The packet was asked for, or changed, where there is none. */
+export class NoPacketError extends ConfigurationError {
+  override readonly code: string = "no-packet";
+}

@@ -1,0 +1,217 @@
+/**
+ * A flow as one monitor knows it (mOS's active monitoring socket): its two ends, a context of the monitor's own, and what
+ * can be done with the packet at hand. The same object for all events of the flow, until `connectionEnd` has returned.
+ * @module
+ */
+import type { Timer } from "#base/clock.ts";
+import type { Duration, Instant } from "#base/time.ts";
+import type { Packet } from "#packet/packet.ts";
+import type { FlowCore } from "./core.ts";
+import { FlowEndedError, NoPacketError } from "./errors.ts";
+import type { AnyCallback, Registration } from "./event/dispatch.ts";
+import type { EventName, Hook } from "./event/events.ts";
+import type { Registrations } from "./event/registrations.ts";
+import { Subscription } from "./event/subscription.ts";
+import type { AnyEvent, Callback, HooksOf, UserEvent } from "./event/user-event.ts";
+import { FlowEnd } from "./flow-end.ts";
+import type { FlowMonitor } from "./monitor.ts";
+import type { Direction, Side } from "./side.ts";
+import { RowFlag } from "./table/flags.ts";
+import { RECORD_WORDS, Word } from "./table/record.ts";
+
+/** What only few flows have. */
+class Extra<Context> {
+  registrations: Registrations<Flow<Context>> | undefined = undefined;
+  /** Directions that are not followed any more: a bit for each. */
+  stopped = 0;
+  readonly timers: Set<Timer> = new Set();
+}
+
+export class Flow<Context = unknown> {
+  readonly monitor: FlowMonitor<Context>;
+  /** The monitor's own, for this flow: nobody else sees it. */
+  context!: Context;
+  readonly #core: FlowCore;
+  #row: number;
+  /** Bytes told of and not read, of each direction. */
+  #clientUnread = 0;
+  #serverUnread = 0;
+  #extra: Extra<Context> | undefined;
+
+  /** Made by the monitor. */
+  constructor(monitor: FlowMonitor<Context>, core: FlowCore, row: number) {
+    this.monitor = monitor;
+    this.#core = core;
+    this.#row = row;
+  }
+
+  /** Who opened the flow. */
+  get client(): FlowEnd {
+    return new FlowEnd(this as unknown as Flow<unknown>, this.#core, 0);
+  }
+
+  get server(): FlowEnd {
+    return new FlowEnd(this as unknown as Flow<unknown>, this.#core, 1);
+  }
+
+  /** One of the two, as events name them. */
+  end(side: Side): FlowEnd {
+    return new FlowEnd(this as unknown as Flow<unknown>, this.#core, side === "client" ? 0 : 1);
+  }
+
+  /** The number of the IP protocol: 6 TCP, 17 UDP, 1 ICMP, 58 ICMPv6 … */
+  get protocol(): number {
+    return this.#core.table.bytes[this.$base * 4 + Word.bytes * 4] as number;
+  }
+
+  /** The version of IP. */
+  get version(): 4 | 6 {
+    return this.#core.table.version(this.$row);
+  }
+
+  /** Whether its start was not seen: who is the client is a guess then, and offsets count from what was seen first. */
+  get isPartial(): boolean {
+    return this.#has(RowFlag.partial);
+  }
+
+  /** Whether it has not ended: a flow that has can be asked nothing any more. */
+  get isOpen(): boolean {
+    return this.#row >= 0;
+  }
+
+  /** What tells flows with the same addresses apart: VLANs and tunnels, as a number; 0 without. */
+  get encapsulation(): number {
+    return this.#core.table.words[this.$base + Word.encapsulation] as number;
+  }
+
+  get firstSeen(): Instant {
+    return this.#core.table.numbers[(this.$base + Word.firstSeen) >> 1] as Instant;
+  }
+
+  get lastSeen(): Instant {
+    return this.#core.table.numbers[(this.$base + Word.lastSeen) >> 1] as Instant;
+  }
+
+  /**
+   * The packet at hand, from its IP header on: good until the callback returns.
+   * @throws NoPacketError where an event has none, such as a time-out.
+   */
+  get packet(): Packet {
+    const packet = this.#core.packet();
+    if (packet === undefined) throw new NoPacketError("Cannot give the packet: this event has none");
+    return packet;
+  }
+
+  /** Lets the packet at hand go no further. The receiver's stack does not see it when the sender's hook drops it. */
+  drop(): void {
+    this.#core.dispatcher.isDropped = true;
+  }
+
+  /** Sends a reset to both ends, as from each other. */
+  reset(): void {
+    this.#core.reset(this.$row);
+  }
+
+  /** Is told nothing more of what one end sends, or of either. */
+  stop(side?: Side): void {
+    const extra = this.#more();
+    if (side !== "server") extra.stopped |= 1;
+    if (side !== "client") extra.stopped |= 2;
+    if (side !== "server") this.#clientUnread = 0;
+    if (side !== "client") this.#serverUnread = 0;
+  }
+
+  /**
+   * Calls `callback` for this flow only, besides what the monitor has registered for all at this moment.
+   * @throws ConfigurationError when the event cannot be met at the hook.
+   */
+  on<const E extends AnyEvent<Flow<Context>>>(
+    event: E,
+    hook: HooksOf<E>,
+    callback: Callback<E, Flow<Context>>,
+  ): Subscription<Flow<Context>> {
+    const extra = this.#more();
+    extra.registrations = (extra.registrations ?? this.monitor.$registrations).with(event, hook, callback);
+    this.monitor.$wants(extra.registrations);
+    return new Subscription(
+      this,
+      event as EventName | UserEvent,
+      hook as Hook,
+      callback as AnyCallback<Flow<Context>>,
+    );
+  }
+
+  unsubscribe(registration: Registration<Flow<Context>>): void {
+    if (this.#extra?.registrations === undefined) return;
+    this.#extra.registrations = this.#extra.registrations.without(registration);
+  }
+
+  /**
+   * Calls `callback` once packets are `delay` later than the one at hand, unless the flow ends before.
+   * @throws LimitExceededError when too many timers wait.
+   */
+  setTimer(delay: Duration, callback: (flow: Flow<Context>) => void): Timer {
+    const { timers } = this.#more();
+    const timer = this.#core.setTimer(delay, () => {
+      timers.delete(timer);
+      try {
+        callback(this);
+      } catch (error) {
+        this.monitor.errorCount++;
+        this.#core.failed(this.monitor.name, error, undefined);
+      }
+    });
+    timers.add(timer);
+    return timer;
+  }
+
+  /** @throws FlowEndedError when the flow has ended. */
+  get $row(): number {
+    if (this.#row < 0) {
+      throw new FlowEndedError("Cannot ask the flow: it has ended; copy what is needed at connectionEnd");
+    }
+    return this.#row;
+  }
+
+  get $base(): number {
+    return this.$row * RECORD_WORDS;
+  }
+
+  get $own(): Registrations<Flow<Context>> | undefined {
+    return this.#extra?.registrations;
+  }
+
+  $isStopped(sender: Side): boolean {
+    const { stopped } = this.#extra ?? NOT_STOPPED;
+    return stopped !== 0 && (stopped & (sender === "client" ? 1 : 2)) !== 0;
+  }
+
+  /** Bytes told of and not read. */
+  $unread(direction: Direction): number {
+    return direction === 0 ? this.#clientUnread : this.#serverUnread;
+  }
+
+  /** More can be read, or, by a negative number, has been. */
+  $arrived(direction: Direction, lengthBytes: number): void {
+    if (direction === 0) this.#clientUnread += lengthBytes;
+    else this.#serverUnread += lengthBytes;
+  }
+
+  $end(): void {
+    this.#row = -1;
+    if (this.#extra === undefined) return;
+    for (const timer of this.#extra.timers) timer.cancel();
+    this.#extra = undefined;
+  }
+
+  #more(): Extra<Context> {
+    this.#extra ??= new Extra();
+    return this.#extra;
+  }
+
+  #has(flag: number): boolean {
+    return ((this.#core.table.words[this.$base + Word.flags] as number) & flag) !== 0;
+  }
+}
+
+const NOT_STOPPED = { stopped: 0 };
