@@ -37,12 +37,16 @@ class EventNode<F> {
   readonly registrations: readonly Registration<F>[];
   /** By {@link UserEvent.order}. */
   readonly children: readonly EventNode<F>[];
+  /** 1 at the top of its tree. */
+  readonly level: number;
 
   constructor(
+    level: number,
     event: UserEvent,
     registrations: readonly Registration<F>[],
     children: readonly EventNode<F>[],
   ) {
+    this.level = level;
     this.event = event;
     this.predicate = event.predicate as Callable<F> | undefined;
     this.registrations = registrations;
@@ -88,26 +92,33 @@ export class Program<F> {
 
   /** Runs all of it once. */
   run(flow: F, event: EventObject, onError: OnError<F>): void {
+    if (this.floating.length !== 0) {
+      this.#runRaising(flow, event, onError);
+      return;
+    }
+    callAll(this.registrations, flow, event, onError);
+    if (this.trees.length !== 0) visitAll(this.trees, flow, event, onError);
+  }
+
+  /** Where something waits for a floating event, whoever raises one must be known. */
+  #runRaising(flow: F, event: EventObject, onError: OnError<F>): void {
     const outerFloating = passFloating;
     const outerEvent = passEvent;
     const outerDepth = passDepth;
-    const outerPayload = event.payload;
     const start = raisedCount;
     passFloating = this.floating;
     passEvent = event;
     passDepth = 0;
-    event.payload = undefined;
     try {
       callAll(this.registrations, flow, event, onError);
       const end = raisedCount;
       visitAll(this.trees, flow, event, onError);
-      if (end !== start) visitRaised(start, end, flow, event, onError);
+      if (end !== start) visitRaised(1, start, end, flow, event, onError);
     } finally {
       forgetRaised(start);
       passFloating = outerFloating;
       passEvent = outerEvent;
       passDepth = outerDepth;
-      event.payload = outerPayload;
     }
   }
 }
@@ -161,7 +172,7 @@ export function watch<F>(answer: unknown, onError: OnError<F>, what: Registratio
   if (answer instanceof Promise) answer.then(undefined, (error: unknown) => onError(error, what));
 }
 
-/** The pass being run: what may be raised in it, its event, how many nodes lie above. */
+/** The pass being run: what may be raised in it, its event, how many events lie above what was raised last. */
 let passFloating: readonly EventNode<never>[] = [];
 let passEvent: EventPayloads[EventName] | undefined;
 let passDepth = 0;
@@ -198,15 +209,13 @@ function visit<F>(node: EventNode<F>, flow: F, event: EventObject, onError: OnEr
   const start = raisedCount;
   const outerPayload = event.payload;
   const { predicate } = node;
-  passDepth += 1;
   if (predicate === undefined || holds(predicate, node.event, flow, event, onError)) {
     callAll(node.registrations, flow, event, onError);
     const end = raisedCount;
     if (node.children.length !== 0) visitAll(node.children, flow, event, onError);
-    if (end !== start) visitRaised(start, end, flow, event, onError);
+    if (end !== start) visitRaised(node.level, start, end, flow, event, onError);
   }
   if (raisedCount !== start) forgetRaised(start);
-  passDepth -= 1;
   event.payload = outerPayload;
 }
 
@@ -234,14 +243,24 @@ function holds<F>(
   }
 }
 
-function visitRaised<F>(start: number, end: number, flow: F, event: EventObject, onError: OnError<F>): void {
+function visitRaised<F>(
+  level: number,
+  start: number,
+  end: number,
+  flow: F,
+  event: EventObject,
+  onError: OnError<F>,
+): void {
   const outerPayload = event.payload;
+  const outerDepth = passDepth;
+  passDepth = outerDepth + level;
   for (let index = start; index < end; index += 1) {
     const payload = raisedPayloads[index];
     if (payload !== undefined) event.payload = payload;
     visit(raisedNodes[index] as EventNode<F>, flow, event, onError);
     event.payload = outerPayload;
   }
+  passDepth = outerDepth;
 }
 
 /** What was raised from `start` on is dropped, and no payload kept alive. */
@@ -278,6 +297,7 @@ function grown<F>(
   const isLast = depth === path.length - 1;
   const registrations = old === undefined ? [] : old.registrations;
   const node = new EventNode(
+    depth + 1,
     event,
     isLast ? [...registrations, registration] : registrations,
     grown(old === undefined ? [] : old.children, path, depth + 1, registration),

@@ -16,8 +16,11 @@ import { UserEvent } from "./user-event.ts";
 /** Registrations in one set; one more is refused. */
 export const REGISTRATION_COUNT_MAX = 1024;
 
-/** Sets made before those made so far are not looked up any more: they stay right, but are not shared anew. */
-export const REMEMBERED_SET_COUNT_MAX = 65_536;
+/**
+ * Each time so many sets were made, what sets remember of those made from them is void: what is held stays, equal ones
+ * are made once more. It bounds what callbacks that are never used again cost, and the collector's work with them.
+ */
+export const REMEMBERED_SET_COUNT_MAX = 1024;
 
 /** What listens, in order of registration. `F` is the flow handed to callbacks. */
 export class Registrations<F> {
