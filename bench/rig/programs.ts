@@ -10,6 +10,7 @@ import { join } from "node:path";
 const PROGRAMS = {
   "queue-plain": ["-lnetfilter_queue", "-lnfnetlink"],
   "queue-batched": [],
+  "packet-ring": [],
   "udp-flood": [],
   "udp-ping": [],
 } as const satisfies Record<string, readonly string[]>;
