@@ -9,6 +9,7 @@ import { netlink } from "./netlink.ts";
 import { nfqueue } from "./nfqueue.ts";
 import { packet } from "./packet.ts";
 import { pcap } from "./pcap.ts";
+import { stream } from "./stream.ts";
 import { play, type Target } from "./target.ts";
 import { webClient } from "./web-client.ts";
 
@@ -32,5 +33,6 @@ describe("garbage", () => {
   briefly(packet);
   briefly(nfqueue);
   briefly(pcap);
+  briefly(stream);
   briefly(webClient);
 });
