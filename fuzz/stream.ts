@@ -56,6 +56,7 @@ export const stream: Target<Life> = {
     const buffer = new StreamBuffer({ pool, bytesMax: pageBytes * pageCountMax, ...options });
     const report = new PlaceReport();
     const sent = new Map<number, Set<number>>();
+    let released = 0;
     for (const { offset, lengthBytes, value, act } of steps) {
       const at = Math.max(0, buffer.next - 30 + offset);
       const next = buffer.next;
@@ -71,6 +72,8 @@ export const stream: Target<Life> = {
       else if (act === "skip") assert.ok(buffer.skipTo(at) >= at);
       else if (act === "release") buffer.release(at);
       else if (act === "clear") buffer.clear();
+      if (act === "release") released = Math.max(released, Math.min(at, buffer.next));
+      if (act === "clear") released = buffer.next;
       assert.ok(buffer.segmentCount <= options.segmentCountMax + 2, `${buffer.segmentCount} segments`);
       assert.ok(pool.usedBytes === buffer.heldBytes && pool.usedBytes <= pageBytes * pageCountMax);
       checkKept(buffer, sent);

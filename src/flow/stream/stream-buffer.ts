@@ -37,7 +37,7 @@ export interface Fragment {
   readonly lengthBytes: number;
 }
 
-const NO_BYTES = new Uint8Array(0);
+const NO_BYTES: Uint8Array = new Uint8Array(0);
 
 /** The segment that is placed at the moment: `bytes[at + base]` is the byte at offset `at`. */
 const segment = { start: 0, end: 0, bytes: NO_BYTES, base: 0 };
@@ -333,13 +333,13 @@ export class StreamBuffer {
     const runs = this.#runs;
     report.overlapOffset = from;
     report.overlapBytes = to - from;
-    report.content = "unknown";
     for (let index = runs.find(from, 0); index < this.#decidedCount && runs.start(index) < to; index++) {
       this.#compareKept(Math.max(from, runs.start(index)), Math.min(to, runs.end(index)), report);
     }
     // A keep-alive's one byte in front of the next may have any value (RFC 9293 §3.8.4).
     const isProbe = from === this.#next - 1 && segment.end - segment.start === 1;
-    if (isProbe && report.content === "different" && this.#decidedCount === runs.count) {
+    if (report.content === "none") report.content = "unknown";
+    else if (isProbe && report.content === "different" && this.#decidedCount === runs.count) {
       report.content = "unknown";
       report.comparedBytes = 0;
     }
