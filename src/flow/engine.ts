@@ -31,8 +31,9 @@ import type { Direction } from "./side.ts";
 import { EndFlag, NO_SHIFT, RowFlag, TimeoutClass, WINDOW_UNKNOWN } from "./table/flags.ts";
 import { FlowTable } from "./table/flow-table.ts";
 import { DIRECTION_WORDS, DirectionWord, RECORD_WORDS, Word } from "./table/record.ts";
+import { TcpFlag } from "./tcp/segment.ts";
 import { State } from "./tcp/state.ts";
-import { TcpFlag, TcpTracker } from "./tcp/tracker.ts";
+import { TcpTracker } from "./tcp/tracker.ts";
 
 /** How an engine is made. */
 export interface FlowEngineOptions {

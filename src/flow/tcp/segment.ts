@@ -1,0 +1,88 @@
+/**
+ * The segment at hand and the record of its flow: one object, aimed again for every segment.
+ *
+ * Sequence numbers are signed 32-bit numbers in the record, compared by the sign of their difference (RFC 9293 §3.4).
+ * @module
+ */
+import type { Layers } from "../layers/layers.ts";
+import type { Direction } from "../side.ts";
+import { EndFlag } from "../table/flags.ts";
+import type { FlowTable } from "../table/flow-table.ts";
+import { DIRECTION_WORDS, DirectionWord, RECORD_WORDS, Word } from "../table/record.ts";
+import { SegmentOptions } from "./options.ts";
+import { State } from "./state.ts";
+
+/** Bits of the flags' byte (RFC 9293 §3.1). */
+export const TcpFlag = { fin: 1, syn: 2, rst: 4, psh: 8, ack: 16, urg: 32 } as const;
+
+const STATES_AT = Word.bytes * 4 + 1;
+const FLAGS_AT = DirectionWord.options * 4 + 1;
+/** The window shift, in the bytes of a direction. */
+export const SHIFT_AT: number = DirectionWord.options * 4;
+
+/** Where the words of a direction begin. */
+export function directionAt(row: number, direction: Direction): number {
+  return row * RECORD_WORDS + Word.directions + direction * DIRECTION_WORDS;
+}
+
+/** Whether an end in this state is done. */
+export function isEnd(state: number): boolean {
+  return state === State.closed || state === State.timeWait;
+}
+
+export class Segment {
+  readonly table: FlowTable;
+  readonly options: SegmentOptions = new SegmentOptions();
+  row = 0;
+  /** Where the record begins, in words, and where the words of the sender and of the receiver do. */
+  base = 0;
+  mine = 0;
+  other = 0;
+  direction: Direction = 0;
+  otherDirection: Direction = 1;
+  /** Where their states are, in bytes. */
+  mineState = 0;
+  otherState = 0;
+  isReset = false;
+  /** What of this segment was there before: a SYN or a FIN. */
+  repeats: "" | "syn" | "fin" = "";
+
+  constructor(table: FlowTable) {
+    this.table = table;
+  }
+
+  /** Aims it at a packet of the flow in `row`. */
+  begin(row: number, direction: Direction, layers: Layers): void {
+    const base = row * RECORD_WORDS;
+    this.row = row;
+    this.base = base;
+    this.direction = direction;
+    this.otherDirection = (1 - direction) as Direction;
+    this.mine = base + Word.directions + direction * DIRECTION_WORDS;
+    this.other = base + Word.directions + (1 - direction) * DIRECTION_WORDS;
+    this.mineState = base * 4 + STATES_AT + direction;
+    this.otherState = base * 4 + STATES_AT + 1 - direction;
+    this.isReset = (layers.flags & TcpFlag.rst) !== 0;
+    this.repeats = "";
+    const { bytes, view, transportOffset, transportHeaderBytes } = layers;
+    this.options.read(bytes, view, transportOffset + 20, transportOffset + transportHeaderBytes);
+  }
+
+  /** The `EndFlag` bits of the end whose words begin at `at`. */
+  flagsOf(at: number): number {
+    return this.table.bytes[at * 4 + FLAGS_AT] as number;
+  }
+
+  setFlag(at: number, flag: number): void {
+    const { bytes } = this.table;
+    bytes[at * 4 + FLAGS_AT] = (bytes[at * 4 + FLAGS_AT] as number) | flag;
+  }
+
+  /** The numbering of a direction whose SYN was not seen: its first byte is at `sequence`. */
+  learn(at: number, sequence: number): void {
+    const { words } = this.table;
+    words[at + DirectionWord.initialSequence] = (sequence - 1) | 0;
+    words[at + DirectionWord.sentNext] = sequence | 0;
+    this.setFlag(at, EndFlag.sequence);
+  }
+}

@@ -1,0 +1,143 @@
+/**
+ * Tells the monitors what a segment did to the two ends, in the order of mOS's events.
+ * @module
+ */
+import type { Delivery } from "../delivery.ts";
+import type { Dispatcher } from "../dispatcher.ts";
+import type { OutOfWindowEvent } from "../event/events.ts";
+import { Slot } from "../event/slot.ts";
+import type { Layers } from "../layers/layers.ts";
+import { type Direction, SIDES } from "../side.ts";
+import { RowFlag } from "../table/flags.ts";
+import { Word } from "../table/record.ts";
+import { isEnd, type Segment } from "./segment.ts";
+import { State, TCP_STATES, type TcpState } from "./state.ts";
+
+const REFUSAL_CAUSES: readonly (OutOfWindowEvent["cause"] | undefined)[] = [
+  undefined,
+  "window",
+  "timestamp",
+  "reset",
+  "acknowledgement",
+  "syn",
+];
+
+export class Teller {
+  readonly #segment: Segment;
+  readonly #dispatcher: Dispatcher;
+  readonly #delivery: Delivery;
+
+  constructor(segment: Segment, dispatcher: Dispatcher, delivery: Delivery) {
+    this.#segment = segment;
+    this.#dispatcher = dispatcher;
+    this.#delivery = delivery;
+  }
+
+  /** What the sender's stack made of the segment, in the order of mOS's events. */
+  tellSender(before: number, after: number): void {
+    const segment = this.#segment;
+    const dispatcher = this.#dispatcher;
+    const { events } = dispatcher;
+    if (dispatcher.wants(Slot.packetSender)) {
+      dispatcher.raise(Slot.packetSender, segment.row, segment.direction, events.packet);
+    }
+    if (dispatcher.isFirst) {
+      dispatcher.raise(Slot.connectionStartSender, segment.row, segment.direction, events.connectionStart);
+    }
+    if (before === after && after !== State.established) return;
+    if (after === State.established && this.#isNews(RowFlag.establishedSender)) {
+      dispatcher.raise(Slot.establishedSender, segment.row, segment.direction, events.established);
+    }
+    if (before === after) return;
+    this.#tellState(Slot.stateChangeSender, segment.direction, before, after);
+    if (isEnd(after)) this.#tellEnd(Slot.connectionEndSender, segment.direction);
+  }
+
+  tellReceiver(before: number, after: number): void {
+    const segment = this.#segment;
+    const dispatcher = this.#dispatcher;
+    const { events } = dispatcher;
+    if (dispatcher.wants(Slot.packetReceiver)) {
+      dispatcher.raise(Slot.packetReceiver, segment.row, segment.direction, events.packet);
+    }
+    if (dispatcher.isFirst) {
+      dispatcher.raise(Slot.connectionStartReceiver, segment.row, segment.direction, events.connectionStart);
+    }
+    if (before !== after) this.tellReceiverState(before, after);
+  }
+
+  tellReceiverState(before: number, after: number): void {
+    const segment = this.#segment;
+    const dispatcher = this.#dispatcher;
+    const mine = segment.table.bytes[segment.mineState] as number;
+    if (after >= State.established && mine >= State.established && this.#isNews(RowFlag.established)) {
+      dispatcher.raise(
+        Slot.establishedReceiver,
+        segment.row,
+        segment.direction,
+        dispatcher.events.established,
+      );
+    }
+    this.#tellState(Slot.stateChangeReceiver, segment.otherDirection, before, after);
+    if (isEnd(after)) this.#tellEnd(Slot.connectionEndReceiver, segment.otherDirection);
+  }
+
+  /** Sets a flag of the record; false when it was set, or the flow's start was not seen. */
+  #isNews(flag: number): boolean {
+    const segment = this.#segment;
+    const { words } = segment.table;
+    const flags = words[segment.base + Word.flags] as number;
+    if ((flags & (flag | RowFlag.partial)) !== 0) return false;
+    words[segment.base + Word.flags] = flags | flag;
+    return true;
+  }
+
+  #tellState(slot: number, end: Direction, from: number, to: number): void {
+    const segment = this.#segment;
+    const { stateChange } = this.#dispatcher.events;
+    stateChange.end = SIDES[end];
+    stateChange.from = TCP_STATES[from] as TcpState;
+    stateChange.to = TCP_STATES[to] as TcpState;
+    this.#dispatcher.raise(slot, segment.row, segment.direction, stateChange);
+  }
+
+  #tellEnd(slot: number, end: Direction): void {
+    const segment = this.#segment;
+    const { connectionEnd } = this.#dispatcher.events;
+    const flags = segment.table.words[segment.base + Word.flags] as number;
+    const isReset = segment.isReset || (flags & RowFlag.reset) !== 0;
+    connectionEnd.end = SIDES[end];
+    connectionEnd.reason = isReset ? "reset" : "closed";
+    this.#dispatcher.raise(slot, segment.row, segment.direction, connectionEnd);
+  }
+
+  tellRefused(layers: Layers, refusal: number): void {
+    const segment = this.#segment;
+    const { outOfWindow } = this.#dispatcher.events;
+    outOfWindow.cause = REFUSAL_CAUSES[refusal] ?? "window";
+    outOfWindow.offset = this.#delivery.offsetOf(segment.mine, layers.sequence);
+    outOfWindow.lengthBytes = layers.payloadBytes;
+    this.#dispatcher.raise(Slot.outOfWindow, segment.row, segment.direction, outOfWindow);
+  }
+
+  tellRepeated(finOffset: number): void {
+    const segment = this.#segment;
+    const { retransmission } = this.#dispatcher.events;
+    if (segment.repeats === "") return;
+    retransmission.kind = segment.repeats;
+    retransmission.content = "same";
+    retransmission.offset = segment.repeats === "syn" ? 0 : finOffset;
+    retransmission.lengthBytes = 0;
+    this.#dispatcher.raise(Slot.retransmission, segment.row, segment.direction, retransmission);
+  }
+
+  tellKeepAlive(offset: number, lengthBytes: number): void {
+    const segment = this.#segment;
+    const { retransmission } = this.#dispatcher.events;
+    retransmission.kind = "keep-alive";
+    retransmission.content = "unknown";
+    retransmission.offset = offset;
+    retransmission.lengthBytes = lengthBytes;
+    this.#dispatcher.raise(Slot.retransmission, segment.row, segment.direction, retransmission);
+  }
+}
