@@ -23,6 +23,8 @@ export const Step = {
   /** IP as the payload of IP. */
   ipv4InIp: 10,
   ipv6InIp: 11,
+  /** In IP or UDP what `Cursor.etherType` says: Ethernet or MPLS. */
+  linkInIp: 12,
 } as const;
 
 export type Step = (typeof Step)[keyof typeof Step];

@@ -140,6 +140,11 @@ export class LayerDecoder {
           if (cursor.keyTunnel) addTunnel(layers, TunnelKind.ipInIp, 0);
           step = step === Step.ipv4InIp ? Step.ipv4 : Step.ipv6;
           break;
+        case Step.linkInIp:
+          enterTunnel(layers, cursor);
+          if (cursor.keyTunnel) addTunnel(layers, TunnelKind.linkInIp, 0);
+          step = Step.etherType;
+          break;
         case Step.ip:
           step = stepByVersion(layers, cursor);
           break;

@@ -29,6 +29,7 @@ export const TunnelKind = {
   l2tp: 7,
   pppoe: 8,
   backbone: 9,
+  linkInIp: 10,
 } as const;
 
 const HASHED = 0x40000000;

@@ -22,6 +22,7 @@ export const EtherType = {
   ethernet: 0x6558,
   ppp: 0x880b,
   arp: 0x0806,
+  fabricPath: 0x8903,
 } as const;
 
 const ETHERNET_BYTES = 14;
@@ -77,6 +78,10 @@ export function decodeEtherType(layers: Layers, cursor: Cursor): Step {
         return decodeMpls(layers, cursor);
       case EtherType.backbone:
         return decodeBackbone(layers, cursor);
+      case EtherType.fabricPath:
+        // Two bytes of Cisco's FabricPath, then the frame that was there before.
+        cursor.at += 2;
+        return Step.ethernet;
       case EtherType.ethernet:
         return Step.ethernet;
       case EtherType.ppp:

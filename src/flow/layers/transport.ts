@@ -3,6 +3,7 @@
  * @module
  */
 import { type Cursor, Step } from "./cursor.ts";
+import { EtherType } from "./ether-type.ts";
 import { decodeIcmp } from "./icmp.ts";
 import { IpProtocol, type Layers } from "./layers.ts";
 
@@ -11,10 +12,13 @@ const UDP_BYTES = 8;
 const SCTP_BYTES = 12;
 const DCCP_BYTES_MIN = 12;
 const DCCP = 33;
+/** MPLS in IP (RFC 4023), and Ethernet in it (RFC 8986 §10.1). */
+const MPLS_IN_IP = 137;
+const ETHERNET_IN_IP = 143;
 /** More does not fit into UDP's length field. */
 const UDP_LENGTH_MAX = 65_535;
 
-/** UDP ports of tunnels: VXLAN (IANA's and Linux's), Geneve, GTP-U, Teredo, L2TP. */
+/** UDP ports of tunnels: VXLAN (IANA's and Linux's), Geneve, GTP-U, Teredo, L2TP, MPLS. */
 export const TunnelPort = {
   vxlan: 4789,
   vxlanLinux: 8472,
@@ -22,6 +26,8 @@ export const TunnelPort = {
   gtp: 2152,
   teredo: 3544,
   l2tp: 1701,
+  /** RFC 7510. */
+  mpls: 6635,
 } as const;
 
 /**
@@ -115,6 +121,7 @@ function mayBeTunnel(sourcePort: number, targetPort: number): boolean {
     case TunnelPort.gtp:
     case TunnelPort.teredo:
     case TunnelPort.l2tp:
+    case TunnelPort.mpls:
       return true;
     default:
       return (
@@ -148,6 +155,13 @@ function decodeOther(layers: Layers, cursor: Cursor, protocol: number, at: numbe
       cursor.limit = end;
       if (protocol === IpProtocol.gre) return Step.gre;
       return protocol === IpProtocol.ipv4 ? Step.ipv4InIp : Step.ipv6InIp;
+    case MPLS_IN_IP:
+    case ETHERNET_IN_IP:
+      if (layers.tunnelCount >= cursor.tunnelCountMax) return Step.done;
+      cursor.at = at;
+      cursor.limit = end;
+      cursor.etherType = protocol === MPLS_IN_IP ? EtherType.mpls : EtherType.ethernet;
+      return Step.linkInIp;
     default:
       return Step.done;
   }

@@ -85,6 +85,10 @@ export function decodeUdpTunnel(layers: Layers, cursor: Cursor): Step {
       return decodeTeredo(layers, cursor);
     case TunnelPort.l2tp:
       return decodeL2tp(layers, cursor);
+    case TunnelPort.mpls:
+      if (cursor.keyTunnel) addTunnel(layers, TunnelKind.linkInIp, 0);
+      cursor.etherType = EtherType.mpls;
+      return Step.etherType;
     default:
   }
   switch (layers.sourcePort) {
