@@ -12,7 +12,7 @@ const isSource: boolean = import.meta.filename.endsWith(".ts");
 const app: string = join(root, isSource ? "src/app" : "dist/app");
 
 /** Our entries, by what scripts write to import them. */
-const ENTRIES = { metanet: "metanet", "metanet/script": "script" } as const;
+const ENTRIES = { metanet: "metanet", "metanet/script": "script", "metanet/flow": "flow" } as const;
 
 /** The folder of this installation's own modules; what lies in it is never a script's. */
 export const OWN_MODULES_URL: string = `${pathToFileURL(dirname(app)).href}/`;
