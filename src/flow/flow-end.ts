@@ -131,6 +131,12 @@ export class FlowEnd {
     return this.#has(EndFlag.selective);
   }
 
+  /** Bytes of its stream by its sequence numbers, those that were never seen included; SYN and FIN do not count. */
+  get sentBytes(): number {
+    const sequence = this.#words(DirectionWord.sentNext) - (this.#has(EndFlag.fin) ? 1 : 0);
+    return this.#has(EndFlag.sequence) ? this.#core.delivery.offsetOf(this.#at, sequence) : 0;
+  }
+
   /** Bytes that this monitor can read and has not. */
   get unreadBytes(): number {
     return this.#flow.$unread(this.#direction);
@@ -140,7 +146,7 @@ export class FlowEnd {
    * The next bytes of its stream that this monitor has not read, at most `lengthMax`, as they lie together in memory; a gap
    * where some are missing; `undefined` when all has been read. Good until the callback returns.
    */
-  read(lengthMax = Number.MAX_SAFE_INTEGER): StreamPiece | undefined {
+  read(lengthMax: number = Number.MAX_SAFE_INTEGER): StreamPiece | undefined {
     const unread = this.#flow.$unread(this.#direction);
     if (unread <= 0 || lengthMax <= 0) return undefined;
     const { delivery } = this.#core;

@@ -102,6 +102,25 @@ export class Flow<Context = unknown> {
     return packet;
   }
 
+  /** TCP only: the flags' byte of the packet at hand: FIN 1, SYN 2, RST 4, PSH 8, ACK 16, URG 32, ECE 64, CWR 128. */
+  get tcpFlags(): number {
+    return this.#core.layers.flags;
+  }
+
+  /** Payload bytes of the packet at hand, by its headers. */
+  get payloadBytes(): number {
+    return this.#core.layers.payloadBytes;
+  }
+
+  /** ICMP only: type and code of the packet at hand. */
+  get icmpType(): number {
+    return this.#core.layers.icmpType;
+  }
+
+  get icmpCode(): number {
+    return this.#core.layers.icmpCode;
+  }
+
   /** Lets the packet at hand go no further. The receiver's stack does not see it when the sender's hook drops it. */
   drop(): void {
     this.#core.dispatcher.isDropped = true;
