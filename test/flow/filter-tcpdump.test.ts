@@ -72,7 +72,7 @@ function write(path: string, linkType: number, packets: readonly Packet[]): void
 
 /** Indices that match, or why tcpdump refuses the filter. */
 function askTcpdump(path: string, filter: string): ReadonlySet<number> | string {
-  const { stdout, stderr, status } = spawnSync("tcpdump", ["-r", path, "-w", "-", filter], {
+  const { stdout, stderr, status } = spawnSync("tcpdump", ["-r", path, "-w", "-", "--", filter], {
     maxBuffer: 1 << 28,
   });
   if (status !== 0) {
@@ -153,5 +153,10 @@ function compareOne(
     assert.equal(mine, machines, `${filter}: the function and the program differ on packet ${index}`);
     if (mine !== theirs.has(index)) wrong.push(index);
   }
-  return wrong.length === 0 ? theirs.size : `${wrong.length} packets, the first is ${wrong[0]}`;
+  return wrong.length === 0
+    ? theirs.size
+    : `${wrong.length} packets, the first is ${wrong[0]}: ${[...(packets[wrong[0] as number]?.bytes ?? [])]
+        .slice(0, 70)
+        .map((b) => b.toString(16).padStart(2, "0"))
+        .join("")} of ${packets[wrong[0] as number]?.bytes.length}`;
 }

@@ -22,7 +22,7 @@ const hasTshark = spawnSync("tshark", ["--version"]).error === undefined;
 const skip = capturesSkipped || (hasTshark ? false : "tshark is not there: apt-get install tshark");
 
 /** Taken from the start of each file: enough to see what kind of packets it has, few enough to wait for. */
-const PACKETS_PER_FILE = 500;
+const PACKETS_PER_FILE = 100;
 const PACKET_BYTES_MAX = 200_000;
 const LINK_TYPES: readonly number[] = Object.values(LinkType);
 
