@@ -13,6 +13,7 @@
  * | t | payload that had come before |
  * | w | a window of 0 |
  * | g | bytes that never came |
+ * | ^ | who was seen first was taken for the server |
  *
  * Of t, w and g the first, the tenth, the hundredth … are told.
  * @module
@@ -35,6 +36,11 @@ export class History {
   /** The letters so far. */
   get text(): string {
     return this.#text;
+  }
+
+  /** The first packet was the server's. */
+  flip(): void {
+    this.#text += "^";
   }
 
   /** A segment, by its flags; `payloadBytes` says whether it carries data. */

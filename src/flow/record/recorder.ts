@@ -95,7 +95,7 @@ export function recordConnections(
 }
 
 function remember(flow: Flow<Memory>, sender: Side): void {
-  flow.context ??= memoryOf(flow);
+  flow.context ??= memoryOf(flow, sender);
   const { context } = flow;
   if (flow.protocol !== IpProtocol.tcp) {
     if (flow.protocol === IpProtocol.udp) context.history.datagram(sender);
@@ -108,8 +108,9 @@ function remember(flow: Flow<Memory>, sender: Side): void {
   else context.hasServerReset = true;
 }
 
-function memoryOf(flow: Flow<Memory>): Memory {
+function memoryOf(flow: Flow<Memory>, sender: Side): Memory {
   const memory = new Memory();
+  if (sender === "server") memory.history.flip();
   memory.icmpType = flow.icmpType;
   memory.icmpCode = flow.icmpCode;
   return memory;
@@ -117,7 +118,7 @@ function memoryOf(flow: Flow<Memory>): Memory {
 
 function recordOf(flow: Flow<Memory>, end: EndReason): ConnectionRecord {
   const { client, server, context, protocol } = flow;
-  const duration = (flow.lastSeen - flow.firstSeen) / 1000;
+  const duration = inSeconds(flow.lastSeen - flow.firstSeen);
   const isTcp = protocol === IpProtocol.tcp;
   const histories = [
     historyOf(client, context.hasClientReset),
@@ -125,7 +126,7 @@ function recordOf(flow: Flow<Memory>, end: EndReason): ConnectionRecord {
   ] as const;
   const [from, to] = portsOf(flow);
   return {
-    ts: flow.firstSeen / 1000,
+    ts: inSeconds(flow.firstSeen),
     "id.orig_h": client.address,
     "id.orig_p": from,
     "id.resp_h": server.address,
@@ -177,4 +178,9 @@ function protocolName(protocol: number): string {
   if (protocol === IpProtocol.tcp) return "tcp";
   if (protocol === IpProtocol.udp) return "udp";
   return isIcmp(protocol) ? "icmp" : `ip-${protocol}`;
+}
+
+/** Milliseconds as seconds, to the microsecond: finer is not kept. */
+function inSeconds(time: number): number {
+  return Math.round(time * 1000) / 1e6;
 }
