@@ -14,11 +14,11 @@
  * | `old-linux` | it begins before; or at the same byte and does not end earlier | Linux to 2.2 |
  * | `solaris` | it ends later; or at the same byte and does not begin later | Solaris 8 to 10, HP-UX 11 |
  *
- * Linux does one thing more that the paper does not have: since 3.4 a segment that begins where another ends, in front
- * of a hole, becomes one with it ({@link joinsBehind}), so that a third one that begins at the seam begins inside and
- * loses. It does so where the memory of the two packets allows it, always for small ones, for 17 full ones at most; and
- * where the seam is covered by a third segment already, the shape of its search tree decides. Here a seam in front of a
- * hole always joins, and no other. `test/lab/overlap-linux.test.ts` asks the running kernel.
+ * Linux does one thing more that the paper does not have: since 3.4 a segment that begins where another ends becomes one
+ * with it ({@link joinsBehind}), so that a third one that begins at the seam begins inside and loses. It does so where
+ * the memory of the two packets allows it: always for small ones, up to 17 in a row for full ones. Where bytes behind the
+ * seam were there before, the shape of its search tree decides. Here a segment whose first byte is new always joins, and
+ * no other does; `test/lab/overlap-linux.test.ts` asks the running kernel.
  * @module
  */
 import type { OverlapPolicy } from "../policy.ts";
