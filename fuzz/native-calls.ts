@@ -203,15 +203,15 @@ function useRings(): void {
 
 function prepare(name: keyof Native, args: readonly unknown[]): unknown[] {
   const given = args.map((arg) => (arg instanceof Reference ? arg.resolve() : arg));
-  // Hardly any descriptor has a ring, and hardly any length is the ring's.
-  if (name === "mapRing" && typeof given[1] === "number" && given[1] % 2 === 0) {
-    given[0] = own.includes(ringDescriptor) ? ringDescriptor : NOT_OPEN;
-    given[1] = 2 * RING_BLOCK_BYTES;
-  }
   // Sockets must not wait, and low descriptors may be Node's own.
   if (name === "socket") return [1 + Number(given[0] === 0), 0x801 + (Number(given[1]) & 1), 0];
   const [first] = given;
   if (typeof first === "number" && first >= 0 && first < 1000 && !own.includes(first)) given[0] = NOT_OPEN;
+  // Hardly any descriptor has a ring, and hardly any length is the ring's; the ring takes the descriptor along.
+  if (name === "mapRing" && given[0] !== NOT_OPEN && own.includes(ringDescriptor)) {
+    given[0] = system.dup(ringDescriptor);
+    given[1] = 2 * RING_BLOCK_BYTES;
+  }
   for (const bytes of given) if (bytes instanceof Uint8Array) keepOffDisk(bytes);
   if (name === "poll" && typeof given[2] === "number") given[2] = Math.min(given[2], 1);
   return given;

@@ -1,7 +1,7 @@
 /*
  * A packet socket's ring (packet(7), PACKET_RX_RING) as memory of JavaScript, and the filter in front of it. The
- * mapping holds the socket open whatever becomes of the descriptor, so unmapRing() ends it at once; without that it
- * ends when the buffer is collected, or with its thread.
+ * mapping owns the socket's descriptor, as either of the two would keep the socket alive: unmapRing() ends both at
+ * once; without that they end when the buffer is collected, or with its thread.
  */
 #include "metanet.h"
 
@@ -12,16 +12,23 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define RING_BYTES_MAX (1 << 30)
 
 typedef struct {
   void *address;
   size_t length;
+  int fd;
   int owner_count; /* the ArrayBuffer as an object, and the memory behind it; freed when neither is left */
 } Mapping;
 
 static const napi_type_tag mapping_tag = {0x6d65746172696e67, 0x3b90c1d85fe24a76};
+
+static void close_descriptor(Mapping *mapping) {
+  if (mapping->fd >= 0) close(mapping->fd);
+  mapping->fd = -1;
+}
 
 static void unmap(Mapping *mapping) {
   if (mapping->address == NULL) return;
@@ -38,6 +45,7 @@ static void on_memory_freed(napi_env env, void *data, void *hint) {
   (void)env;
   (void)data;
   unmap(hint);
+  close_descriptor(hint);
   release(hint);
 }
 
@@ -47,7 +55,10 @@ static void on_collected(napi_env env, void *data, void *hint) {
   release(data);
 }
 
-/* mapRing(fd, lengthBytes): the ring that was asked for with PACKET_RX_RING, as an ArrayBuffer. */
+/*
+ * mapRing(fd, lengthBytes): the ring that was asked for with PACKET_RX_RING, as an ArrayBuffer, which owns the
+ * descriptor from now on; the caller keeps it when this throws.
+ */
 static napi_value call_map_ring(napi_env env, napi_callback_info info) {
   Arguments arguments;
   int fd;
@@ -63,6 +74,7 @@ static napi_value call_map_ring(napi_env env, napi_callback_info info) {
   Mapping *mapping = calloc(1, sizeof *mapping);
   if (mapping == NULL) return throw_errno(env, "mapRing", ENOMEM);
   mapping->length = (size_t)length;
+  mapping->fd = -1;
   mapping->address = mmap(NULL, mapping->length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (mapping->address == MAP_FAILED) {
     free(mapping);
@@ -81,6 +93,7 @@ static napi_value call_map_ring(napi_env env, napi_callback_info info) {
     return throw_errno(env, "mapRing", ENOMEM);
   }
   mapping->owner_count++;
+  mapping->fd = fd;
   return buffer;
 }
 
@@ -100,6 +113,7 @@ static napi_value call_unmap_ring(napi_env env, napi_callback_info info) {
   }
   void *data = NULL;
   size_t length = 0;
+  close_descriptor(mapping);
   /* transfer() gives the memory to another ArrayBuffer: then it lives as long as that one. */
   if (mapping->address == NULL || napi_get_arraybuffer_info(env, buffer, &data, &length) != napi_ok ||
       data != mapping->address || napi_detach_arraybuffer(env, buffer) != napi_ok) {

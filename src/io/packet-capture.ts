@@ -26,7 +26,10 @@ export interface CaptureInstruction {
  */
 export type CaptureFilter = readonly CaptureInstruction[];
 
-/** The name for all interfaces at once. */
+/**
+ * The name for all interfaces at once. Link-layer headers are replaced by that of LINUX_SLL2 then; of two VLAN tags the
+ * kernel tells the outer one and what the frame carries, so that what lies behind the inner one cannot be read.
+ */
 export const ANY_INTERFACE = "any";
 
 /** How a capture is opened. */

@@ -117,11 +117,11 @@ export interface Native {
   keepAlive(watch: Watch, yes: 0 | 1): void;
 
   /**
-   * The ring that PACKET_RX_RING asked for. The mapping keeps the socket open, closed descriptor or not, until
-   * {@link Native.unmapRing} or the collection of the buffer.
+   * The ring that PACKET_RX_RING asked for. It owns the descriptor from now on, and keeps it and the socket until
+   * {@link Native.unmapRing}, its own collection or the end of its thread. When this throws, the caller keeps both.
    */
   mapRing(fd: number, lengthBytes: number): ArrayBuffer;
-  /** All views of the ring have length 0 afterwards; harmless twice. */
+  /** Closes the descriptor too; all views of the ring have length 0 afterwards. Harmless twice. */
   unmapRing(ring: ArrayBuffer): void;
   /** SO_ATTACH_FILTER: classic BPF, 1 to 4096 times `struct sock_filter` (u16, u8, u8, u32, machine order). */
   attachFilter(fd: number, instructions: Uint8Array): void;

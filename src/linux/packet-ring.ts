@@ -90,9 +90,8 @@ export class LinuxPacketCapture implements PacketCapture {
     this.#isClosed = true;
     if (this.#watch) native().unwatch(this.#watch);
     this.#batch.end();
-    // The mapping, too, holds the socket.
+    // With it the descriptor goes.
     native().unmapRing(this.#ring);
-    native().close(this.#fd);
   }
 
   /** At most one round of the ring; then the rest of the event loop has its turn. */

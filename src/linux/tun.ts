@@ -4,7 +4,7 @@
  * device is in the network namespace that the thread is in when it is made.
  * @module
  */
-import { constants, openSync } from "node:fs";
+import { closeSync, constants, openSync } from "node:fs";
 import { getSystemErrorName } from "node:util";
 import type { MetanetError } from "#base/errors.ts";
 import { type CapturedBatch, MutableCapturedPacket } from "#io/captured-packet.ts";
@@ -72,7 +72,7 @@ export class LinuxTun implements Tun {
       this.name = attempt(name, () => configure(this.#fd, name, mode, mtuBytes));
       this.index = attempt(name, () => native().interfaceIndex(this.name));
     } catch (error) {
-      native().close(this.#fd);
+      closeSync(this.#fd);
       throw error;
     }
     this.linkType = mode === "tap" ? LinkType.ethernet : LinkType.raw;
@@ -125,7 +125,8 @@ export class LinuxTun implements Tun {
     this.#batch.end();
     // The watch has a duplicate of the descriptor, and the device lives as long as either.
     if (this.#watch) native().unwatch(this.#watch);
-    native().close(this.#fd);
+    // Node has opened it, and closes what a worker that ends has left open.
+    closeSync(this.#fd);
   }
 
   #onReadable(events: number): void {

@@ -184,11 +184,12 @@ export class SimPacketCapture implements PacketCapture {
     this.#onClosed();
   }
 
-  #keptBytes({ bytes, vlanTag = -1 }: SimCapturedPacket, packetType: number): number {
+  #keptBytes(packet: SimCapturedPacket, packetType: number): number {
+    const { bytes, vlanTag = -1, vlanProtocol = ETHER_TYPE_VLAN } = packet;
     if (!this.#program) return bytes.length;
     const protocolAt = this.linkType === LinkType.ethernet ? TAG_AT : 0;
     const protocol = ((bytes[protocolAt] ?? 0) << 8) | (bytes[protocolAt + 1] ?? 0);
-    const seen = { bytes, packetType, interfaceId: this.#index, protocol, vlanTag };
+    const seen = { bytes, packetType, interfaceId: this.#index, protocol, vlanTag, vlanProtocol };
     return Math.min(runPacketFilter(this.#program, seen), bytes.length);
   }
 

@@ -14,6 +14,7 @@ export interface FilteredPacket {
   readonly protocol: number;
   /** -1 when there is none. */
   readonly vlanTag: number;
+  readonly vlanProtocol: number;
 }
 
 const MEMORY_WORDS = 16;
@@ -120,13 +121,14 @@ class FilterState {
   }
 
   #auxiliary(at: number): number | undefined {
-    const { protocol, packetType, interfaceId, vlanTag } = this.#packet;
+    const { protocol, packetType, interfaceId, vlanTag, vlanProtocol } = this.#packet;
     const known: Readonly<Record<number, number>> = {
       0: protocol,
       4: packetType,
       8: interfaceId,
       44: Math.max(0, vlanTag),
       48: Number(vlanTag >= 0),
+      60: Math.max(0, vlanProtocol),
     };
     return known[at];
   }
