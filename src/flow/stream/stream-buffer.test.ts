@@ -215,6 +215,7 @@ function compare(buffer: StreamBuffer, model: StreamModel, startOffset: number):
     return Array.from({ length: lengthBytes }, (_, index) => offset + index);
   });
   assert.deepEqual(above, model.above());
+  assert.equal(buffer.heldAboveBytes, above.length);
   assert.equal(buffer.firstHoldOffset(), above[0] ?? -1);
 }
 

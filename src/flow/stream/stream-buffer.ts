@@ -89,6 +89,15 @@ export class StreamBuffer {
     return this.#runs.count;
   }
 
+  /** The bytes above `next` that are there; walks over all runs of them. */
+  get heldAboveBytes(): number {
+    const runs = this.#runs;
+    let bytes = 0;
+    for (let index = this.#decidedCount; index < runs.count; index++)
+      bytes += runs.end(index) - runs.start(index);
+    return bytes;
+  }
+
   /**
    * Puts a segment in whose payload `bytes[start, end)` begins at `offset`: below `next` it is compared with what is
    * kept, from there on the policy decides. Where no room is found the rest of it is lost; nothing throws.
