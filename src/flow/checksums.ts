@@ -3,7 +3,8 @@
  * hardware had still to complete: a capture on the sending machine sees those.
  * @module
  */
-import { fold, sumWords } from "#base/checksum.ts";
+import { fold } from "#base/checksum.ts";
+import { WordSummer } from "#base/summable-memory.ts";
 import { IpProtocol, type Layers } from "./layers/layers.ts";
 
 /** `unknown`: there is none, or not all of the packet is there. `unfinished`: only the pseudo header is in it. */
@@ -21,8 +22,11 @@ function fieldOf(protocol: number): number {
   return -1;
 }
 
-/** Judges a packet whose headers are whole, by one of {@link Checksum}. */
-export function checkTransport(layers: Layers): number {
+/**
+ * Judges a packet whose headers are whole, by one of {@link Checksum}.
+ * @param summer aimed at the packet's memory
+ */
+export function checkTransport(layers: Layers, summer: WordSummer): number {
   const field = fieldOf(layers.protocol);
   if (field < 0 || layers.capturedPayloadBytes < layers.payloadBytes) return Checksum.unknown;
   const { view, transportOffset } = layers;
@@ -38,7 +42,7 @@ export function checkTransport(layers: Layers): number {
       pseudo += sumWord(layers.target0) + sumWord(layers.target1) + sumWord(layers.target2);
     }
   }
-  if (fold(pseudo + sumWords(view, transportOffset, lengthBytes)) === 0xffff) return Checksum.good;
+  if (fold(pseudo + summer.sum(transportOffset, lengthBytes)) === 0xffff) return Checksum.good;
   return held === fold(pseudo) ? Checksum.unfinished : Checksum.bad;
 }
 
@@ -49,6 +53,8 @@ function sumWord(word: number): number {
 /** Decides by the option, and by what was seen so far, whether a packet's checksum lets it pass. */
 export class ChecksumJudge {
   readonly #mode: "verify" | "trust" | "auto";
+  readonly #summer = new WordSummer();
+  #view: DataView | undefined;
   #badCount = 0;
   #count = 0;
 
@@ -64,7 +70,11 @@ export class ChecksumJudge {
   /** Whether the receiver would take the packet. */
   passes(layers: Layers): boolean {
     if (this.#mode === "trust") return true;
-    const checksum = checkTransport(layers);
+    if (layers.view !== this.#view) {
+      this.#view = layers.view;
+      this.#summer.aim(layers.view);
+    }
+    const checksum = checkTransport(layers, this.#summer);
     if (checksum === Checksum.unknown) return true;
     this.#count++;
     if (checksum === Checksum.good) return true;
