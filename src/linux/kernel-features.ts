@@ -6,7 +6,9 @@
 import { execFile } from "node:child_process";
 import { access } from "node:fs/promises";
 import { extname, join } from "node:path";
+import { RING_BYTES_MIN } from "#io/packet-capture.ts";
 import { native, nativeProblem } from "./native.ts";
+import { LinuxPacketCapture } from "./packet-ring.ts";
 import { AF_PACKET, SOCK_DGRAM } from "./socket-constants.ts";
 
 /** How long one probe may take, in milliseconds; a slower one counts as failed. */
@@ -104,6 +106,18 @@ const PROBES: readonly Probe[] = [
       const fd = native().socket(AF_PACKET, SOCK_DGRAM, 0);
       native().close(fd);
     },
+  },
+  {
+    name: "packet-ring",
+    neededFor: "flow monitors on an interface",
+    fix: "run it as root, on a kernel with CONFIG_PACKET",
+    try: async () => new LinuxPacketCapture({ interface: "any", ringBytes: RING_BYTES_MIN }).close(),
+  },
+  {
+    name: "tun",
+    neededFor: "flow monitors and scripts that packets are routed through",
+    fix: "sudo modprobe tun; the kernel needs CONFIG_TUN, and a container the device /dev/net/tun",
+    try: () => isolated("ip", ["tuntap", "add", "dev", "probe0", "mode", "tun"]),
   },
   {
     name: "nftables",

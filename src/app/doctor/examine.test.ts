@@ -14,6 +14,8 @@ const NAMES = [
   "veth",
   "bridge",
   "packet-socket",
+  "packet-ring",
+  "tun",
   "nftables",
   "nat",
   "tproxy",
