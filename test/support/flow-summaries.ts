@@ -59,6 +59,8 @@ class Collected {
   readonly frameBytes: [number, number] = [0, 0];
   readonly pieces: readonly [Uint8Array[], Uint8Array[]] = [[], []];
   readonly gaps: readonly [StreamGap[], StreamGap[]] = [[], []];
+  /** Those that `read` told of: one that ends a stream is an event only. */
+  readonly readGaps: readonly [StreamGap[], StreamGap[]] = [[], []];
 }
 
 /** Replays frames; the summaries come in the order in which the flows ended. */
@@ -82,6 +84,10 @@ export class FlowSummaries {
       flow.context.frameBytes[sender === "client" ? 0 : 1] += this.#frame?.capturedBytes ?? 0;
     });
     monitor.on("newData", "none", (flow, { sender }) => read(flow, sender));
+    monitor.on("gap", "none", (flow, { sender, offset, lengthBytes }) => {
+      flow.context ??= new Collected();
+      flow.context.gaps[sender === "client" ? 0 : 1].push({ offset, lengthBytes });
+    });
     monitor.on("connectionEnd", "none", (flow, { reason }) => this.#end(flow, reason));
   }
 
@@ -102,7 +108,13 @@ export class FlowSummaries {
     flow.context ??= new Collected();
     read(flow, "client");
     read(flow, "server");
-    const { first, frameBytes, pieces, gaps } = flow.context;
+    const { first, frameBytes, pieces, gaps, readGaps } = flow.context;
+    for (const direction of [0, 1] as const) {
+      const told = gaps[direction].map(({ offset, lengthBytes }) => `${offset} ${lengthBytes}`);
+      const readOf = readGaps[direction].map(({ offset, lengthBytes }) => `${offset} ${lengthBytes}`);
+      if (readOf.some((gap) => !told.includes(gap)))
+        this.errors.push(new Error(`gaps that were read: ${readOf}; told of: ${told}`));
+    }
     this.summaries.push({
       client: client.address,
       clientPort: client.port,
@@ -133,7 +145,7 @@ function read(flow: Flow<Collected>, sender: Side): void {
   const end = flow.end(sender);
   for (let piece = end.read(); piece !== undefined; piece = end.read()) {
     if (piece.bytes !== undefined) flow.context.pieces[direction].push(piece.bytes.slice());
-    else flow.context.gaps[direction].push({ offset: piece.offset, lengthBytes: piece.gap });
+    else flow.context.readGaps[direction].push({ offset: piece.offset, lengthBytes: piece.gap });
   }
 }
 
