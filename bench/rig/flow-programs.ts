@@ -33,10 +33,13 @@ export interface Figures {
   readonly rssEndBytes?: number;
 }
 
+/** Ours in a fresh process, as the others are; ours once it is compiled, as it is live; all others. */
+export type EngineKind = "ours" | "warm" | "peer";
+
 /** One engine and how to run it. */
 export interface FlowEngineProgram {
   readonly name: string;
-  readonly isOurs: boolean;
+  readonly kind: EngineKind;
   readonly checksums: readonly Checksums[];
   /** What must be installed, by path or by the name of a program; what it says without goes to the reader. */
   readonly needs: readonly string[];
@@ -44,6 +47,7 @@ export interface FlowEngineProgram {
 }
 
 const SOURCES = join(import.meta.dirname, "..", "peers", "flow");
+const OURS = join(SOURCES, "ours.ts");
 const CORE = String(cpus().length - 1);
 const GO_FOLDER = "/usr/share/gocode";
 const GO_PACKET = join(GO_FOLDER, "src/github.com/google/gopacket/reassembly");
@@ -57,27 +61,21 @@ const COMPILERS = {
 
 /** The engines, ours first. */
 export const FLOW_ENGINES: readonly FlowEngineProgram[] = [
-  {
-    name: "ours",
-    isOurs: true,
-    checksums: ["verify", "trust"],
-    needs: [],
-    run: (trace, checksums, flowCountMax) =>
-      runPinned([process.execPath, join(SOURCES, "ours.ts"), trace.path, checksums, String(flowCountMax)]),
-  },
+  ours("ours", "ours"),
+  ours("ours, warm", "warm"),
   compiled("libnids", "libnids.c", ["cc", "/usr/include/nids.h"]),
   compiled("libtins", "libtins.cpp", ["c++", "/usr/include/tins/tins.h"]),
   compiled("gopacket", "gopacket.go", ["go", GO_PACKET]),
   {
     name: "tcpflow",
-    isOurs: false,
+    kind: "peer",
     checksums: ["none"],
     needs: ["cc", "tcpflow"],
     run: runTcpflow,
   },
   {
     name: "tshark",
-    isOurs: false,
+    kind: "peer",
     checksums: ["none"],
     needs: ["cc", "tshark"],
     run: (trace) => runPinned([program("timed.c"), "tshark", "-n", "-r", trace.path, "-q", "-z", "conv,tcp"]),
@@ -86,7 +84,7 @@ export const FLOW_ENGINES: readonly FlowEngineProgram[] = [
 
 /** The time that reading the file alone takes ours: no engine behind it. */
 export function readAlone(trace: Trace): Promise<Figures> {
-  return runPinned([process.execPath, join(SOURCES, "ours.ts"), trace.path, "read", "1"]);
+  return runPinned([process.execPath, OURS, trace.path, "read", "1"]);
 }
 
 /** The first thing an engine needs that this machine lacks; undefined when it has all. */
@@ -97,10 +95,21 @@ export function missingFor({ needs }: FlowEngineProgram): string | undefined {
   return needs.find((need) => !has(need));
 }
 
+function ours(name: string, kind: EngineKind): FlowEngineProgram {
+  return {
+    name,
+    kind,
+    checksums: ["verify", "trust"],
+    needs: [],
+    run: (trace, checksums, flowCountMax) =>
+      runPinned([process.execPath, OURS, trace.path, checksums, String(flowCountMax), kind]),
+  };
+}
+
 function compiled(name: string, source: keyof typeof COMPILERS, needs: readonly string[]): FlowEngineProgram {
   return {
     name,
-    isOurs: false,
+    kind: "peer",
     checksums: ["verify", "trust"],
     needs,
     run: (trace, checksums, flowCountMax) =>

@@ -3,7 +3,7 @@
  * @module
  */
 import { median, type Row } from "../measure.ts";
-import type { Checksums } from "./flow-programs.ts";
+import type { Checksums, EngineKind } from "./flow-programs.ts";
 import type { TraceName } from "./flow-trace.ts";
 import { disturbedText } from "./foreign.ts";
 
@@ -12,7 +12,7 @@ export interface SpeedCell {
   readonly trace: TraceName;
   readonly packets: number;
   readonly engine: string;
-  readonly isOurs: boolean;
+  readonly kind: EngineKind;
   readonly checksums: Checksums;
   /** Of processor time, a value for each round. */
   readonly seconds: readonly number[];
@@ -30,7 +30,7 @@ export interface MemoryCell {
   readonly trace: TraceName;
   readonly flows: number;
   readonly engine: string;
-  readonly isOurs: boolean;
+  readonly kind: EngineKind;
   readonly startBytes: number;
   readonly halfBytes: number;
   readonly endBytes: number;
@@ -50,7 +50,7 @@ const IDLE_FLOW_BYTES_MAX = 256;
 const TOTAL_BYTES_MAX = 1e9;
 const TOTAL_FLOWS = 1_000_000;
 /** How much the second half of a flood may add, for what garbage collection leaves uneven. */
-const FLOOD_GROWTH_MAX = 1.05;
+const FLOOD_GROWTH_MAX = 1.1;
 
 /** Speeds, a line for each trace with checksums on and off; memory, a line for each engine; and what was counted wrongly. */
 export function flowTable(data: FlowData): string {
@@ -60,9 +60,9 @@ export function flowTable(data: FlowData): string {
 /** Ours against each engine that counted every byte, and the memory against what is promised. */
 export function flowRowsOf({ speeds, memory }: FlowData): Row[] {
   const rows = groupsOf(speeds).flatMap(({ cells }) => {
-    const ours = cells.find((cell) => cell.isOurs);
+    const ours = cells.find((cell) => cell.kind === "ours");
     if (!ours) return [];
-    return cells.filter((cell) => !cell.isOurs && isRight(cell)).map((peer) => speedRow(ours, peer));
+    return cells.filter((cell) => cell.kind === "peer" && isRight(cell)).map((peer) => speedRow(ours, peer));
   });
   return [...rows, ...memoryRows(memory)];
 }
@@ -173,14 +173,14 @@ function bytesPerFlow({ startBytes, endBytes, flows }: MemoryCell): number {
 }
 
 function memoryRows(memory: readonly MemoryCell[]): Row[] {
-  const many = memory.find((cell) => cell.isOurs && cell.trace === "many");
-  const flood = memory.find((cell) => cell.isOurs && cell.trace === "synflood");
+  const many = memory.find((cell) => cell.kind === "ours" && cell.trace === "many");
+  const flood = memory.find((cell) => cell.kind === "ours" && cell.trace === "synflood");
   if (!many || !flood) return [];
   const growth = flood.endBytes / flood.halfBytes;
   const total = many.startBytes + bytesPerFlow(many) * TOTAL_FLOWS;
   return [
     ...memory
-      .filter((cell) => !cell.isOurs && cell.trace === "many")
+      .filter((cell) => cell.kind === "peer" && cell.trace === "many")
       .map((peer) => ({
         what: "flows, memory of an idle one",
         ours: `${Math.round(bytesPerFlow(many))} B`,
