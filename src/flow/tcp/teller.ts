@@ -48,9 +48,13 @@ export class Teller {
     if (after === State.established && this.#isNews(RowFlag.establishedSender)) {
       dispatcher.raise(Slot.establishedSender, segment.row, segment.direction, events.established);
     }
-    if (before === after) return;
-    this.#tellState(Slot.stateChangeSender, segment.direction, before, after);
-    if (isEnd(after)) this.#tellEnd(Slot.connectionEndSender, segment.direction);
+    if (before !== after) this.tellSenderState(before, after);
+  }
+
+  tellSenderState(before: number, after: number): void {
+    const { direction } = this.#segment;
+    this.#tellState(Slot.stateChangeSender, direction, before, after);
+    if (isEnd(after)) this.#tellEnd(Slot.connectionEndSender, direction);
   }
 
   tellReceiver(before: number, after: number): void {

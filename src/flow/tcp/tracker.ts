@@ -56,6 +56,8 @@ export class TcpTracker {
       const before = bytes[otherState] as number;
       // A FIN behind a hole is reached once the hole has been given up.
       if (this.#finIsReached()) teller.tellReceiverState(before, bytes[otherState] as number);
+      const early = bytes[mineState] as number;
+      if (this.#finIsConfirmed()) teller.tellSenderState(early, bytes[mineState] as number);
     }
     if (mineBefore !== bytes[mineState] || otherBefore !== bytes[otherState]) this.#classify();
   }
@@ -251,6 +253,20 @@ export class TcpTracker {
     const stateAt = segment.otherState;
     segment.setFlag(segment.mine, EndFlag.finReached);
     bytes[stateAt] = nextState(bytes[stateAt] as number, Stimulus.receiveFin);
+    return true;
+  }
+
+  /** Gives the sender the other's FIN when it has acknowledged that: it has had all in front, seen or not. */
+  #finIsConfirmed(): boolean {
+    const segment = this.#segment;
+    const wanted = EndFlag.fin | EndFlag.finAcknowledged;
+    if ((segment.flagsOf(segment.other) & (wanted | EndFlag.finReached)) !== wanted) return false;
+    const { bytes, words } = segment.table;
+    const fin = (words[segment.other + DirectionWord.sentNext] as number) - 1;
+    const finOffset = this.#delivery.offsetOf(segment.other, fin);
+    this.#delivery.giveUpTo(segment.row, segment.otherDirection, finOffset);
+    segment.setFlag(segment.other, EndFlag.finReached);
+    bytes[segment.mineState] = nextState(bytes[segment.mineState] as number, Stimulus.receiveFin);
     return true;
   }
 
