@@ -122,6 +122,6 @@ export const FLOW_LIMITS: FlowLimits = {
   compareBytes: 16_384,
   fragmentCountMax: 4096,
   fragmentBytesMax: 4 * 1_048_576,
-  fragmentsPerDatagramMax: 64,
+  fragmentsPerDatagramMax: 256,
   timerCountMax: 1_048_576,
 };
