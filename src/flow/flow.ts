@@ -107,6 +107,16 @@ export class Flow<Context = unknown> {
     return this.#core.layers.flags;
   }
 
+  /** TCP only: of the packet at hand, 0 to 2^32 - 1. */
+  get tcpSequence(): number {
+    return this.#core.layers.sequence >>> 0;
+  }
+
+  /** TCP only: the window of the packet at hand as it stands there, unscaled. */
+  get tcpWindow(): number {
+    return this.#core.layers.window;
+  }
+
   /** Payload bytes of the packet at hand, by its headers. */
   get payloadBytes(): number {
     return this.#core.layers.payloadBytes;

@@ -6,7 +6,7 @@
  * |---|---|
  * | s, h | SYN without ACK; with ACK |
  * | a | acknowledgement without payload |
- * | d | payload |
+ * | d | payload; of segments with SYN, FIN or RST it does not count |
  * | f, r | FIN, RST |
  * | q | SYN together with FIN or RST |
  * | i | FIN together with RST |
@@ -15,21 +15,38 @@
  * | g | bytes that never came |
  * | ^ | who was seen first was taken for the server |
  *
- * Of t, w and g the first, the tenth, the hundredth … are told.
+ * s, h, f and r come again with another sequence number; of t, w and g the first, the tenth, the hundredth … are told. Of
+ * Zeek's letters c and x are missing: packets with bad checksums are of no flow here, and all of a flow is followed.
  * @module
  */
-import type { Side } from "../side.ts";
+import type { Direction } from "../side.ts";
 import { TcpFlag } from "../tcp/segment.ts";
 
 const REPEATED = ["t", "w", "g"] as const;
 
 type Repeated = (typeof REPEATED)[number];
 
+/** Kinds of letters that are told of once for a sequence number. */
+const Numbered = { syn: 0, fin: 1, rst: 2 } as const;
+const NUMBERED_COUNT = 3;
+
+const CONTROL: number = TcpFlag.syn | TcpFlag.fin | TcpFlag.rst;
+
+/** The bits of `seen`, by letter; s and h share one. */
+function bitOf(letter: string): number {
+  return 1 << (letter.charCodeAt(0) - 97);
+}
+
+const ACK_BIT: number = bitOf("a");
+const DATA_BIT: number = bitOf("d");
+
 export class History {
   #text = "";
   /** Letters told of each end: a bit for each. */
   #clientSeen = 0;
   #serverSeen = 0;
+  /** Sequence numbers that {@link Numbered} were told of last, of the client and of the server. */
+  readonly #sequences: number[] = [-1, -1, -1, -1, -1, -1];
   /** How often each of {@link REPEATED} happened, of the client and of the server. */
   #counts: number[] | undefined;
 
@@ -43,46 +60,60 @@ export class History {
     this.#text += "^";
   }
 
-  /** A segment, by its flags; `payloadBytes` says whether it carries data. */
-  segment(side: Side, flags: number, payloadBytes: number): void {
-    const kind = flags & (TcpFlag.syn | TcpFlag.fin | TcpFlag.rst);
-    if (kind === 0) this.#once(side, payloadBytes > 0 ? "d" : "a");
-    else if ((flags & TcpFlag.syn) !== 0) {
-      if (kind !== TcpFlag.syn) this.#once(side, "q");
-      this.#once(side, (flags & TcpFlag.ack) === 0 ? "s" : "h");
-      if (payloadBytes > 0) this.#once(side, "d");
-    } else {
-      if (kind === (TcpFlag.fin | TcpFlag.rst)) this.#once(side, "i");
-      if (payloadBytes > 0) this.#once(side, "d");
-      if ((flags & TcpFlag.fin) !== 0) this.#once(side, "f");
-      if ((flags & TcpFlag.rst) !== 0) this.#once(side, "r");
-    }
+  /** A segment from the client (0) or the server (1), by its flags, its number and its payload's length. */
+  segment(from: Direction, flags: number, sequence: number, payloadBytes: number): void {
+    const control = flags & CONTROL;
+    if (control === 0) {
+      const seen = from === 0 ? this.#clientSeen : this.#serverSeen;
+      if (payloadBytes > 0) {
+        if ((seen & DATA_BIT) === 0) this.#once(from, "d");
+      } else if ((seen & ACK_BIT) === 0 && (flags & TcpFlag.ack) !== 0) this.#once(from, "a");
+    } else if (control === TcpFlag.syn) {
+      this.#numbered(from, Numbered.syn, (flags & TcpFlag.ack) === 0 ? "s" : "h", sequence);
+    } else if (control === TcpFlag.fin) {
+      this.#numbered(from, Numbered.fin, "f", (sequence + payloadBytes) >>> 0);
+    } else if (control === TcpFlag.rst) {
+      this.#numbered(from, Numbered.rst, "r", sequence);
+    } else this.#once(from, (control & TcpFlag.syn) === 0 ? "i" : "q");
   }
 
   /** A datagram. */
-  datagram(side: Side): void {
-    this.#once(side, "d");
+  datagram(from: Direction): void {
+    this.#once(from, "d");
   }
 
   /** Something that happens again and again. */
-  again(side: Side, letter: Repeated): void {
+  again(from: Direction, letter: Repeated): void {
     this.#counts ??= new Array<number>(REPEATED.length * 2).fill(0);
-    const at = REPEATED.indexOf(letter) * 2 + (side === "client" ? 0 : 1);
+    const at = REPEATED.indexOf(letter) * 2 + from;
     const count = (this.#counts[at] ?? 0) + 1;
     this.#counts[at] = count;
-    if (Number.isInteger(Math.log10(count))) this.#add(side, letter);
+    if (isPowerOfTen(count)) this.#add(from, letter);
   }
 
-  #once(side: Side, letter: string): void {
-    const bit = 1 << (letter.charCodeAt(0) - 97);
-    const seen = side === "client" ? this.#clientSeen : this.#serverSeen;
+  #numbered(from: Direction, kind: number, letter: string, sequence: number): void {
+    const at = from * NUMBERED_COUNT + kind;
+    const before = this.#sequences[at];
+    this.#sequences[at] = sequence;
+    if (before !== sequence) this.#add(from, letter);
+  }
+
+  #once(from: Direction, letter: string): void {
+    const bit = bitOf(letter);
+    const seen = from === 0 ? this.#clientSeen : this.#serverSeen;
     if ((seen & bit) !== 0) return;
-    if (side === "client") this.#clientSeen |= bit;
+    if (from === 0) this.#clientSeen |= bit;
     else this.#serverSeen |= bit;
-    this.#add(side, letter);
+    this.#add(from, letter);
   }
 
-  #add(side: Side, letter: string): void {
-    this.#text += side === "client" ? letter.toUpperCase() : letter;
+  #add(from: Direction, letter: string): void {
+    this.#text += from === 0 ? letter.toUpperCase() : letter;
   }
+}
+
+function isPowerOfTen(count: number): boolean {
+  let rest = count;
+  while (rest % 10 === 0) rest /= 10;
+  return rest === 1;
 }
