@@ -24,6 +24,20 @@ export function makePair(near: string, far: string): void {
   const ip = (...args: string[]): unknown => execFileSync("ip", args, { stdio: "pipe" });
   ip("link", "add", near, "type", "veth", "peer", "name", far);
   for (const device of [near, far]) ip("link", "set", device, "up");
+  waitUntilUp([near, far]);
+}
+
+/**
+ * Waits until the devices send: after `up` a device drops what it is given until the kernel's worker has seen the carrier.
+ * @param words for `ip`, in front: `-n NAMESPACE`
+ */
+export function waitUntilUp(devices: readonly string[], words: readonly string[] = []): void {
+  const end = Date.now() + 10_000;
+  for (const device of devices) {
+    while (!/state UP/.test(execFileSync("ip", [...words, "link", "show", device], { encoding: "utf8" }))) {
+      if (Date.now() > end) throw new Error(`Cannot test: ${device} does not come up`);
+    }
+  }
 }
 
 /** Sends frames as they are. */

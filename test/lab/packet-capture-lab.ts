@@ -6,7 +6,7 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { connect } from "node:net";
 import { createNamespace, inNamespace, removeNamespace } from "#linux/namespace.ts";
-import { FramePort } from "./frame-lab.ts";
+import { FramePort, waitUntilUp } from "./frame-lab.ts";
 import { enterOwnNamespace } from "./own-namespace.ts";
 
 export const NEAR = "10.93.0.1";
@@ -42,6 +42,8 @@ export class CaptureNet {
     ip(`link set ${DEVICE} up`);
     ip(`-n ${this.far} link set eth0 up`);
     ip(`-n ${this.far} link set lo up`);
+    waitUntilUp([DEVICE]);
+    waitUntilUp(["eth0"], ["-n", this.far]);
   }
 
   /** Sends frames that arrive at `near`. */

@@ -27,7 +27,16 @@ import { LinuxPacketCapture } from "#linux/packet-ring.ts";
 import { LinuxTun } from "#linux/tun.ts";
 import { LinkType } from "#packet/link-type.ts";
 import { CaptureReader } from "#wire/capture.ts";
-import { bytesOf, eachPacket, eventually, FramePort, textFrame, textOf, udpFrame } from "./frame-lab.ts";
+import {
+  bytesOf,
+  eachPacket,
+  eventually,
+  FramePort,
+  textFrame,
+  textOf,
+  udpFrame,
+  waitUntilUp,
+} from "./frame-lab.ts";
 import { rootProblem } from "./own-namespace.ts";
 import { CaptureNet, DEVICE, ECHO_PORT, FAR, ip, NEAR } from "./packet-capture-lab.ts";
 
@@ -205,7 +214,9 @@ describe("LinuxPacketCapture on real traffic", { skip: rootProblem() }, () => {
       };
       let [left = {}, right = {}] = await ask();
       const end = Date.now() + 10_000;
-      while (Object.keys(left).length + Object.keys(right).length < 31 && Date.now() < end) {
+      const waysSeen = (): number =>
+        [left, right].flatMap(Object.values).reduce((sum, ways) => sum + ways, 0);
+      while (waysSeen() < 31 * 3 && Date.now() < end) {
         [left = {}, right = {}] = await ask();
       }
       const flows = [...Object.keys(left), ...Object.keys(right)];
@@ -344,6 +355,7 @@ describe("LinuxPacketCapture on real traffic", { skip: rootProblem() }, () => {
     ip("link add gone0 type veth peer name gone1");
     ip("link set gone0 up");
     ip("link set gone1 up");
+    waitUntilUp(["gone0", "gone1"]);
     const { own, seen } = capture({ interface: "gone0" });
     const troubles: MetanetError[] = [];
     own.onTrouble((error) => troubles.push(error));
@@ -351,6 +363,7 @@ describe("LinuxPacketCapture on real traffic", { skip: rootProblem() }, () => {
     await reaches(troubles, 1);
     assert.match(troubles[0]?.message ?? "", /^Cannot capture on gone0: ENETDOWN, the interface is down/);
     ip("link set gone0 up");
+    waitUntilUp(["gone0", "gone1"]);
     const port = new FramePort("gone1");
     port.send(textFrame("again"));
     await eventually(

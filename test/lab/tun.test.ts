@@ -13,7 +13,7 @@ import type { CapturedPacket } from "#io/captured-packet.ts";
 import { type Tun, TunTakenError } from "#io/tun.ts";
 import { createNamespace, removeNamespace } from "#linux/namespace.ts";
 import { LinuxTun } from "#linux/tun.ts";
-import { eachPacket, eventually } from "./frame-lab.ts";
+import { eachPacket, eventually, waitUntilUp } from "./frame-lab.ts";
 import { enterOwnNamespace, rootProblem } from "./own-namespace.ts";
 
 const ICMP = 1;
@@ -186,6 +186,8 @@ function addHosts(): void {
     ip(`-n ${host} address add 10.94.${net}.2/24 dev eth0`);
     ip(`-n ${host} link set eth0 up`);
     ip(`-n ${host} route add default via 10.94.${net}.1`);
+    waitUntilUp([device]);
+    waitUntilUp(["eth0"], ["-n", host]);
   }
 }
 
