@@ -147,7 +147,7 @@ export const FILTERS: readonly string[] = [
   "ip[ip[0] & 0xf] > 4",
   "tcp[len - 60] = 0",
   "ether[len - 1] = 0",
-  "ip[0-1] = 0",
+  "ip[0 - 1] = 0",
   "ip[1] * 3 + ip[2] - 7 & 0x3f | 8 > 20",
   "ip[4:2] / 7 % 5 = 3",
   "ip[4:2] % (ip[8] & 3) = 1",

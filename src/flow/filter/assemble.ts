@@ -6,7 +6,7 @@ import { BPF_INSTRUCTIONS_MAX, BPF_MEMORY_WORDS, Bpf, type BpfInstruction } from
 import type { Comparison } from "./condition.ts";
 import type { FilterExpression, FilterOperator } from "./expression.ts";
 import { FilterError } from "./filter-error.ts";
-import { graphOf, inOrder, type Node, type Target } from "./graph.ts";
+import { ACCEPT, graphOf, inOrder, type Node, REJECT, type Target } from "./graph.ts";
 import { lower } from "./lower.ts";
 import { parseFilter } from "./parse.ts";
 import type { Value } from "./value.ts";
@@ -258,71 +258,40 @@ function share(blocks: readonly Block[]): readonly Block[] {
   return kept.reverse();
 }
 
-const JUMP_MAX = 255;
+/** Instructions that a comparison may jump over; one less, as the long jump of its other way may come between. */
+const JUMP_MAX = 254;
 
-/** Puts the blocks behind each other. A jump of more than 255 goes through a long one right behind it. */
+/**
+ * Puts the blocks behind each other, from the end on. Where a target is too far for a comparison, a long jump to it
+ * comes right behind the block, and serves those before it as well.
+ */
 function link(blocks: readonly Block[], root: Target, snapLengthBytes: number): readonly BpfInstruction[] {
-  const code = (constant: number): BpfInstruction => instruction(Bpf.returnConstant, constant);
-  if (root.kind === "leaf") return [code(root.accepts ? snapLengthBytes : 0)];
-  const needs = needed(blocks);
-  // How many long jumps stand behind each block; more of them make other jumps longer.
-  const isLong = blocks.map(() => ({ yes: false, no: false }));
-  for (;;) {
-    const { starts, accept, reject } = layout(blocks, isLong, needs.accept);
-    const placeOf = (target: Target): number =>
-      target.kind === "leaf" ? (target.accepts ? accept : reject) : (starts.get(target) ?? reject);
-    const program: BpfInstruction[] = [];
-    let grew = false;
-    for (const [index, { steps, jump, whenTrue, whenFalse }] of blocks.entries()) {
-      for (const step of steps) program.push(instruction(step.code, step.constant));
-      const long = isLong[index] as { yes: boolean; no: boolean };
-      const next = program.length + 1;
-      const extra = Number(long.yes) + Number(long.no);
-      const yes = placeOf(whenTrue);
-      const no = placeOf(whenFalse);
-      if (!long.yes && yes - next > JUMP_MAX) grew = long.yes = true;
-      if (!long.no && no - next > JUMP_MAX) grew = long.no = true;
-      const jumpTrue = long.yes ? 0 : yes - next;
-      const jumpFalse = long.no ? extra - 1 : no - next;
-      program.push({ code: jump.code, jumpTrue, jumpFalse, constant: jump.constant });
-      if (long.yes) program.push(instruction(Bpf.jump, yes - next - 1));
-      if (long.no) program.push(instruction(Bpf.jump, no - next - extra));
-    }
-    if (grew) continue;
-    if (needs.accept) program.push(code(snapLengthBytes));
-    if (needs.reject) program.push(code(0));
-    return program;
-  }
-}
-
-function needed(blocks: readonly Block[]): { readonly accept: boolean; readonly reject: boolean } {
-  const leaves = blocks.flatMap(({ whenTrue, whenFalse }) => [whenTrue, whenFalse]);
-  return {
-    accept: leaves.some((leaf) => leaf.kind === "leaf" && leaf.accepts),
-    reject: leaves.some((leaf) => leaf.kind === "leaf" && !leaf.accepts),
+  // From the last to the first.
+  const program: BpfInstruction[] = [];
+  const landings = new Map<Target, number>();
+  const add = (code: number, constant: number, jumpTrue = 0, jumpFalse = 0): void => {
+    program.push({ code, jumpTrue, jumpFalse, constant });
   };
-}
-
-interface Layout {
-  readonly starts: ReadonlyMap<Target, number>;
-  readonly accept: number;
-  readonly reject: number;
-}
-
-function layout(
-  blocks: readonly Block[],
-  isLong: readonly { readonly yes: boolean; readonly no: boolean }[],
-  hasAccept: boolean,
-): Layout {
-  const starts = new Map<Target, number>();
-  let at = 0;
-  for (const [index, { steps, node }] of blocks.entries()) {
-    starts.set(node, at);
-    at += steps.length + 1 + Number(isLong[index]?.yes) + Number(isLong[index]?.no);
+  const land = (target: Target): void => {
+    landings.set(target, program.length - 1);
+  };
+  /** How many instructions the next one would skip on its way. */
+  const distance = (target: Target): number => program.length - 1 - (landings.get(target) ?? 0);
+  for (const leaf of [REJECT, ACCEPT]) {
+    if (leaf !== root && !blocks.some((block) => block.whenTrue === leaf || block.whenFalse === leaf))
+      continue;
+    add(Bpf.returnConstant, leaf.accepts ? snapLengthBytes : 0);
+    land(leaf);
   }
-  return { starts, accept: at, reject: hasAccept ? at + 1 : at };
-}
-
-function instruction(code: number, constant: number): BpfInstruction {
-  return { code, jumpTrue: 0, jumpFalse: 0, constant };
+  for (const { steps, node, jump, whenTrue, whenFalse } of [...blocks].reverse()) {
+    for (const target of [whenTrue, whenFalse]) {
+      if (distance(target) <= JUMP_MAX) continue;
+      add(Bpf.jump, distance(target));
+      land(target);
+    }
+    add(jump.code, jump.constant, distance(whenTrue), distance(whenFalse));
+    for (const step of [...steps].reverse()) add(step.code, step.constant);
+    land(node);
+  }
+  return program.reverse();
 }

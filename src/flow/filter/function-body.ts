@@ -10,7 +10,7 @@ import type { Value } from "./value.ts";
 /** Blocks in each other at most; a parser of JavaScript has a stack. */
 const BLOCKS_MAX = 100;
 /** Nodes up to which it is worth knowing what is there already. */
-const KNOWN_NODES_MAX = 500;
+const KNOWN_NODES_MAX = 10_000;
 /** Below it, sums of a base and an offset are exact and positive. */
 const SMALL = 2 ** 31;
 

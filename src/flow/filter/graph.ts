@@ -28,7 +28,7 @@ export type Target = Node | Leaf;
 export const ACCEPT: Leaf = { kind: "leaf", accepts: true };
 export const REJECT: Leaf = { kind: "leaf", accepts: false };
 
-/** Comparisons before one that are looked at for its answer, at most: longer chains only cost time. */
+/** Steps back to look for a comparison's answer: longer ways would cost more time than they save. */
 const FACTS_MAX = 400;
 /** Rounds of simplification: each makes the graph smaller or is the last. */
 const ROUNDS_MAX = 10;
@@ -116,6 +116,8 @@ interface Facts {
   readonly node: Node;
   readonly answer: boolean;
   readonly before: Facts | undefined;
+  /** The last one before that is of another value: long lists ask the same one again and again. */
+  readonly other: Facts | undefined;
   readonly depth: number;
 }
 
@@ -132,8 +134,9 @@ function thread(root: Target): boolean {
     if (!facts.has(node)) continue;
     const before = facts.get(node);
     const depth = (before?.depth ?? 0) + 1;
-    const yes: Facts = { node, answer: true, before, depth };
-    const no: Facts = { node, answer: false, before, depth };
+    const other = before?.node.left === node.left ? before.other : before;
+    const yes: Facts = { node, answer: true, before, other, depth };
+    const no: Facts = { node, answer: false, before, other, depth };
     const whenTrue = follow(node.whenTrue, yes);
     const whenFalse = follow(node.whenFalse, no);
     if (whenTrue !== node.whenTrue || whenFalse !== node.whenFalse) didChange = true;
@@ -169,9 +172,13 @@ function follow(target: Target, known: Facts): Target {
 /** What the comparison comes to where the facts hold. */
 function answerOf(asked: Node, known: Facts): boolean | undefined {
   let facts: Facts | undefined = known;
-  for (let count = 0; facts !== undefined && count < FACTS_MAX; count++, facts = facts.before) {
-    const { node, answer } = facts;
-    if (node.left !== asked.left) continue;
+  for (let count = 0; facts !== undefined && count < FACTS_MAX; count++) {
+    const { node, answer }: Facts = facts;
+    if (node.left !== asked.left) {
+      facts = facts.other;
+      continue;
+    }
+    facts = facts.before;
     if (node.right === asked.right && node.comparison === asked.comparison) return answer;
     const isKnown = answer && node.comparison === "=" && node.right.kind === "constant";
     if (isKnown && node.right.kind === "constant" && asked.right.kind === "constant") {

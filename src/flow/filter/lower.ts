@@ -91,7 +91,7 @@ class Lowering {
         return ALWAYS;
       case "and":
       case "or":
-        return this.#terms(expression.kind, expression.terms);
+        return this.#terms(expression.kind, flat(expression.kind, expression.terms));
       case "not":
         return not(this.expression(expression.term));
       case "host":
@@ -155,11 +155,12 @@ class Lowering {
     const at = (type: number, source: number, target: number): Condition =>
       both(this.#place.carries(type, column), directed(direction, isOne(source), isOne(target)));
     if (address.version === 6) return at(ETHER_TYPE_IP6, 8, 24);
-    const ip = at(ETHER_TYPE_IP, 12, 16);
-    if (protocol === "ip" || (protocol === "any" && this.#place.isLabelled)) return ip;
-    if (protocol === "arp") return at(ETHER_TYPE_ARP, 14, 24);
-    if (protocol === "rarp") return at(ETHER_TYPE_RARP, 14, 24);
-    return either(ip, at(ETHER_TYPE_ARP, 14, 24), at(ETHER_TYPE_RARP, 14, 24));
+    const isIp = (): Condition => at(ETHER_TYPE_IP, 12, 16);
+    const isArp = (type: number): Condition => at(type, 14, 24);
+    if (protocol === "ip" || (protocol === "any" && this.#place.isLabelled)) return isIp();
+    if (protocol === "arp") return isArp(ETHER_TYPE_ARP);
+    if (protocol === "rarp") return isArp(ETHER_TYPE_RARP);
+    return either(isIp(), isArp(ETHER_TYPE_ARP), isArp(ETHER_TYPE_RARP));
   }
 
   #etherHost({ direction, high, low, column }: EtherHostPrimitive): Condition {
@@ -276,13 +277,18 @@ class Lowering {
 
 /** Whether all but the address or the port is the same, and either end will do for itself. */
 function isAlike(one: FilterExpression, two: FilterExpression): boolean {
-  if (one.kind === "port") {
-    const isSame = two.kind === "port" && one.protocol === two.protocol && one.direction === two.direction;
-    return isSame && one.direction !== "src and dst";
-  }
-  if (one.kind !== "host" || two.kind !== "host") return false;
-  const isSame = one.protocol === two.protocol && one.direction === two.direction;
-  return isSame && one.direction !== "src and dst" && one.address.version === two.address.version;
+  if (one.kind !== "port" && one.kind !== "host") return false;
+  if (one.kind !== two.kind || one.direction === "src and dst") return false;
+  if (one.protocol !== two.protocol || one.direction !== two.direction) return false;
+  if (one.kind === "port" || two.kind === "port") return true;
+  // Of words under different masks no comparison would be saved.
+  const { version, masks } = one.address;
+  return version === two.address.version && masks.every((mask, at) => mask === two.address.masks[at]);
+}
+
+/** The terms, with those of groups of the same kind in their place. */
+function flat(kind: "and" | "or", terms: readonly FilterExpression[]): readonly FilterExpression[] {
+  return terms.flatMap((term) => (term.kind === kind ? flat(kind, term.terms) : [term]));
 }
 
 function relation(operator: RelationPrimitive["operator"], left: Value, right: Value): Condition {

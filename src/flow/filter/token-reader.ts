@@ -133,6 +133,13 @@ export class TokenReader {
     const refused = REFUSED_WORDS.get(text);
     if (refused !== undefined)
       return new FilterError({ column, seen: `${seen} is not supported`, expected: refused });
+    if (/^(?:\d\w*|len)-/.test(text)) {
+      return new FilterError({
+        column,
+        seen: `${seen} is one word`,
+        expected: "put spaces around the minus sign",
+      });
+    }
     const known = [...GRAMMAR_WORDS, ...PROTOCOL_WORDS.keys(), ...CONSTANTS.keys()];
     if (known.includes(text))
       return new FilterError({ column, seen: `${seen} does not belong here`, expected });
