@@ -249,7 +249,7 @@ describe("recordConnections()", () => {
       const talk = conversation();
       return [...exchange(talk), ...talk.close(), talk.wait(pause).ack("server")];
     };
-    assert.equal(only(packets(4000)).resp_pkts, 3);
+    assert.equal(only(packets(4000)).resp_pkts, 4);
     assert.deepEqual(
       recordsOf(packets(6000)).map(({ conn_state }) => conn_state),
       ["SF", "OTH"],
