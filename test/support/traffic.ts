@@ -113,7 +113,7 @@ class Network {
     this.#options = options;
     const random = new SeededRandom(options.seed);
     this.#random = random;
-    this.#mss = options.mss ?? 1 + random.below(1460);
+    this.#mss = options.mss ?? 20 + random.below(1440);
     this.#shift = random.below(4);
     this.#sequences = [this.#sequence(), this.#sequence()];
     const room = (): number => (500 + random.below(4000)) << this.#shift;
@@ -283,11 +283,14 @@ class Network {
     const peer = this.#ends[sender];
     const end = this.#ends[other(sender)];
     if (!isFalse) end.received.add(from, to);
+    // Old acknowledgements tell nothing of the window (RFC 9293 §3.10.7.4).
+    if (acknowledged >= end.acknowledged) {
+      end.allowed = Math.max(end.allowed, Math.min(edge, peer.shownEdge));
+    }
     if (acknowledged > end.acknowledged) {
       end.acknowledged = acknowledged;
       end.quietTicks = 0;
     }
-    end.allowed = Math.max(end.allowed, Math.min(edge, peer.shownEdge));
     // Data, and what is before the window, is answered; not every time while it goes well.
     const isOld = from < end.received.next - 1 || peer.sentTo === to;
     if (to > from ? isOld || this.#chance(0.5) : from < end.received.next)
