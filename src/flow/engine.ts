@@ -474,7 +474,7 @@ export class FlowEngine {
       packet: () => this.#currentPacket(),
       reset: () => refuse("reset the flow"),
       send: () => refuse("send"),
-      setTimer: (delay, callback) => this.#clock.set(this.#dispatcher.now + delay, callback),
+      setTimer: (delay, callback) => this.#clock.after(delay, callback),
       failed: (monitor, error) => {
         this.#errorCount++;
         this.#options.onError?.(monitor, error);

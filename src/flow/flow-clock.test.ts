@@ -146,3 +146,20 @@ describe("FlowClock.advance()", () => {
     assert.deepEqual(world.told, [["next", 20]]);
   });
 });
+
+describe("FlowClock.after()", () => {
+  it("counts from the first packet while there was none, and from now on behind it", () => {
+    const table = new FlowTable({ flowCountMax: 8, hashKey: [1, 2], timeouts: [seconds(10)], now: 0 });
+    const clock = new FlowClock(table, () => undefined, 16);
+    const time = { now: 0 };
+    const told: number[] = [];
+    const tick = (): void => {
+      told.push(time.now - START);
+      if (told.length < 3) clock.after(1000, tick);
+    };
+    clock.after(1000, tick);
+    clock.after(1500, tick).cancel();
+    for (const at of [0, 999, 1000, 2500, 9000]) clock.advance(START + at, time);
+    assert.deepEqual(told, [1000, 2000, 3000]);
+  });
+});

@@ -31,6 +31,9 @@ export class FlowClock {
   #quietUntil = Number.NEGATIVE_INFINITY;
   /** Whether the table is telling of flows. */
   #isExpiring = false;
+  /** Whether any packet has said what time it is, and whether timers wait for the first one to say so. */
+  #isStarted = false;
+  #hasEarlyTimers = false;
 
   /** @param expired is told of flows that time out, as by {@link FlowTable.advance}. */
   constructor(table: FlowTable, expired: Expired, timerCountMax: number = TIMER_COUNT_MAX) {
@@ -58,6 +61,15 @@ export class FlowClock {
   }
 
   /**
+   * Calls `action` once, `delay` milliseconds from now, as {@link set}; before the first packet, from that one on.
+   * @throws LimitExceededError when too many timers wait.
+   */
+  after(delay: number, action: () => void): Timer {
+    if (!this.#isStarted) this.#hasEarlyTimers = true;
+    return this.set(this.#time.now + delay, action);
+  }
+
+  /**
    * It is `to`, by a packet: before that, flows time out and timers fire in the order of their times, flows up to a tick
    * late, and `time` is always what their time is. A `to` that is not later than `time` changes nothing.
    */
@@ -73,6 +85,10 @@ export class FlowClock {
   #pass(to: number, time: Time): void {
     this.#time = time;
     const timers = this.#timers;
+    if (!this.#isStarted) {
+      this.#isStarted = true;
+      if (this.#hasEarlyTimers) timers.shift(to);
+    }
     for (;;) {
       const at = Math.min(timers.nextAt, to);
       this.#expire(at);

@@ -3,6 +3,8 @@
  * a {@link Flow} with a context of its own (mOS's passive monitoring socket).
  * @module
  */
+import type { Timer } from "#base/clock.ts";
+import type { Duration } from "#base/time.ts";
 import type { FlowCore } from "./core.ts";
 import type { AnyCallback, Registration } from "./event/dispatch.ts";
 import type { EventObject } from "./event/event-object.ts";
@@ -75,6 +77,26 @@ export class FlowMonitor<Context = unknown> {
       hook as Hook,
       callback as AnyCallback<Flow<Context>>,
     );
+  }
+
+  /**
+   * Calls `callback` once packets are `delay` later than now; before the first packet, than that one.
+   * @throws LimitExceededError when too many timers wait.
+   */
+  setTimer(delay: Duration, callback: () => void): Timer {
+    return this.#core.setTimer(delay, () => {
+      try {
+        callback();
+      } catch (error) {
+        this.errorCount++;
+        this.#core.failed(this.name, error, undefined);
+      }
+    });
+  }
+
+  /** Lets the packet at hand go no further, as `Flow.drop`: for events that have no flow, such as `orphan`. */
+  drop(): void {
+    this.#core.dispatcher.isDropped = true;
   }
 
   unsubscribe(registration: Registration<Flow<Context>>): void {

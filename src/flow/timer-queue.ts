@@ -56,6 +56,16 @@ export class TimerQueue {
     return undefined;
   }
 
+  /** All that wait are due `duration` later than they were. */
+  shift(duration: number): void {
+    const waiting: (readonly [at: number, timer: QueuedTimer])[] = [];
+    for (let at = this.nextAt; at !== Number.POSITIVE_INFINITY; at = this.nextAt) {
+      const timer = this.#heap.take();
+      if (timer !== undefined) waiting.push([at, timer]);
+    }
+    for (const [at, timer] of waiting) this.#heap.add(at + duration, timer);
+  }
+
   /** Cancelled ones hold memory, so they go as soon as they are the most. */
   readonly #cancelled = (): void => {
     this.#cancelledCount++;
