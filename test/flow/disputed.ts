@@ -45,3 +45,94 @@ export const NDPI_DISPUTES: readonly NdpiDispute[] = [
     captures: { "fuzz-2021-10-13.pcap": 1 },
   },
 ];
+
+/** What differs for one reason. */
+export interface StreamDispute {
+  readonly reason: string;
+  /** By capture: how many lines, each a direction of a connection, only one of the two has. */
+  readonly captures: Readonly<Record<string, number>>;
+}
+
+/** Streams that tshark has otherwise. */
+export const TSHARK_DISPUTES: readonly StreamDispute[] = [
+  {
+    reason:
+      "bytes behind an exact reset are of no stream: the receiver has closed, and answers them with resets",
+    captures: {
+      "ndpi/443-firefox.pcap": 2,
+      "ndpi/dlms.pcap": 2,
+      "ndpi/ethereum.pcap": 4,
+      "ndpi/pinterest.pcap": 4,
+      "tcpflow/bug6.pcap": 2,
+    },
+  },
+  {
+    reason: "a reset that answers a SYN ends the attempt; the same SYN, answered later, opens nothing",
+    captures: { "ndpi/rtsp.pcap": 1 },
+  },
+  {
+    reason:
+      "a SYN in the middle of a connection is answered with an acknowledgement (RFC 9293 §3.10.7.4): no new one",
+    captures: { "tcpflow/bug5.pcap": 3 },
+  },
+  {
+    reason: "behind a hole that nobody acknowledged until the capture's end: no program can have read it",
+    captures: { "ndpi/kerberos.pcap": 16, "ndpi/quickplay.pcap": 3, "ndpi/instagram.pcap": 1 },
+  },
+  {
+    reason: "behind a gap that was acknowledged, where tshark stops",
+    captures: { "ndpi/netflix.pcap": 4 },
+  },
+  {
+    reason:
+      "the first packet that was seen is not the first of the stream: the other end's number says where it begins",
+    captures: { "ndpi/reasm_segv_anon.pcapng": 2, "tcpflow/test5-lines-randomized2.pcap": 1 },
+  },
+  {
+    reason: "a segment with wild numbers, which tshark follows: its gaps and bytes do not add up any more",
+    captures: {
+      "gopacket/linux_sll_oversized_addr.pcapng": 4,
+      "ndpi/KakaoTalk_talk.pcap": 1,
+      "ndpi/fuzz-2006-06-26-2594.pcap": 2,
+    },
+  },
+  {
+    reason:
+      "IP lengths that count the padding of short frames: its zeros overlap what is sent later, the first are kept",
+    captures: { "ndpi/heuristic_tcp_ack_payload.pcap": 12 },
+  },
+  {
+    reason: "aggregates above 64 KiB say 0 for their length (BIG TCP), of which tshark 4.0 does not know",
+    captures: {
+      "tcpdump/bigtcp-ipv4-geneve-ipv4.pcap": 1,
+      "tcpdump/bigtcp-ipv4-geneve-ipv6.pcap": 1,
+      "tcpdump/bigtcp-ipv4-vxlan-ipv4.pcap": 1,
+      "tcpdump/bigtcp-ipv4-vxlan-ipv6.pcap": 1,
+      "tcpdump/bigtcp-ipv6-geneve-ipv4.pcap": 1,
+      "tcpdump/bigtcp-ipv6-geneve-ipv6.pcap": 1,
+      "tcpdump/bigtcp-ipv6-vxlan-ipv4.pcap": 1,
+      "tcpdump/bigtcp-ipv6-vxlan-ipv6.pcap": 1,
+      "tcpdump/bigtcp-ipv6.pcap": 1,
+    },
+  },
+];
+
+/** Streams that tcpflow has in the same length with other bytes. */
+export const TCPFLOW_DISPUTES: readonly StreamDispute[] = [
+  {
+    reason:
+      "bytes that came again and were others: in order, the first were read already; tcpflow keeps the last",
+    captures: {
+      "ndpi/doh.pcapng": 1,
+      "ndpi/heuristic_tcp_ack_payload.pcap": 11,
+      "ndpi/whatsapp_voice_and_message.pcap": 1,
+      "tcpdump/bgp-as-path-oobr.pcap": 1,
+      "tcpdump/bgp-shutdown-communication.pcapng": 1,
+      "tcpdump/kday3.pcap": 1,
+      "tcpdump/kday4.pcap": 1,
+      "tcpdump/kday7.pcap": 1,
+      "tcpdump/of10_inv_OFPST_FLOW.pcap": 1,
+      "tcpflow/bug7.pcap": 1,
+    },
+  },
+];
