@@ -3,61 +3,57 @@
  * in the packet; only what is out of order, unread, unacknowledged or wanted for comparison goes to a StreamBuffer.
  * @module
  */
+import { ConfirmedView } from "./confirmed-view.ts";
+import { rewriteConflict } from "./conflict.ts";
+import { DeliveryTeller } from "./delivery-teller.ts";
 import type { Dispatcher } from "./dispatcher.ts";
-import { Slot } from "./event/slot.ts";
-import type { Layers } from "./layers/layers.ts";
+import { IpProtocol, type Layers } from "./layers/layers.ts";
+import { Piece } from "./piece.ts";
 import type { FlowLimits, FlowPolicy } from "./policy.ts";
-import { type Direction, SIDES } from "./side.ts";
-import { PagePool } from "./stream/page-pool.ts";
-import { PlaceReport } from "./stream/place-report.ts";
-import { StreamBuffer } from "./stream/stream-buffer.ts";
+import type { Direction } from "./side.ts";
+import { type LostTo, PlaceReport } from "./stream/place-report.ts";
+import type { StreamBuffer } from "./stream/stream-buffer.ts";
+import { BUFFER_FLAGS, Streams } from "./streams.ts";
 import { EndFlag, RowFlag } from "./table/flags.ts";
 import type { FlowTable } from "./table/flow-table.ts";
 import { DIRECTION_WORDS, DirectionWord, RECORD_WORDS, Word } from "./table/record.ts";
+import { UrgentMarks } from "./urgent.ts";
 
-/** Bytes of a page: small, for most flows that need one need little. */
-const PAGE_BYTES = 2048;
-const MISSED_MAX = 0xffff_ffff;
-const BUFFER_FLAGS = [RowFlag.clientBuffer, RowFlag.serverBuffer] as const;
 const STOPPED_FLAGS = [RowFlag.clientStopped, RowFlag.serverStopped] as const;
+const DIRECTIONS = [0, 1] as const;
 const FAST_OPEN_FLAGS = [RowFlag.clientFastOpen, RowFlag.serverFastOpen] as const;
-
-/** In-order bytes that lie in the packet at hand. */
-class Piece {
-  row = -1;
-  direction: Direction = 0;
-  offset = 0;
-  end = 0;
-  bytes: Uint8Array = new Uint8Array(0);
-  start = 0;
-}
 
 export class Delivery {
   readonly #table: FlowTable;
   readonly #dispatcher: Dispatcher;
   readonly #policy: FlowPolicy;
   readonly #limits: FlowLimits;
-  readonly #pool: PagePool;
-  /** By row and direction: `row * 2 + direction`. */
-  readonly #buffers = new Map<number, StreamBuffer>();
-  /** What of a direction the monitors of the acknowledged view have been shown; by row and direction. */
-  readonly #shown = new Map<number, number>();
+  readonly #streams: Streams;
+  readonly #teller: DeliveryTeller;
+  readonly #confirmed: ConfirmedView;
   readonly #report = new PlaceReport();
+  readonly #again = new PlaceReport();
   readonly #piece = new Piece();
+  readonly #urgent = new UrgentMarks();
   /** Where the bytes of the segment at hand begin that have not been told of; -1 for none. */
   #untold = -1;
+  /** What the capture has cut off the segment at hand: a range of the stream, `[from, to)`. */
+  #cutFrom = 0;
+  #cutTo = -1;
 
   constructor(table: FlowTable, dispatcher: Dispatcher, policy: FlowPolicy, limits: FlowLimits) {
     this.#table = table;
     this.#dispatcher = dispatcher;
     this.#policy = policy;
     this.#limits = limits;
-    this.#pool = new PagePool({ pageBytes: PAGE_BYTES, totalBytesMax: limits.totalBytesMax });
+    this.#streams = new Streams(table, dispatcher, policy, limits);
+    this.#confirmed = new ConfirmedView(dispatcher);
+    this.#teller = new DeliveryTeller(table, dispatcher, this.#urgent);
   }
 
   /** Bytes of all streams that are kept at the moment, in whole pages. */
   get heldBytes(): number {
-    return this.#pool.usedBytes;
+    return this.#streams.heldBytes;
   }
 
   /** The offset of the next byte in order; `at` is where a direction's words begin. */
@@ -93,34 +89,20 @@ export class Delivery {
     const at = base + Word.directions + direction * DIRECTION_WORDS;
     const { words, numbers } = this.#table;
     const flags = words[base + Word.flags] as number;
-    if ((flags & STOPPED_FLAGS[direction]) !== 0 || start >= end) return;
     const next = numbers[(at + DirectionWord.nextOffset) >> 1] as number;
+    if ((flags & STOPPED_FLAGS[direction]) !== 0) {
+      numbers[(at + DirectionWord.nextOffset) >> 1] = Math.max(next, offset + (end - start));
+      return;
+    }
+    if (start >= end) return;
     const keeps = ((words[base + Word.monitors] as number) & this.#dispatcher.keeping) !== 0;
     if (offset === next && !keeps && !isHeld && (flags & BUFFER_FLAGS[direction]) === 0) {
-      this.#show(row, direction, offset, layers.bytes, start, end);
+      this.#piece.show(row, direction, offset, layers.bytes, start, end);
+      this.#untold = offset;
       numbers[(at + DirectionWord.nextOffset) >> 1] = offset + (end - start);
       return;
     }
     this.#place(row, direction, offset, layers, start, end, isHeld);
-  }
-
-  /** In-order bytes in the packet itself. */
-  #show(
-    row: number,
-    direction: Direction,
-    offset: number,
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-  ): void {
-    const piece = this.#piece;
-    piece.row = row;
-    piece.direction = direction;
-    piece.offset = offset;
-    piece.end = offset + (end - start);
-    piece.bytes = bytes;
-    piece.start = start;
-    this.#untold = offset;
   }
 
   /** The rest: behind, ahead, or to be kept. */
@@ -141,28 +123,82 @@ export class Delivery {
     const keeps = ((words[base + Word.monitors] as number) & this.#dispatcher.keeping) !== 0;
     if (!hasBuffer && !keeps && !isHeld && offset <= next) {
       const overlapEnd = Math.min(next, offset + (end - start));
-      this.#tellRepeated(row, direction, offset, overlapEnd - offset, "unknown", 0);
+      this.#teller.tellRepeated(row, direction, offset, overlapEnd - offset, "unknown", 0);
       const rest = start + (next - offset);
       if (rest < end) this.take(row, direction, next, layers, rest, end, false);
       return;
     }
-    const buffer = this.#bufferOf(row, direction, next);
+    const buffer = this.#streams.open(row, direction, next);
     const report = this.#report;
     buffer.place(offset, layers.bytes, start, end, report);
-    if (report.lostBytes > 0) this.#overrun(row, direction, buffer, layers, start - offset);
     const { overlapOffset, overlapBytes, content, differenceOffset } = report;
     if (overlapBytes > 0 && content !== "none") {
-      this.#tellRepeated(row, direction, overlapOffset, overlapBytes, content, differenceOffset);
-      if (content === "different") this.#dispatcher.conflict?.(buffer, offset, start, end);
+      this.#teller.tellRepeated(row, direction, overlapOffset, overlapBytes, content, differenceOffset);
+      if (content === "different") this.#settleConflict(buffer, offset, layers, start, end);
     }
+    const isLost =
+      report.lostBytes > 0 && !this.#overrun(row, direction, buffer, layers, start - offset, end);
+    if (((words[base + Word.flags] as number) & STOPPED_FLAGS[direction]) !== 0) return;
     if (isHeld) {
       words[base + Word.flags] = (words[base + Word.flags] as number) | FAST_OPEN_FLAGS[direction];
       return;
     }
-    const advanced = buffer.advance();
-    if (advanced === next) return;
-    this.#table.numbers[(at + DirectionWord.nextOffset) >> 1] = advanced;
-    this.#untold = next;
+    const from = this.next(at);
+    const stop = offset + (end - start);
+    buffer.advance();
+    // In order, and there is no room to keep it: who reads it at once gets it all the same.
+    if (isLost && offset <= from && stop > buffer.next && buffer.firstHoldOffset() < 0) {
+      this.#piece.show(row, direction, from, layers.bytes, start + (from - offset), end);
+      buffer.skipTo(stop);
+    }
+    if (buffer.next === from) return;
+    this.#table.numbers[(at + DirectionWord.nextOffset) >> 1] = buffer.next;
+    this.#untold = from;
+  }
+
+  /** A segment that brings other bytes than those that its receiver has: it gets the same, or not at all. */
+  #settleConflict(buffer: StreamBuffer, offset: number, layers: Layers, start: number, end: number): void {
+    if (this.#policy.conflict === "drop") this.#dispatcher.isDropped = true;
+    if (this.#policy.conflict !== "rewrite") return;
+    if (rewriteConflict(buffer, offset, layers, start, end) > 0) this.#dispatcher.isRewritten = true;
+  }
+
+  /** The capture has only the start of a segment: `[from, to)` of the stream was sent, and is not there. */
+  cut(from: number, to: number): void {
+    this.#cutFrom = from;
+    this.#cutTo = to;
+  }
+
+  /** The byte at `offset` is urgent; what that means is the policy's. */
+  markUrgent(row: number, direction: Direction, offset: number): void {
+    if (offset >= this.next(this.#at(row, direction))) this.#urgent.add(row * 2 + direction, offset);
+  }
+
+  /** The first byte of `[offset, end)` that is not part of the stream for readers; -1 when there is none. */
+  urgentFrom(row: number, direction: Direction, offset: number, end: number): number {
+    return this.#urgent.isEmpty ? -1 : this.#urgent.from(row * 2 + direction, offset, end);
+  }
+
+  /** Nothing at or behind `offset` belongs to the stream: it has ended there. */
+  endAt(row: number, direction: Direction, offset: number): void {
+    this.#streams.get(row, direction)?.takeBack(offset, Number.MAX_SAFE_INTEGER);
+  }
+
+  /**
+   * The packet at hand goes no further: what it brought, `[offset, end)`, its receiver has not, so that it is new when it
+   * is sent again. `next` is what was in order before.
+   */
+  takeBack(row: number, direction: Direction, next: number, offset: number, end: number): void {
+    this.#untold = -1;
+    this.#cutTo = -1;
+    this.#piece.row = -1;
+    const at = this.#at(row, direction);
+    const { numbers } = this.#table;
+    if (end <= next && this.next(at) === next) return;
+    const buffer = this.#streams.get(row, direction);
+    buffer?.takeBack(Math.max(next, offset), end);
+    numbers[(at + DirectionWord.nextOffset) >> 1] = buffer?.next ?? next;
+    this.#dispatcher.takeBack(row, direction, this.next(at));
   }
 
   /** The answer to a SYN that carried bytes: those it acknowledges were taken, others come again. */
@@ -173,83 +209,100 @@ export class Delivery {
     if ((flags & FAST_OPEN_FLAGS[direction]) === 0) return;
     words[base + Word.flags] = flags & ~FAST_OPEN_FLAGS[direction];
     const at = base + Word.directions + direction * DIRECTION_WORDS;
-    const buffer = this.#buffers.get(row * 2 + direction);
+    const buffer = this.#streams.get(row, direction);
     if (buffer === undefined) return;
-    if (this.#acknowledgedOffset(row, direction) <= 0) {
-      this.#dropBuffer(row, direction);
-      return;
-    }
+    const from = this.next(at);
+    buffer.takeBack(Math.max(from, this.#acknowledgedOffset(row, direction)), Number.MAX_SAFE_INTEGER);
     numbers[(at + DirectionWord.nextOffset) >> 1] = buffer.advance();
-    this.#tellData(row, direction, 0, this.next(at));
+    this.#tellData(row, direction, from, this.next(at));
     this.#settle(row, direction, buffer);
   }
 
-  /** Tells of what the segment at hand, sent in `direction`, brought and of what it acknowledged. */
+  /**
+   * Tells of what the segment at hand, sent in `direction`, brought and of what it acknowledged. Who drops it meanwhile
+   * ends this: {@link takeBack} has to follow.
+   */
   deliver(row: number, direction: Direction): void {
-    const base = row * RECORD_WORDS;
-    const flags = this.#table.words[base + Word.flags] as number;
-    const other = (1 - direction) as Direction;
-    const buffers = flags & (RowFlag.clientBuffer | RowFlag.serverBuffer);
+    const { words } = this.#table;
+    const flagsAt = row * RECORD_WORDS + Word.flags;
     if (this.#untold >= 0) {
       const from = this.#untold;
       this.#untold = -1;
       const unread = this.#tellData(row, direction, from, this.next(this.#at(row, direction)));
-      if (buffers === 0 && unread > 0) this.#keepPiece(row, direction, unread);
+      if (this.#dispatcher.isDropped) return;
+      const hasBuffer = ((words[flagsAt] as number) & BUFFER_FLAGS[direction]) !== 0;
+      if (unread > 0 && !hasBuffer) this.#keepPiece(row, direction, unread);
       this.#piece.row = -1;
     }
-    if (buffers === 0) return;
-    const mine = this.#buffers.get(row * 2 + direction);
-    if (mine !== undefined) {
-      this.#giveUpHoles(row, direction, mine);
-      this.#settle(row, direction, mine);
-    }
-    const theirs = this.#buffers.get(row * 2 + other);
-    if (theirs !== undefined) {
-      this.#giveUpHoles(row, other, theirs);
-      this.#tellAcknowledged(row, other);
-      this.#settle(row, other, theirs);
-    }
+    if (this.#cutTo >= 0) this.#skipCut(row, direction);
+    if (((words[flagsAt] as number) & (RowFlag.clientBuffer | RowFlag.serverBuffer)) === 0) return;
+    this.#look(row, direction);
+    this.#look(row, (1 - direction) as Direction);
   }
 
-  /** A datagram: all of it is in order. */
+  /** What can be told of a direction whose bytes are kept, and what need not be kept any more. */
+  #look(row: number, direction: Direction): void {
+    const buffer = this.#streams.get(row, direction);
+    if (buffer === undefined) return;
+    this.#giveUpHoles(row, direction, buffer);
+    this.#tellAcknowledged(row, direction);
+    this.#settle(row, direction, buffer);
+  }
+
+  /** What the capture has cut off is a gap once all in front of it is there. */
+  #skipCut(row: number, direction: Direction): void {
+    const to = this.#cutTo;
+    this.#cutTo = -1;
+    const at = this.#at(row, direction);
+    const next = this.next(at);
+    if (next >= to || next < this.#cutFrom) return;
+    const buffer = this.#streams.get(row, direction);
+    const reached = buffer === undefined ? to : buffer.skipTo(to);
+    this.#table.numbers[(at + DirectionWord.nextOffset) >> 1] = reached;
+    this.#teller.tellGap(row, direction, next, to - next);
+    this.#tellData(row, direction, to, reached, to - next);
+  }
+
+  /** A datagram: all of it is in order, and confirmed. */
   deliverDatagram(row: number, direction: Direction, layers: Layers): void {
     const at = this.#at(row, direction);
     const { numbers } = this.#table;
     const from = this.next(at);
     const start = layers.payloadOffset;
-    this.#show(row, direction, from, layers.bytes, start, start + layers.capturedPayloadBytes);
-    this.#untold = -1;
-    numbers[(at + DirectionWord.nextOffset) >> 1] = from + layers.capturedPayloadBytes;
-    this.#dispatcher.raiseData(row, direction, from, this.next(at), false, 0);
+    const to = from + layers.capturedPayloadBytes;
+    const buffer = this.#streams.get(row, direction);
+    this.#piece.show(row, direction, from, layers.bytes, start, start + layers.capturedPayloadBytes);
+    numbers[(at + DirectionWord.nextOffset) >> 1] = to;
+    let unread = this.#dispatcher.raiseData(row, direction, from, to, false, 0);
+    if (this.#dispatcher.acknowledged !== 0) {
+      unread = Math.max(unread, this.#confirmed.tell(row, direction, to));
+    }
+    if (unread > 0) this.#keepPiece(row, direction, unread);
     this.#piece.row = -1;
+    if (buffer !== undefined) this.#settle(row, direction, buffer);
   }
 
   /** Kept bytes from `offset` on that lie together, or those of the packet at hand; `undefined` where there are none. */
   span(row: number, direction: Direction, offset: number, lengthMax: number): Uint8Array | undefined {
     const piece = this.#piece;
-    if (piece.row === row && piece.direction === direction && offset >= piece.offset && offset < piece.end) {
-      const start = piece.start + (offset - piece.offset);
-      const { buffer, byteOffset } = piece.bytes;
-      // Faster than subarray(), which asks for the class of what it makes.
-      return new Uint8Array(buffer, byteOffset + start, Math.min(lengthMax, piece.end - offset));
-    }
+    if (piece.has(row, direction, offset)) return piece.span(offset, lengthMax);
     const flags = this.#table.words[row * RECORD_WORDS + Word.flags] as number;
     if ((flags & BUFFER_FLAGS[direction]) === 0) return undefined;
-    return this.#buffers.get(row * 2 + direction)?.span(offset, lengthMax);
+    return this.#streams.get(row, direction)?.span(offset, lengthMax);
   }
 
   /** The first kept byte at or behind `offset`, at most `end`: what lies between is gone. */
   keptFrom(row: number, direction: Direction, offset: number, end: number): number {
     const piece = this.#piece;
     const pieceAt = piece.row === row && piece.direction === direction ? piece.offset : end;
-    const buffer = this.#buffers.get(row * 2 + direction);
+    const buffer = this.#streams.get(row, direction);
     const kept = buffer?.keptFrom(offset) ?? -1;
     return Math.min(end, Math.max(offset, pieceAt), kept < 0 ? end : kept);
   }
 
   /** What lies above the next byte in order. */
   fragments(row: number, direction: Direction): { readonly offset: number; readonly lengthBytes: number }[] {
-    return this.#buffers.get(row * 2 + direction)?.fragments() ?? [];
+    return this.#streams.get(row, direction)?.fragments() ?? [];
   }
 
   /** How far the other end has acknowledged a direction, as an offset; never beyond what is there. */
@@ -257,23 +310,47 @@ export class Delivery {
     return Math.min(this.#acknowledgedOffset(row, direction), this.next(this.#at(row, direction)));
   }
 
-  /** How far those who want only what was acknowledged have been shown a direction. */
-  shownOffset(row: number, direction: Direction): number {
-    return this.#shown.get(row * 2 + direction) ?? 0;
+  /** The flow was reset, or is over: what is behind holes is shown now, or never. */
+  endTails(row: number): void {
+    for (const direction of DIRECTIONS) {
+      const buffer = this.#streams.get(row, direction);
+      if (buffer !== undefined) this.#giveUpHoles(row, direction, buffer);
+      if (this.#policy.tail !== "deliver" && !this.#isOneSided(row, direction)) continue;
+      if (buffer !== undefined) {
+        for (let hold = buffer.firstHoldOffset(); hold >= 0; hold = buffer.firstHoldOffset()) {
+          this.#giveUpHole(row, direction, buffer, hold);
+        }
+      }
+      if (this.#dispatcher.acknowledged !== 0) {
+        this.#confirmed.tell(row, direction, this.next(this.#at(row, direction)));
+      }
+    }
   }
 
-  /** The flow is over: what was acknowledged and never seen is told of, and all memory goes back. */
+  /** The flow is over: what was acknowledged and never seen is told of. {@link release} has to follow. */
   finish(row: number): void {
-    for (const direction of [0, 1] as const) {
-      const buffer = this.#buffers.get(row * 2 + direction);
-      if (buffer !== undefined) this.#giveUpHoles(row, direction, buffer);
+    this.#untold = -1;
+    if (this.#table.bytes[row * RECORD_WORDS * 4 + Word.bytes * 4] !== IpProtocol.tcp) return;
+    this.endTails(row);
+    for (const direction of DIRECTIONS) {
       const at = this.#at(row, direction);
       const endFlags = this.#table.bytes[at * 4 + DirectionWord.options * 4 + 1] as number;
       const fin = (endFlags & EndFlag.finAcknowledged) !== 0 ? 1 : 0;
-      const missed = this.#acknowledgedOffset(row, direction) - fin - this.next(at);
-      if (missed > 0) this.#tellGap(row, direction, this.next(at), missed);
-      this.#dropBuffer(row, direction);
-      this.#shown.delete(row * 2 + direction);
+      const next = this.next(at);
+      const missed = this.#acknowledgedOffset(row, direction) - fin - next;
+      // One number that was acknowledged and never seen is a FIN that was missed, and no byte.
+      if (missed <= 0 || (missed === 1 && (endFlags & EndFlag.fin) === 0)) continue;
+      this.#table.numbers[(at + DirectionWord.nextOffset) >> 1] = next + missed;
+      this.#teller.tellGap(row, direction, next, missed);
+    }
+  }
+
+  /** Gives the memory of a flow back. */
+  release(row: number): void {
+    for (const direction of DIRECTIONS) {
+      this.#streams.close(row, direction);
+      this.#confirmed.clear(row, direction);
+      if (!this.#urgent.isEmpty) this.#urgent.clear(row * 2 + direction);
     }
   }
 
@@ -289,46 +366,17 @@ export class Delivery {
     return this.offsetOf(this.#at(row, direction), words[other + DirectionWord.acknowledged] as number);
   }
 
-  #bufferOf(row: number, direction: Direction, startOffset: number): StreamBuffer {
-    const key = row * 2 + direction;
-    let buffer = this.#buffers.get(key);
-    if (buffer === undefined) {
-      const { streamBytesMax, segmentCountMax, compareBytes } = this.#limits;
-      const keeps =
-        ((this.#table.words[row * RECORD_WORDS + Word.monitors] as number) & this.#dispatcher.keeping) !== 0;
-      buffer = new StreamBuffer({
-        pool: this.#pool,
-        policy: this.#policy.overlap,
-        bytesMax: streamBytesMax,
-        segmentCountMax,
-        compareBytes: keeps ? compareBytes : 0,
-        startOffset,
-      });
-      this.#buffers.set(key, buffer);
-      const { words } = this.#table;
-      const at = row * RECORD_WORDS + Word.flags;
-      words[at] = (words[at] as number) | BUFFER_FLAGS[direction];
-    }
-    return buffer;
-  }
-
-  #dropBuffer(row: number, direction: Direction): void {
-    const at = row * RECORD_WORDS + Word.flags;
-    const { words } = this.#table;
-    if (((words[at] as number) & BUFFER_FLAGS[direction]) === 0) return;
-    words[at] = (words[at] as number) & ~BUFFER_FLAGS[direction];
-    this.#buffers.get(row * 2 + direction)?.clear();
-    this.#buffers.delete(row * 2 + direction);
-  }
-
   /** A monitor has left bytes of the packet unread: they are copied before the packet goes. */
   #keepPiece(row: number, direction: Direction, unread: number): void {
     const piece = this.#piece;
     const from = Math.max(piece.offset, piece.end - unread);
-    const buffer = this.#bufferOf(row, direction, from);
+    const buffer = this.#streams.open(row, direction, from);
     const start = piece.start + (from - piece.offset);
-    buffer.place(from, piece.bytes, start, piece.start + (piece.end - piece.offset), this.#report);
-    if (this.#report.lostBytes > 0) this.#tellOverrun(row, direction);
+    const report = this.#report;
+    if (buffer.next < from) buffer.skipTo(from);
+    buffer.place(from, piece.bytes, start, piece.start + (piece.end - piece.offset), report);
+    if (report.lostBytes > 0)
+      this.#teller.tellOverrun(row, direction, report.lostOffset, report.lostBytes, report.lostTo);
     buffer.advance();
     if (buffer.next < piece.end) buffer.skipTo(piece.end);
   }
@@ -339,7 +387,11 @@ export class Delivery {
       const hold = buffer.firstHoldOffset();
       if (hold < 0) return;
       const isFilled = this.#acknowledgedOffset(row, direction) >= hold;
-      if (!isFilled && !this.#isOneSided(row, direction, buffer)) return;
+      if (!isFilled) {
+        const isEnough = buffer.heldBytes > this.#policy.oneSidedBytes;
+        if (!isEnough || !this.#isOneSided(row, direction)) return;
+        if (buffer.heldAboveBytes <= this.#policy.oneSidedBytes) return;
+      }
       this.#giveUpHole(row, direction, buffer, hold);
     }
   }
@@ -348,7 +400,8 @@ export class Delivery {
     const from = buffer.next;
     const next = buffer.skipTo(hold);
     this.#table.numbers[(this.#at(row, direction) + DirectionWord.nextOffset) >> 1] = next;
-    this.#tellGap(row, direction, from, hold - from);
+    // Bytes of a SYN that were never answered lie behind no hole.
+    if (hold > from) this.#teller.tellGap(row, direction, from, hold - from);
     this.#tellData(row, direction, hold, next, hold - from);
   }
 
@@ -357,19 +410,21 @@ export class Delivery {
     const at = this.#at(row, direction);
     const next = this.next(at);
     if (next >= offset) return;
-    this.#buffers.get(row * 2 + direction)?.skipTo(offset);
+    this.#streams.get(row, direction)?.skipTo(offset);
     this.#table.numbers[(at + DirectionWord.nextOffset) >> 1] = offset;
-    this.#tellGap(row, direction, next, offset - next);
+    this.#teller.tellGap(row, direction, next, offset - next);
   }
 
-  #isOneSided(row: number, direction: Direction, buffer: StreamBuffer): boolean {
+  /** Whether nothing was seen of who could acknowledge. */
+  #isOneSided(row: number, direction: Direction): boolean {
     const other = this.#at(row, (1 - direction) as Direction);
-    if ((this.#table.words[other + DirectionWord.packetCount] as number) > 0) return false;
-    return buffer.heldBytes > this.#policy.oneSidedBytes;
+    return this.#table.words[other + DirectionWord.packetCount] === 0;
   }
 
   #tellData(row: number, direction: Direction, from: number, to: number, skippedBytes = 0): number {
     if (to <= from) return 0;
+    if (!this.#urgent.isEmpty && this.#policy.urgent === "gap")
+      this.#teller.tellUrgent(row, direction, from, to);
     const unread = this.#dispatcher.raiseData(row, direction, from, to, false, skippedBytes);
     if (this.#dispatcher.acknowledged !== 0) this.#tellAcknowledged(row, direction);
     return unread;
@@ -378,12 +433,7 @@ export class Delivery {
   /** The view of those who want only what has reached the receiver. */
   #tellAcknowledged(row: number, direction: Direction): void {
     if (this.#dispatcher.acknowledged === 0) return;
-    const key = row * 2 + direction;
-    const shown = this.#shown.get(key) ?? 0;
-    const to = this.acknowledgedOffset(row, direction);
-    if (to <= shown) return;
-    this.#shown.set(key, to);
-    this.#dispatcher.raiseData(row, direction, shown, to, true, 0);
+    this.#confirmed.tell(row, direction, this.acknowledgedOffset(row, direction));
   }
 
   /** Lets go of what nobody needs any more. */
@@ -392,74 +442,69 @@ export class Delivery {
       row,
       direction,
       buffer.next,
-      this.#shown.get(row * 2 + direction),
+      this.#confirmed.shown(row, direction),
     );
     buffer.release(needed);
-    const keeps =
-      ((this.#table.words[row * RECORD_WORDS + Word.monitors] as number) & this.#dispatcher.keeping) !== 0;
-    if (!keeps && buffer.heldBytes === 0) this.#dropBuffer(row, direction);
-  }
-
-  #overrun(row: number, direction: Direction, buffer: StreamBuffer, layers: Layers, shift: number): void {
-    const { lostOffset, lostBytes } = this.#report;
-    if (this.#limits.overrun === "stop") {
-      this.#tellOverrun(row, direction);
-      const { words } = this.#table;
-      const at = row * RECORD_WORDS + Word.flags;
-      words[at] = (words[at] as number) | STOPPED_FLAGS[direction];
-      buffer.clear();
-      return;
-    }
-    if (this.#limits.overrun === "oldest") {
-      const at = this.#at(row, direction);
-      const before = this.next(at);
-      buffer.advance();
-      const hold = buffer.firstHoldOffset();
-      if (hold >= 0) this.#giveUpHole(row, direction, buffer, hold);
-      buffer.release(buffer.next);
-      this.#dispatcher.forget(row, direction);
-      const next = this.#table.numbers;
-      next[(at + DirectionWord.nextOffset) >> 1] = Math.max(before, buffer.next);
-      const again = new PlaceReport();
-      buffer.place(lostOffset, layers.bytes, lostOffset + shift, lostOffset + lostBytes + shift, again);
-    }
-    this.#tellOverrun(row, direction);
-  }
-
-  #tellOverrun(row: number, direction: Direction): void {
-    const { bufferOverrun } = this.#dispatcher.events;
-    const { lostOffset, lostBytes, lostTo } = this.#report;
-    bufferOverrun.offset = lostOffset;
-    bufferOverrun.lengthBytes = lostBytes;
-    bufferOverrun.limit = lostTo === "" ? "stream-bytes" : lostTo;
-    this.#dispatcher.raise(Slot.bufferOverrun, row, direction, bufferOverrun);
-  }
-
-  #tellGap(row: number, direction: Direction, offset: number, lengthBytes: number): void {
     const { words } = this.#table;
-    const at = this.#at(row, direction) + DirectionWord.missedBytes;
-    words[at] = Math.min(MISSED_MAX, ((words[at] as number) >>> 0) + lengthBytes) | 0;
-    const { gap } = this.#dispatcher.events;
-    gap.offset = offset;
-    gap.lengthBytes = lengthBytes;
-    gap.end = SIDES[direction];
-    this.#dispatcher.raise(Slot.gap, row, direction, gap);
+    const isKept = ((words[row * RECORD_WORDS + Word.monitors] as number) & this.#dispatcher.keeping) !== 0;
+    if (!isKept && needed >= buffer.next && buffer.firstHoldOffset() < 0) this.#streams.close(row, direction);
   }
 
-  #tellRepeated(
+  /**
+   * No room for the end of a segment, which ends at `layers.bytes[end]` and has the byte at `offset` in
+   * `layers.bytes[offset + shift]`. By the policy it is lost, or what is oldest is, or nothing is kept from here on.
+   * @returns whether all of the segment is kept now
+   */
+  #overrun(
     row: number,
     direction: Direction,
-    offset: number,
-    lengthBytes: number,
-    content: "same" | "different" | "unknown",
-    differenceOffset: number,
-  ): void {
-    const { retransmission } = this.#dispatcher.events;
-    retransmission.kind = "data";
-    retransmission.offset = offset;
-    retransmission.lengthBytes = lengthBytes;
-    retransmission.content = content;
-    retransmission.differenceOffset = differenceOffset;
-    this.#dispatcher.raise(Slot.retransmission, row, direction, retransmission);
+    buffer: StreamBuffer,
+    layers: Layers,
+    shift: number,
+    end: number,
+  ): boolean {
+    const { lostBytes, lostTo } = this.#report;
+    let { lostOffset } = this.#report;
+    if (this.#limits.overrun === "oldest") {
+      while (this.#makeRoom(row, direction, buffer, lostTo)) {
+        const again = this.#again;
+        buffer.place(lostOffset, layers.bytes, lostOffset + shift, end, again);
+        if (again.lostBytes === 0) return true;
+        lostOffset = again.lostOffset;
+      }
+    }
+    this.#teller.tellOverrun(row, direction, lostOffset, lostBytes, lostTo);
+    if (this.#limits.overrun !== "stop") return false;
+    const { words, numbers } = this.#table;
+    const at = row * RECORD_WORDS + Word.flags;
+    words[at] = (words[at] as number) | STOPPED_FLAGS[direction];
+    const next = (this.#at(row, direction) + DirectionWord.nextOffset) >> 1;
+    numbers[next] = Math.max(numbers[next] as number, lostOffset + lostBytes);
+    this.#streams.close(row, direction);
+    return false;
+  }
+
+  /** Gives the oldest bytes up: those unread, then those behind a hole, which are shown first. Whether there were any. */
+  #makeRoom(row: number, direction: Direction, buffer: StreamBuffer, limit: LostTo): boolean {
+    const { heldBytes, segmentCount } = buffer;
+    const at = this.#at(row, direction);
+    const shown = this.#confirmed.shown(row, direction);
+    for (;;) {
+      const before = this.next(at);
+      const next = buffer.advance();
+      this.#table.numbers[(at + DirectionWord.nextOffset) >> 1] = next;
+      this.#tellData(row, direction, before, next);
+      const needed = this.#dispatcher.neededFrom(row, direction, next, shown);
+      buffer.release(next);
+      buffer.forgetReleased();
+      if (buffer.heldBytes < heldBytes || buffer.segmentCount < segmentCount) {
+        if (needed < next) this.#teller.tellOverrun(row, direction, needed, next - needed, limit);
+        return true;
+      }
+      const hold = buffer.firstHoldOffset();
+      if (hold < 0) return false;
+      this.#teller.tellOverrun(row, direction, next, hold - next, limit);
+      this.#giveUpHole(row, direction, buffer, hold);
+    }
   }
 }

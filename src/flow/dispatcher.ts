@@ -9,7 +9,6 @@ import { type EventObject, EventObjects } from "./event/event-object.ts";
 import { Slot } from "./event/slot.ts";
 import type { FlowMonitor } from "./monitor.ts";
 import { type Direction, SIDES } from "./side.ts";
-import type { StreamBuffer } from "./stream/stream-buffer.ts";
 import type { FlowTable } from "./table/flow-table.ts";
 import { RECORD_WORDS, Word } from "./table/record.ts";
 
@@ -20,6 +19,8 @@ export class Dispatcher {
   wanted = 0;
   /** Monitors whose flows' bytes are kept whether or not they are in order: a bit for each. */
   keeping = 0;
+  /** Of them, those who want to know what retransmissions bring. */
+  comparing = 0;
   /** Monitors that are shown what was acknowledged, and not what was sent. */
   acknowledged = 0;
   /** The packets' clock. */
@@ -30,9 +31,8 @@ export class Dispatcher {
   isFirst = false;
   /** Somebody has dropped the packet at hand. */
   isDropped = false;
-  /** What is done about a segment that brings other bytes than those kept. */
-  conflict: ((buffer: StreamBuffer, offset: number, start: number, end: number) => void) | undefined =
-    undefined;
+  /** The payload of the packet at hand was written over: policy `conflict`. */
+  isRewritten = false;
   readonly #table: FlowTable;
 
   constructor(table: FlowTable) {
@@ -95,7 +95,7 @@ export class Dispatcher {
       if ((view & (1 << index)) === 0) continue;
       unread = Math.max(
         unread,
-        (monitors[index] as FlowMonitor<unknown>).$tellData(row, direction, skippedBytes + to - from, event),
+        (monitors[index] as FlowMonitor<unknown>).$tellData(row, direction, from - skippedBytes, to, event),
       );
     }
     return unread;
@@ -107,15 +107,14 @@ export class Dispatcher {
     let needed = next;
     for (let index = 0; index < this.monitors.length; index++) {
       if ((mask & (1 << index)) === 0) continue;
-      const unread = (this.monitors[index] as FlowMonitor<unknown>).$unread(row, direction);
-      const readable = (this.acknowledged & (1 << index)) === 0 ? next : (shown ?? 0);
-      needed = Math.min(needed, readable - unread);
+      const told = (this.acknowledged & (1 << index)) === 0 ? next : (shown ?? 0);
+      needed = Math.min(needed, (this.monitors[index] as FlowMonitor<unknown>).$needed(row, direction, told));
     }
     return needed;
   }
 
-  /** Unread bytes of a direction had to go: nobody waits for them any more. */
-  forget(row: number, direction: Direction): void {
-    for (const monitor of this.monitors) monitor.$forget(row, direction);
+  /** Bytes of a direction from `offset` on were not passed on: nobody has read them. */
+  takeBack(row: number, direction: Direction, offset: number): void {
+    for (const monitor of this.monitors) monitor.$takeBack(row, direction, offset);
   }
 }

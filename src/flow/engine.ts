@@ -376,11 +376,11 @@ export class FlowEngine {
     }
     const states = base * 4 + Word.bytes * 4 + 1;
     if (!isSyn) {
-      words[base + Word.flags] = RowFlag.partial;
+      words[base + Word.flags] = (words[base + Word.flags] as number) | RowFlag.partial;
       bytes[states] = State.established;
       bytes[states + 1] = State.established;
     } else if (isAnswer) {
-      words[base + Word.flags] = RowFlag.answered;
+      words[base + Word.flags] = (words[base + Word.flags] as number) | RowFlag.answered;
       bytes[states] = State.synSent;
       bytes[states + 1] = State.synReceived;
       this.#tracker.learn(row, 0, layers.acknowledgement);

@@ -147,20 +147,32 @@ export class FlowEnd {
    * where some are missing; `undefined` when all has been read. Good until the callback returns.
    */
   read(lengthMax: number = Number.MAX_SAFE_INTEGER): StreamPiece | undefined {
-    const unread = this.#flow.$unread(this.#direction);
+    const flow = this.#flow;
+    const direction = this.#direction;
+    const unread = flow.$unread(direction);
     if (unread <= 0 || lengthMax <= 0) return undefined;
     const { delivery } = this.#core;
-    const row = this.#flow.$row;
-    const end = this.#readableEnd();
-    const offset = end - unread;
-    const bytes = delivery.span(row, this.#direction, offset, Math.min(unread, lengthMax));
+    const row = flow.$row;
+    const offset = flow.$readOffset(direction);
+    let length = Math.min(unread, lengthMax);
+    const urgent = delivery.urgentFrom(row, direction, offset, offset + length);
+    if (urgent === offset) return this.#passUrgent(offset, lengthMax);
+    if (urgent > offset) length = urgent - offset;
+    const bytes = delivery.span(row, direction, offset, length);
     if (bytes !== undefined) {
-      this.#flow.$arrived(this.#direction, -bytes.length);
+      flow.$readTo(direction, offset + bytes.length);
       return { offset, bytes, gap: undefined };
     }
-    const gap = delivery.keptFrom(row, this.#direction, offset, end) - offset;
-    this.#flow.$arrived(this.#direction, -gap);
-    return { offset, bytes: undefined, gap };
+    const end = delivery.keptFrom(row, direction, offset, offset + unread);
+    flow.$readTo(direction, end);
+    return { offset, bytes: undefined, gap: end - offset };
+  }
+
+  /** An urgent byte is not read: it is passed over, or is a gap. */
+  #passUrgent(offset: number, lengthMax: number): StreamPiece | undefined {
+    this.#flow.$readTo(this.#direction, offset + 1);
+    if (this.#core.policy.urgent === "gap") return { offset, bytes: undefined, gap: 1 };
+    return this.read(lengthMax);
   }
 
   /**
@@ -179,11 +191,6 @@ export class FlowEnd {
   /** Sends `payload` as this end would. The other end's answers are not taken away from this one. */
   send(payload: Uint8Array): void {
     this.#core.send(this.#flow.$row, this.#direction, payload);
-  }
-
-  #readableEnd(): number {
-    if (this.#flow.monitor.view === "sent") return this.nextOffset;
-    return this.#core.delivery.shownOffset(this.#flow.$row, this.#direction);
   }
 
   get #at(): number {

@@ -1,6 +1,9 @@
 /**
  * A flow as one monitor knows it (mOS's active monitoring socket): its two ends, a context of the monitor's own, and what
- * can be done with the packet at hand. The same object for all events of the flow, until `connectionEnd` has returned.
+ * can be done with the packet at hand. It may be kept until `connectionEnd` has returned.
+ *
+ * A flow that nothing is remembered of has no object: two events may bring two for one flow. As soon as it has a context, a
+ * timer, registrations of its own or unread bytes it is always the same one.
  * @module
  */
 import type { Timer } from "#base/clock.ts";
@@ -16,7 +19,7 @@ import type { AnyEvent, Callback, HooksOf, UserEvent } from "./event/user-event.
 import { FlowEnd } from "./flow-end.ts";
 import type { FlowMonitor } from "./monitor.ts";
 import type { Direction, Side } from "./side.ts";
-import { RowFlag } from "./table/flags.ts";
+import { generationOf, RowFlag } from "./table/flags.ts";
 import { RECORD_WORDS, Word } from "./table/record.ts";
 
 /** What only few flows have. */
@@ -29,20 +32,40 @@ class Extra<Context> {
 
 export class Flow<Context = unknown> {
   readonly monitor: FlowMonitor<Context>;
-  /** The monitor's own, for this flow: nobody else sees it. */
-  context!: Context;
   readonly #core: FlowCore;
-  #row: number;
-  /** Bytes told of and not read, of each direction. */
-  #clientUnread = 0;
-  #serverUnread = 0;
+  readonly #row: number;
+  /** Which of the flows that the row has held. */
+  readonly #generation: number;
+  #context: Context | undefined;
+  /** Of each direction what was told of, -1 when nothing was, and where the first byte is that was not read. */
+  #clientTold = -1;
+  #clientRead = 0;
+  #serverTold = -1;
+  #serverRead = 0;
   #extra: Extra<Context> | undefined;
 
   /** Made by the monitor. */
-  constructor(monitor: FlowMonitor<Context>, core: FlowCore, row: number) {
+  constructor(monitor: FlowMonitor<Context>, core: FlowCore, row: number, generation: number) {
     this.monitor = monitor;
     this.#core = core;
     this.#row = row;
+    this.#generation = generation;
+    this.#context = undefined;
+  }
+
+  /** A number that no other open flow of the engine has, 0 to 2^53 - 1. */
+  get id(): number {
+    return this.#row * 65_536 + this.#generation;
+  }
+
+  /** The monitor's own, for this flow: nobody else sees it. `undefined` until it is set. */
+  get context(): Context {
+    return this.#context as Context;
+  }
+
+  set context(context: Context) {
+    this.#context = context;
+    this.monitor.$pin(this, this.$row);
   }
 
   /** Who opened the flow. */
@@ -76,7 +99,8 @@ export class Flow<Context = unknown> {
 
   /** Whether it has not ended: a flow that has can be asked nothing any more. */
   get isOpen(): boolean {
-    return this.#row >= 0;
+    const flags = this.#core.table.words[this.#row * RECORD_WORDS + Word.flags] as number;
+    return generationOf(flags) === this.#generation;
   }
 
   /** What tells flows with the same addresses apart: VLANs and tunnels, as a number; 0 without. */
@@ -146,8 +170,8 @@ export class Flow<Context = unknown> {
     const extra = this.#more();
     if (side !== "server") extra.stopped |= 1;
     if (side !== "client") extra.stopped |= 2;
-    if (side !== "server") this.#clientUnread = 0;
-    if (side !== "client") this.#serverUnread = 0;
+    if (side !== "server") this.#clientRead = this.#clientTold;
+    if (side !== "client") this.#serverRead = this.#serverTold;
   }
 
   /**
@@ -196,10 +220,15 @@ export class Flow<Context = unknown> {
 
   /** @throws FlowEndedError when the flow has ended. */
   get $row(): number {
-    if (this.#row < 0) {
+    if (!this.isOpen) {
       throw new FlowEndedError("Cannot ask the flow: it has ended; copy what is needed at connectionEnd");
     }
     return this.#row;
+  }
+
+  /** Whether this is the flow that a row with these flags holds. */
+  $is(row: number, flags: number): boolean {
+    return this.#row === row && this.#generation === generationOf(flags);
   }
 
   get $base(): number {
@@ -215,26 +244,56 @@ export class Flow<Context = unknown> {
     return stopped !== 0 && (stopped & (sender === "client" ? 1 : 2)) !== 0;
   }
 
-  /** Bytes told of and not read. */
+  /** Bytes told of and not read, gaps among them. */
   $unread(direction: Direction): number {
-    return direction === 0 ? this.#clientUnread : this.#serverUnread;
+    const told = direction === 0 ? this.#clientTold : this.#serverTold;
+    return told < 0 ? 0 : told - this.$readOffset(direction);
   }
 
-  /** More can be read, or, by a negative number, has been. */
-  $arrived(direction: Direction, lengthBytes: number): void {
-    if (direction === 0) this.#clientUnread += lengthBytes;
-    else this.#serverUnread += lengthBytes;
+  /** Where the first byte is that was not read. */
+  $readOffset(direction: Direction): number {
+    return direction === 0 ? this.#clientRead : this.#serverRead;
+  }
+
+  /** All up to `offset` has been read. */
+  $readTo(direction: Direction, offset: number): void {
+    if (direction === 0) this.#clientRead = offset;
+    else this.#serverRead = offset;
+  }
+
+  /** All up to `to` can be read; who was told of nothing before begins at `from`. */
+  $arrived(direction: Direction, from: number, to: number): void {
+    if (direction === 0) {
+      if (this.#clientTold < 0) this.#clientRead = from;
+      this.#clientTold = to;
+    } else {
+      if (this.#serverTold < 0) this.#serverRead = from;
+      this.#serverTold = to;
+    }
+  }
+
+  /** Nothing from `offset` on has been told of. */
+  $takeBack(direction: Direction, offset: number): void {
+    if (direction === 0) {
+      this.#clientTold = Math.min(this.#clientTold, offset);
+      this.#clientRead = Math.min(this.#clientRead, offset);
+    } else {
+      this.#serverTold = Math.min(this.#serverTold, offset);
+      this.#serverRead = Math.min(this.#serverRead, offset);
+    }
   }
 
   $end(): void {
-    this.#row = -1;
     if (this.#extra === undefined) return;
     for (const timer of this.#extra.timers) timer.cancel();
     this.#extra = undefined;
   }
 
   #more(): Extra<Context> {
-    this.#extra ??= new Extra();
+    if (this.#extra === undefined) {
+      this.#extra = new Extra();
+      this.monitor.$pin(this, this.$row);
+    }
     return this.#extra;
   }
 

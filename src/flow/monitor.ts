@@ -15,6 +15,8 @@ import { Subscription } from "./event/subscription.ts";
 import type { AnyEvent, Callback, HooksOf, UserEvent } from "./event/user-event.ts";
 import { Flow } from "./flow.ts";
 import type { Direction } from "./side.ts";
+import { generationOf, RowFlag } from "./table/flags.ts";
+import { RECORD_WORDS, Word } from "./table/record.ts";
 
 /** How a monitor is made. */
 export interface MonitorOptions {
@@ -47,8 +49,10 @@ export class FlowMonitor<Context = unknown> {
   readonly #core: FlowCore;
   readonly #index: number;
   #registrations: Registrations<Flow<Context>> = Registrations.empty();
-  /** By row; those this monitor was told nothing of have none. */
+  /** Flows that something is remembered of, by row. */
   readonly #flows: (Flow<Context> | undefined)[] = [];
+  /** The last other one. */
+  #recent: Flow<Context> | undefined;
 
   /** Use `FlowEngine.monitor`. */
   constructor(core: FlowCore, index: number, options: MonitorOptions) {
@@ -57,6 +61,11 @@ export class FlowMonitor<Context = unknown> {
     this.name = options.name ?? `monitor ${index + 1}`;
     this.view = options.view ?? "sent";
     this.unreadBytesMax = options.unreadBytesMax ?? core.limits.streamBytesMax;
+    const bit = 1 << index;
+    const compares = core.policy.conflict !== "report" && core.limits.compareBytes > 0;
+    if (this.view === "acked") core.dispatcher.acknowledged |= bit;
+    if (this.view === "acked" || compares) core.dispatcher.keeping |= bit;
+    if (compares) core.dispatcher.comparing |= bit;
   }
 
   /**
@@ -108,20 +117,41 @@ export class FlowMonitor<Context = unknown> {
     const { dispatcher, limits } = this.#core;
     const bit = 1 << this.#index;
     dispatcher.wanted |= registrations.wanted;
-    const compares = registrations.wants(Slot.retransmission) && limits.compareBytes > 0;
-    if (compares || this.view === "acked") dispatcher.keeping |= bit;
-    if (this.view === "acked") dispatcher.acknowledged |= bit;
+    if (!registrations.wants(Slot.retransmission) || limits.compareBytes === 0) return;
+    dispatcher.keeping |= bit;
+    dispatcher.comparing |= bit;
   }
 
-  /** The flow of a row as this monitor knows it. */
-  $flow(row: number): Flow<Context> {
-    let flow = this.#flows[row];
-    if (flow === undefined) {
-      while (this.#flows.length < row) this.#flows.push(undefined);
-      flow = new Flow<Context>(this, this.#core, row);
-      this.#flows[row] = flow;
+  /** From now on the flow has this object, until it ends. */
+  $pin(flow: Flow<Context>, row: number): void {
+    const flows = this.#flows;
+    if (flows[row] === flow) return;
+    while (flows.length < row) flows.push(undefined);
+    flows[row] = flow;
+    const { words } = this.#core.table;
+    const at = row * RECORD_WORDS + Word.flags;
+    words[at] = (words[at] as number) | RowFlag.pinned;
+  }
+
+  /** The flow in a row as this monitor knows it. */
+  #flowOf(row: number): Flow<Context> {
+    const flags = this.#core.table.words[row * RECORD_WORDS + Word.flags] as number;
+    if ((flags & RowFlag.pinned) !== 0) {
+      const pinned = this.#flows[row];
+      if (pinned !== undefined) return pinned;
     }
-    return flow;
+    if (this.#recent?.$is(row, flags) !== true) {
+      this.#recent = new Flow<Context>(this, this.#core, row, generationOf(flags));
+    }
+    return this.#recent as Flow<Context>;
+  }
+
+  /** The same if anything is known of it. */
+  #known(row: number): Flow<Context> | undefined {
+    const flags = this.#core.table.words[row * RECORD_WORDS + Word.flags] as number;
+    const pinned = (flags & RowFlag.pinned) === 0 ? undefined : this.#flows[row];
+    if (pinned !== undefined) return pinned;
+    return this.#recent?.$is(row, flags) === true ? this.#recent : undefined;
   }
 
   /** The set of all its flows. */
@@ -136,11 +166,10 @@ export class FlowMonitor<Context = unknown> {
 
   /** Tells of an event of a flow that this monitor follows. */
   $tell(slot: number, row: number, event: EventObject): void {
-    const known = this.#flows[row];
-    const set = known?.$own ?? this.#registrations;
-    if ((set.wanted & (1 << slot)) === 0) return;
-    if (known?.$isStopped(event.sender) === true) return;
-    set.run(slot, known ?? this.$flow(row), event, this.#onError);
+    const flow = this.#flowOf(row);
+    const set = flow.$own ?? this.#registrations;
+    if ((set.wanted & (1 << slot)) === 0 || flow.$isStopped(event.sender)) return;
+    set.run(slot, flow, event, this.#onError);
   }
 
   /** Tells of an event that belongs to no flow. */
@@ -151,44 +180,40 @@ export class FlowMonitor<Context = unknown> {
   }
 
   /**
-   * Tells of bytes of a flow that can be read now.
+   * Tells of bytes of a flow that can be read now, up to `to`; those from `from` on may not have been told of.
    * @returns how many it has left unread
    */
-  $tellData(row: number, direction: Direction, lengthBytes: number, event: EventObject): number {
-    const known = this.#flows[row];
-    const set = known?.$own ?? this.#registrations;
-    if ((set.wanted & (1 << Slot.newData)) === 0) return 0;
-    if (known?.$isStopped(event.sender) === true) return 0;
-    const flow = known ?? this.$flow(row);
-    flow.$arrived(direction, lengthBytes);
+  $tellData(row: number, direction: Direction, from: number, to: number, event: EventObject): number {
+    const flow = this.#flowOf(row);
+    const set = flow.$own ?? this.#registrations;
+    if ((set.wanted & (1 << Slot.newData)) === 0 || flow.$isStopped(event.sender)) return 0;
+    flow.$arrived(direction, from, to);
     set.run(Slot.newData, flow, event, this.#onError);
     const unread = flow.$unread(direction);
-    if (unread <= this.unreadBytesMax) return unread;
-    // What is read first is what came last: the rest is reported as a gap by the next read.
-    flow.$arrived(direction, this.unreadBytesMax - unread);
-    return this.unreadBytesMax;
+    if (unread === 0) return 0;
+    this.$pin(flow, row);
+    return Math.min(unread, this.unreadBytesMax);
   }
 
-  /** Bytes of a direction that this monitor has not read. */
-  $unread(row: number, direction: Direction): number {
-    return this.#flows[row]?.$unread(direction) ?? 0;
+  /** Where the bytes begin that this monitor may still ask for; those up to `told` may have been told of. */
+  $needed(row: number, direction: Direction, told: number): number {
+    const unread = this.#known(row)?.$unread(direction) ?? 0;
+    return told - Math.min(unread, this.unreadBytesMax);
   }
 
-  /** Unread bytes had to go. */
-  $forget(row: number, direction: Direction): void {
-    const flow = this.#flows[row];
-    if (flow !== undefined) flow.$arrived(direction, -flow.$unread(direction));
+  $takeBack(row: number, direction: Direction, offset: number): void {
+    this.#known(row)?.$takeBack(direction, offset);
   }
 
   /** The row is free again. */
   $end(row: number): void {
-    const flow = this.#flows[row];
+    const flow = this.#known(row);
     if (flow === undefined) return;
     flow.$end();
     this.#flows[row] = undefined;
   }
 
-  readonly #onError = (error: unknown, what: Registration<Flow<Context>> | UserEvent): void => {
+  readonly #onError = (error: unknown, what: unknown): void => {
     this.errorCount++;
     this.#core.failed(this.name, error, what as Registration<never> | UserEvent);
   };

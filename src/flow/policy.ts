@@ -15,8 +15,11 @@ export type OverlapPolicy = "first" | "last" | "bsd" | "linux" | "old-linux" | "
 /** The same for IP fragments: Novak, "Target-Based Fragmentation Reassembly" (2005). */
 export type FragmentPolicy = "first" | "last" | "bsd" | "bsd-right" | "linux" | "windows" | "solaris";
 
-/** What an urgent byte is to the reader (RFC 6093): part of the stream, taken out, or cut with all before it. */
-export type UrgentPolicy = "inline" | "out-of-band" | "drop";
+/**
+ * What an urgent byte is to the reader (RFC 6093): part of the stream; left out by `read`, as sockets without
+ * SO_OOBINLINE do; a gap of one byte; or the receiver does not get segments with urgent data at all.
+ */
+export type UrgentPolicy = "inline" | "out-of-band" | "gap" | "drop";
 
 /** Where a new flow finds the table full: the flow that would time out next goes, or the new one is not tracked. */
 export type FullPolicy = "evict" | "refuse";
@@ -35,10 +38,22 @@ export interface FlowPolicy {
   readonly reset: "exact" | "window";
   /** Whether old timestamps make a segment unacceptable (RFC 7323 §5). */
   readonly paws: boolean;
+  /** Segments without timestamps although both ends agreed on them: Linux takes them, RFC 7323 §3.2 does not. */
+  readonly missingTimestamps: "accept" | "refuse";
   /** Whether data outside of the advertised window is kept from the streams. */
   readonly window: "advertised" | "ignore";
   /** Whether a segment that the receiver will not take is normalised inline: its bytes replaced, or it is dropped. */
   readonly conflict: "report" | "rewrite" | "drop";
+  /**
+   * What a packet says about others that were not seen: `infer` believes that a tap has missed them, gives up the bytes
+   * that were acknowledged, and moves the ends on; `refuse` is for a place that all packets pass, where an
+   * acknowledgement of bytes that were not sent is a lie (RFC 5961 §5).
+   */
+  readonly unseen: "infer" | "refuse";
+  /** Bytes behind a hole, or unacknowledged, when a flow ends: nobody gets them, or they are shown, behind their gap. */
+  readonly tail: "discard" | "deliver";
+  /** Packets that come twice within so long are one, as from a mirror port; 0: none are. */
+  readonly duplicates: Duration;
   /** Data above a hole that nobody acknowledges, in bytes, after which the other direction is taken for unseen. */
   readonly oneSidedBytes: number;
   /** What belongs to the key of a flow besides addresses, ports and protocol. */
@@ -94,8 +109,12 @@ export const FLOW_POLICY: FlowPolicy = {
   midstream: "guess",
   reset: "exact",
   paws: true,
+  missingTimestamps: "accept",
   window: "advertised",
   conflict: "report",
+  unseen: "infer",
+  tail: "discard",
+  duplicates: milliseconds(0),
   oneSidedBytes: 16_384,
   key: { vlan: true, tunnel: true },
   tunnels: true,

@@ -84,7 +84,7 @@ export interface RetransmissionEvent extends RangeEvent {
 }
 
 export interface OutOfWindowEvent extends RangeEvent {
-  readonly cause: "window" | "timestamp" | "reset" | "acknowledgement" | "syn";
+  readonly cause: "window" | "timestamp" | "reset" | "acknowledgement" | "syn" | "urgent";
 }
 
 export interface OverrunEvent extends RangeEvent {

@@ -211,6 +211,11 @@ export class StreamBuffer {
     this.#drop(Math.min(this.#released, this.#next - this.#compareBytes));
   }
 
+  /** Gives up what is kept for comparison only. */
+  forgetReleased(): void {
+    this.#drop(this.#released);
+  }
+
   /**
    * Writes the kept bytes over those of a segment in place, so that its receiver can take no others; returns how many
    * it changed. Bytes that are not kept stay as they are.
@@ -225,6 +230,26 @@ export class StreamBuffer {
       changeCount += this.#pages.read(from, bytes, start + (from - offset), start + (to - offset));
     }
     return changeCount;
+  }
+
+  /** Takes `[from, to)` back as if it had not come; where that lies below `next`, `next` goes back to `from`. */
+  takeBack(from: number, to: number): void {
+    const runs = this.#runs;
+    let index = runs.find(from, 0);
+    while (index < runs.count && runs.start(index) < to) {
+      const start = runs.start(index);
+      const end = runs.end(index);
+      if (end > to) {
+        if (start < from) runs.insert(index + 1, to, end, runs.segmentStart(index), runs.segmentEnd(index));
+        else runs.setStart(index, to);
+      }
+      if (start < from) runs.setEnd(index++, from);
+      else if (end <= to) runs.remove(index, index + 1);
+      else break;
+    }
+    if (from < this.#next) this.#next = from;
+    if (this.#released > this.#next) this.#released = this.#next;
+    this.#decidedCount = runs.find(this.#next, 0);
   }
 
   /** Gives all memory back: nothing is kept any more, `next` stays. */

@@ -3,7 +3,15 @@
  * @module
  */
 
-/** Bits of `Word.flags`. */
+/** `Word.flags` has the row's generation in its upper half: another flow in the same row has another one. */
+export const GENERATION_SHIFT = 16;
+
+/** The generation of a word of flags, 0 to 65535. */
+export function generationOf(flags: number): number {
+  return flags >>> GENERATION_SHIFT;
+}
+
+/** Bits of `Word.flags`, in its lower half. */
 export const RowFlag = {
   /** Its start was not seen. */
   partial: 1,
@@ -16,8 +24,8 @@ export const RowFlag = {
   /** Each direction's bytes are kept in a StreamBuffer. */
   clientBuffer: 16,
   serverBuffer: 32,
-  /** A timer, a translation or something else that is rare hangs on it. */
-  extra: 64,
+  /** A monitor keeps an object for it. */
+  pinned: 64,
   /** Only the second packet of a handshake was seen: who sent the first is inferred. */
   answered: 128,
   /** `established` has been told behind the sender's stack. */

@@ -13,6 +13,7 @@
 import { ConfigurationError, LimitExceededError } from "#base/errors.ts";
 import type { Duration } from "#base/time.ts";
 import type { Layers } from "../layers/layers.ts";
+import { GENERATION_SHIFT } from "./flags.ts";
 import type { HashKey } from "./flow-hash.ts";
 import { hashLayers, hashRecord } from "./flow-hash.ts";
 import { RECORD_WORDS, Word } from "./record.ts";
@@ -22,6 +23,9 @@ import { FREE, TimerWheel } from "./timer-wheel.ts";
 /** More rows than these cannot be counted in bytes by small integers: 2^31 / 192. */
 export const FLOW_COUNT_LIMIT = 11_184_810;
 
+/** One generation of a row, and the bits that hold them. */
+const GENERATION: number = 1 << GENERATION_SHIFT;
+const GENERATION_MASK: number = -GENERATION;
 const PROTOCOL_BYTE = Word.bytes * 4;
 const TIMEOUT_CLASS_BYTE = Word.bytes * 4 + 3;
 const TIMEOUT_CLASS_COUNT = 256;
@@ -140,7 +144,9 @@ export class FlowTable {
     if (row < 0) return -1;
     const { words, numbers } = this;
     const base = row * RECORD_WORDS;
+    const generation = (words[base + Word.flags] as number) & GENERATION_MASK;
     for (let index = base >> 1; index < (base + RECORD_WORDS) >> 1; index++) numbers[index] = 0;
+    words[base + Word.flags] = generation;
     const source = base + (reversed ? Word.server : Word.client);
     const target = base + (reversed ? Word.client : Word.server);
     words[source] = layers.source0;
@@ -175,6 +181,7 @@ export class FlowTable {
     const { words } = this;
     const base = row * RECORD_WORDS;
     words[base + Word.timerPrevious] = FREE;
+    words[base + Word.flags] = ((words[base + Word.flags] as number) & GENERATION_MASK) + GENERATION;
     words[base + Word.chain] = this.#freeRow;
     this.#freeRow = row;
     this.#count--;

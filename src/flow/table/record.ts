@@ -28,7 +28,7 @@ export const Word = {
   monitors: 13,
   /** Four bytes: IP protocol, client's state, server's state, timeout class. */
   bytes: 14,
-  /** Bits of `RowFlag`. */
+  /** Bits of `RowFlag`, and the row's generation: see `flags.ts`. */
   flags: 15,
   /** Doubles: milliseconds since 1970. */
   firstSeen: 16,
