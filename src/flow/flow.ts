@@ -23,8 +23,8 @@ import { generationOf, RowFlag } from "./table/flags.ts";
 import { RECORD_WORDS, Word } from "./table/record.ts";
 
 /** What only few flows have. */
-class Extra<Context> {
-  registrations: Registrations<Flow<Context>> | undefined = undefined;
+class Extra {
+  registrations: Registrations<never> | undefined = undefined;
   /** Directions that are not followed any more: a bit for each. */
   stopped = 0;
   readonly timers: Set<Timer> = new Set();
@@ -42,7 +42,7 @@ export class Flow<Context = unknown> {
   #clientRead = 0;
   #serverTold = -1;
   #serverRead = 0;
-  #extra: Extra<Context> | undefined;
+  #extra: Extra | undefined;
 
   /** Made by the monitor. */
   constructor(monitor: FlowMonitor<Context>, core: FlowCore, row: number, generation: number) {
@@ -182,19 +182,23 @@ export class Flow<Context = unknown> {
     event: E,
     hook: HooksOf<E>,
     callback: Callback<E, Flow<Context>>,
-  ): Subscription<Flow<Context>> {
+  ): Subscription {
     const extra = this.#more();
-    extra.registrations = (extra.registrations ?? this.monitor.$registrations).with(event, hook, callback);
+    extra.registrations = (extra.registrations ?? this.monitor.$registrations).with(
+      event as never,
+      hook as never,
+      callback as never,
+    );
     this.monitor.$wants(extra.registrations);
     return new Subscription(
       this,
       event as EventName | UserEvent,
       hook as Hook,
-      callback as AnyCallback<Flow<Context>>,
+      callback as AnyCallback<never>,
     );
   }
 
-  unsubscribe(registration: Registration<Flow<Context>>): void {
+  unsubscribe(registration: Registration<never>): void {
     if (this.#extra?.registrations === undefined) return;
     this.#extra.registrations = this.#extra.registrations.without(registration);
   }
@@ -235,7 +239,7 @@ export class Flow<Context = unknown> {
     return this.$row * RECORD_WORDS;
   }
 
-  get $own(): Registrations<Flow<Context>> | undefined {
+  get $own(): Registrations<never> | undefined {
     return this.#extra?.registrations;
   }
 
@@ -289,7 +293,7 @@ export class Flow<Context = unknown> {
     this.#extra = undefined;
   }
 
-  #more(): Extra<Context> {
+  #more(): Extra {
     if (this.#extra === undefined) {
       this.#extra = new Extra();
       this.monitor.$pin(this, this.$row);

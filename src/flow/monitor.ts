@@ -48,7 +48,7 @@ export class FlowMonitor<Context = unknown> {
   errorCount = 0;
   readonly #core: FlowCore;
   readonly #index: number;
-  #registrations: Registrations<Flow<Context>> = Registrations.empty();
+  #registrations: Registrations<never> = Registrations.empty();
   /** Flows that something is remembered of, by row. */
   readonly #flows: (Flow<Context> | undefined)[] = [];
   /** The last other one. */
@@ -77,14 +77,14 @@ export class FlowMonitor<Context = unknown> {
     event: E,
     hook: HooksOf<E>,
     callback: Callback<E, Flow<Context>>,
-  ): Subscription<Flow<Context>> {
-    this.#registrations = this.#registrations.with(event, hook, callback);
+  ): Subscription {
+    this.#registrations = this.#registrations.with(event as never, hook as never, callback as never);
     this.#want(this.#registrations);
     return new Subscription(
       this,
       event as EventName | UserEvent,
       hook as Hook,
-      callback as AnyCallback<Flow<Context>>,
+      callback as AnyCallback<never>,
     );
   }
 
@@ -108,12 +108,12 @@ export class FlowMonitor<Context = unknown> {
     this.#core.dispatcher.isDropped = true;
   }
 
-  unsubscribe(registration: Registration<Flow<Context>>): void {
+  unsubscribe(registration: Registration<never>): void {
     this.#registrations = this.#registrations.without(registration);
   }
 
   /** Brings what a set listens to to the engine's notice. */
-  #want(registrations: Registrations<Flow<Context>>): void {
+  #want(registrations: Registrations<never>): void {
     const { dispatcher, limits } = this.#core;
     const bit = 1 << this.#index;
     dispatcher.wanted |= registrations.wanted;
@@ -155,12 +155,12 @@ export class FlowMonitor<Context = unknown> {
   }
 
   /** The set of all its flows. */
-  get $registrations(): Registrations<Flow<Context>> {
+  get $registrations(): Registrations<never> {
     return this.#registrations;
   }
 
   /** A flow has got a set of its own. */
-  $wants(registrations: Registrations<Flow<Context>>): void {
+  $wants(registrations: Registrations<never>): void {
     this.#want(registrations);
   }
 
@@ -169,14 +169,14 @@ export class FlowMonitor<Context = unknown> {
     const flow = this.#flowOf(row);
     const set = flow.$own ?? this.#registrations;
     if ((set.wanted & (1 << slot)) === 0 || flow.$isStopped(event.sender)) return;
-    set.run(slot, flow, event, this.#onError);
+    set.run(slot, flow as never, event, this.#onError);
   }
 
   /** Tells of an event that belongs to no flow. */
   $tellNone(slot: number, event: EventObject): void {
     const set = this.#registrations;
     if ((set.wanted & (1 << slot)) === 0) return;
-    set.run(slot, undefined as unknown as Flow<Context>, event, this.#onError);
+    set.run(slot, undefined as never, event, this.#onError);
   }
 
   /**
@@ -188,7 +188,7 @@ export class FlowMonitor<Context = unknown> {
     const set = flow.$own ?? this.#registrations;
     if ((set.wanted & (1 << Slot.newData)) === 0 || flow.$isStopped(event.sender)) return 0;
     flow.$arrived(direction, from, to);
-    set.run(Slot.newData, flow, event, this.#onError);
+    set.run(Slot.newData, flow as never, event, this.#onError);
     const unread = flow.$unread(direction);
     if (unread === 0) return 0;
     this.$pin(flow, row);

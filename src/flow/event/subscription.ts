@@ -18,7 +18,7 @@ export interface Subscribed<F> {
  * on, an event being handled still reaches it. The same function at the same event and hook is one registration,
  * however often it was made, and ends with the first `off`.
  */
-export class Subscription<F> implements Registration<F>, Disposable {
+export class Subscription<F = never> implements Registration<F>, Disposable {
   readonly event: EventName | UserEvent;
   readonly hook: Hook;
   readonly callback: AnyCallback<F>;
