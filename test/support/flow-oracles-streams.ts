@@ -9,7 +9,15 @@
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -69,19 +77,32 @@ export const streamOraclesSkipped: string | false =
 
 /** Asks both programs about captures; what they said before is remembered. */
 export class StreamOracles {
+  readonly #budget: number;
   #sharkd: Sharkd | undefined;
   #loadCount = 0;
+  #spent = 0;
 
-  /** What one program says of one capture. */
-  async ask(oracle: StreamOracle, path: string): Promise<StreamLines> {
+  /** @param budget milliseconds for what is not remembered; METANET_ORACLES=all takes the time that it takes */
+  constructor(budget: number) {
+    this.#budget = process.env.METANET_ORACLES === "all" ? Number.POSITIVE_INFINITY : budget;
+  }
+
+  /** What one program says of one capture; `undefined` when the time for asking is used up. */
+  async ask(oracle: StreamOracle, path: string): Promise<StreamLines | undefined> {
     const digest = createHash("sha256").update(readFileSync(path)).digest("hex").slice(0, 32);
     const cached = join(CACHE, `${digest}-${oracle}-${ANSWER_VERSION}.json`);
     try {
       return JSON.parse(readFileSync(cached, "utf8"));
     } catch {
+      if (this.#spent > this.#budget) return undefined;
+      const startedAt = performance.now();
       const answer = oracle === "tcpflow" ? askTcpflow(path) : await this.#askTshark(path);
       mkdirSync(CACHE, { recursive: true });
-      writeFileSync(cached, JSON.stringify(answer));
+      // Another run may read it at the same time.
+      const draft = `${cached}.${process.pid}`;
+      writeFileSync(draft, JSON.stringify(answer));
+      renameSync(draft, cached);
+      this.#spent += performance.now() - startedAt;
       return answer;
     }
   }
