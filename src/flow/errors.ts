@@ -13,3 +13,8 @@ export class FlowEndedError extends ConfigurationError {
 export class NoPacketError extends ConfigurationError {
   override readonly code: string = "no-packet";
 }
+
+/** The engine was called by a callback of its own: of `handle`, `advance` and `close` one runs at a time. */
+export class EngineBusyError extends ConfigurationError {
+  override readonly code: string = "flow-engine-busy";
+}
