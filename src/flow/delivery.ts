@@ -72,6 +72,12 @@ export class Delivery {
     return this.next(at) + ((sequence - this.nextSequence(at)) | 0);
   }
 
+  /** The same for a next byte that was at offset `next`. */
+  offsetAt(at: number, next: number, sequence: number): number {
+    const initial = this.#table.words[at + DirectionWord.initialSequence] as number;
+    return next + ((sequence - initial - 1 - next) | 0);
+  }
+
   /**
    * Payload that the receiver takes: `bytes[start, end)` of the packet begins at `offset` of the stream. It is told of by
    * {@link deliver}. Bytes of a SYN are held until its answer says whether they were taken (RFC 7413 §4.2).
@@ -340,8 +346,7 @@ export class Delivery {
       const missed = this.#acknowledgedOffset(row, direction) - fin - next;
       // One number that was acknowledged and never seen is a FIN that was missed, and no byte.
       if (missed <= 0 || (missed === 1 && (endFlags & EndFlag.fin) === 0)) continue;
-      this.#table.numbers[(at + DirectionWord.nextOffset) >> 1] = next + missed;
-      this.#teller.tellGap(row, direction, next, missed);
+      this.giveUpTo(row, direction, next + missed);
     }
   }
 
@@ -405,7 +410,7 @@ export class Delivery {
     this.#tellData(row, direction, hold, next, hold - from);
   }
 
-  /** What is missing before `offset` will not come: its receiver has acknowledged what is behind it. */
+  /** What is missing in front of `offset` will not come: its receiver has acknowledged what is behind it. */
   giveUpTo(row: number, direction: Direction, offset: number): void {
     const at = this.#at(row, direction);
     const next = this.next(at);
@@ -413,6 +418,7 @@ export class Delivery {
     this.#streams.get(row, direction)?.skipTo(offset);
     this.#table.numbers[(at + DirectionWord.nextOffset) >> 1] = offset;
     this.#teller.tellGap(row, direction, next, offset - next);
+    this.#tellData(row, direction, offset, offset, offset - next);
   }
 
   /** Whether nothing was seen of who could acknowledge. */
@@ -422,7 +428,7 @@ export class Delivery {
   }
 
   #tellData(row: number, direction: Direction, from: number, to: number, skippedBytes = 0): number {
-    if (to <= from) return 0;
+    if (to <= from && skippedBytes === 0) return 0;
     if (!this.#urgent.isEmpty && this.#policy.urgent === "gap")
       this.#teller.tellUrgent(row, direction, from, to);
     const unread = this.#dispatcher.raiseData(row, direction, from, to, false, skippedBytes);

@@ -6,7 +6,7 @@
  */
 import type { Layers } from "../layers/layers.ts";
 import type { Direction } from "../side.ts";
-import { EndFlag } from "../table/flags.ts";
+import { EndFlag, RowFlag } from "../table/flags.ts";
 import type { FlowTable } from "../table/flow-table.ts";
 import { DIRECTION_WORDS, DirectionWord, RECORD_WORDS, Word } from "../table/record.ts";
 import { SegmentOptions } from "./options.ts";
@@ -76,6 +76,21 @@ export class Segment {
   setFlag(at: number, flag: number): void {
     const { bytes } = this.table;
     bytes[at * 4 + FLAGS_AT] = (bytes[at * 4 + FLAGS_AT] as number) | flag;
+  }
+
+  /**
+   * A SYN comes again after a reset that had refused it: the attempt goes on as if it were the first.
+   * @returns whether that is so
+   */
+  revive(isAnswer: boolean): boolean {
+    const { words, bytes } = this.table;
+    const flags = words[this.base + Word.flags] as number;
+    const wasAnswered = (this.flagsOf(this.other) & EndFlag.syn) !== 0;
+    if (isAnswer || wasAnswered || (flags & RowFlag.reset) === 0) return false;
+    words[this.base + Word.flags] = flags & ~(RowFlag.reset | RowFlag.ended);
+    bytes[this.mineState] = State.closed;
+    bytes[this.otherState] = State.listen;
+    return true;
   }
 
   /** The numbering of a direction whose SYN was not seen: its first byte is at `sequence`. */

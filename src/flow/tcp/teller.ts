@@ -20,6 +20,7 @@ const REFUSAL_CAUSES: readonly (OutOfWindowEvent["cause"] | undefined)[] = [
   "reset",
   "acknowledgement",
   "syn",
+  "urgent",
 ];
 
 export class Teller {
@@ -115,12 +116,19 @@ export class Teller {
     this.#dispatcher.raise(slot, segment.row, segment.direction, connectionEnd);
   }
 
+  /** The receiver does not take the segment. */
   tellRefused(layers: Layers, refusal: number): void {
+    const offset = this.#delivery.offsetOf(this.#segment.mine, layers.sequence);
+    this.tellOutside(refusal, offset, layers.payloadBytes);
+  }
+
+  /** The receiver does not take some bytes. */
+  tellOutside(refusal: number, offset: number, lengthBytes: number): void {
     const segment = this.#segment;
     const { outOfWindow } = this.#dispatcher.events;
     outOfWindow.cause = REFUSAL_CAUSES[refusal] ?? "window";
-    outOfWindow.offset = this.#delivery.offsetOf(segment.mine, layers.sequence);
-    outOfWindow.lengthBytes = layers.payloadBytes;
+    outOfWindow.offset = offset;
+    outOfWindow.lengthBytes = lengthBytes;
     this.#dispatcher.raise(Slot.outOfWindow, segment.row, segment.direction, outOfWindow);
   }
 
@@ -135,10 +143,20 @@ export class Teller {
     this.#dispatcher.raise(Slot.retransmission, segment.row, segment.direction, retransmission);
   }
 
+  /** Nobody wants an answer to the bytes but that they were got. */
   tellKeepAlive(offset: number, lengthBytes: number): void {
+    this.#tellOld("keep-alive", offset, lengthBytes);
+  }
+
+  /** Bytes in front of the first that was seen. */
+  tellEarlier(offset: number, lengthBytes: number): void {
+    this.#tellOld("data", offset, lengthBytes);
+  }
+
+  #tellOld(kind: "keep-alive" | "data", offset: number, lengthBytes: number): void {
     const segment = this.#segment;
     const { retransmission } = this.#dispatcher.events;
-    retransmission.kind = "keep-alive";
+    retransmission.kind = kind;
     retransmission.content = "unknown";
     retransmission.offset = offset;
     retransmission.lengthBytes = lengthBytes;

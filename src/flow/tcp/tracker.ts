@@ -39,6 +39,7 @@ export class TcpTracker {
   segment(row: number, direction: Direction, layers: Layers): void {
     const segment = this.#segment;
     const teller = this.#teller;
+    const dispatcher = this.#dispatcher;
     segment.begin(row, direction, layers);
     const refusal = this.#judge.judge(layers);
     const { bytes } = segment.table;
@@ -47,19 +48,53 @@ export class TcpTracker {
     const otherBefore = bytes[otherState] as number;
     if (refusal === Refusal.none) this.#send(layers);
     teller.tellSender(mineBefore, bytes[mineState] as number);
-    if (this.#dispatcher.isDropped) return;
-    if (refusal === Refusal.none) this.#receive(layers);
-    else teller.tellRefused(layers, refusal);
-    teller.tellReceiver(otherBefore, bytes[otherState] as number);
-    if (refusal === Refusal.none) {
-      this.#delivery.deliver(row, direction);
-      const before = bytes[otherState] as number;
-      // A FIN behind a hole is reached once the hole has been given up.
-      if (this.#finIsReached()) teller.tellReceiverState(before, bytes[otherState] as number);
-      const early = bytes[mineState] as number;
-      if (this.#finIsConfirmed()) teller.tellSenderState(early, bytes[mineState] as number);
+    if (!dispatcher.isDropped) {
+      const next = this.#delivery.next(segment.mine);
+      if (refusal === Refusal.none) this.#pass(layers, otherBefore);
+      else {
+        teller.tellRefused(layers, refusal);
+        if (refusal === Refusal.urgent) dispatcher.isDropped = true;
+        else teller.tellReceiver(otherBefore, otherBefore);
+      }
+      if (dispatcher.isDropped) this.#takeBack(layers, next);
     }
     if (mineBefore !== bytes[mineState] || otherBefore !== bytes[otherState]) this.#classify();
+  }
+
+  /** The receiver's part of a segment that it takes: the stack, the bytes, and a FIN when all in front is there. */
+  #pass(layers: Layers, before: number): void {
+    const segment = this.#segment;
+    const teller = this.#teller;
+    const { bytes } = segment.table;
+    const { mineState, otherState } = segment;
+    this.#receive(layers);
+    if (this.#dispatcher.isDropped) return;
+    teller.tellReceiver(before, bytes[otherState] as number);
+    if (this.#dispatcher.isDropped) return;
+    this.#delivery.deliver(segment.row, segment.direction);
+    if (this.#dispatcher.isDropped) return;
+    const between = bytes[otherState] as number;
+    if (this.#finIsReached()) teller.tellReceiverState(between, bytes[otherState] as number);
+    const early = bytes[mineState] as number;
+    if (this.#finIsConfirmed()) teller.tellSenderState(early, bytes[mineState] as number);
+  }
+
+  /** Somebody has dropped the packet behind the sender's stack: its receiver has not got it. */
+  #takeBack(layers: Layers, next: number): void {
+    const segment = this.#segment;
+    const isSyn = (layers.flags & TcpFlag.syn) !== 0;
+    const offset = this.#delivery.offsetAt(segment.mine, next, isSyn ? layers.sequence + 1 : layers.sequence);
+    this.#delivery.takeBack(segment.row, segment.direction, next, offset, offset + layers.payloadBytes);
+  }
+
+  /** A flow is over: nothing is remembered of it. */
+  forget(row: number): void {
+    this.#judge.suspects.forget(row);
+  }
+
+  /** Whether a SYN with ACK answers a SYN that was refused: another connection between the same ports. */
+  isAnotherAnswer(row: number, direction: Direction, acknowledgement: number): boolean {
+    return this.#judge.suspects.isAnswer(row, direction, acknowledgement);
   }
 
   /** The numbering of a direction of a new flow, whose first byte is at `sequence`. */
@@ -87,15 +122,39 @@ export class TcpTracker {
       const ahead = (end - (words[mine + DirectionWord.sentNext] as number)) | 0;
       const hasEnded = (segment.flagsOf(mine) & EndFlag.fin) !== 0;
       if (ahead > 0 && !hasEnded) words[mine + DirectionWord.sentNext] = end;
-      if (isFin) {
-        if (hasEnded) segment.repeats = "fin";
-        else if (ahead >= 0) {
-          segment.setFlag(mine, EndFlag.fin);
-          bytes[stateAt] = nextState(bytes[stateAt] as number, Stimulus.sendFin);
-        }
-      }
+      if (isFin) this.#sendFin(end, ahead, hasEnded);
     }
-    if ((flags & TcpFlag.ack) !== 0) this.#acknowledge(layers);
+    if ((flags & TcpFlag.ack) !== 0 && !this.#isStale(layers)) this.#acknowledge(layers);
+  }
+
+  /** RFC 9293 §3.10.7.4: a segment that lies below the window as a whole says nothing; its ACK does not count. */
+  #isStale(layers: Layers): boolean {
+    const segment = this.#segment;
+    if ((segment.flagsOf(segment.other) & EndFlag.acknowledges) === 0) return false;
+    const { sequence, payloadBytes, flags } = layers;
+    const end = (sequence + payloadBytes + (flags & TcpFlag.fin) + ((flags & TcpFlag.syn) >> 1)) | 0;
+    const acknowledged = segment.table.words[segment.other + DirectionWord.acknowledged] as number;
+    if (((end - acknowledged) | 0) >= 0) return false;
+    return ((end - this.#delivery.nextSequence(segment.mine)) | 0) < 0;
+  }
+
+  /** A FIN takes effect at its place in the stream, also when bytes behind it were sent before, which are none then. */
+  #sendFin(end: number, ahead: number, hasEnded: boolean): void {
+    const segment = this.#segment;
+    const { words, bytes } = segment.table;
+    const { mine, mineState } = segment;
+    if (hasEnded) {
+      if (ahead === 0) segment.repeats = "fin";
+      return;
+    }
+    if (ahead < 0) {
+      const offset = this.#delivery.offsetOf(mine, end) - 1;
+      if (offset < this.#delivery.next(mine)) return;
+      this.#delivery.endAt(segment.row, segment.direction, offset);
+      words[mine + DirectionWord.sentNext] = end;
+    }
+    segment.setFlag(mine, EndFlag.fin);
+    bytes[mineState] = nextState(bytes[mineState] as number, Stimulus.sendFin);
   }
 
   #sendSyn(layers: Layers, stateAt: number): void {
@@ -103,20 +162,28 @@ export class TcpTracker {
     const { words, bytes } = segment.table;
     const { options } = segment;
     const mine = segment.mine;
+    const isAnswer = (layers.flags & TcpFlag.ack) !== 0;
+    const end = (layers.sequence + 1 + layers.payloadBytes) | 0;
+    const before = words[mine + DirectionWord.sentNext] as number;
+    // A SYN that comes behind what it opens, in a capture that is not in order, must not take that back.
+    const isLate =
+      words[mine + DirectionWord.initialSequence] === (layers.sequence | 0) && this.#delivery.next(mine) > 0;
     words[mine + DirectionWord.initialSequence] = layers.sequence | 0;
-    words[mine + DirectionWord.sentNext] = (layers.sequence + 1 + layers.payloadBytes) | 0;
+    if (!isLate || ((end - before) | 0) > 0) words[mine + DirectionWord.sentNext] = end;
+    words[segment.base + Word.flags] = (words[segment.base + Word.flags] as number) & ~RowFlag.answered;
     const at = mine * 4;
     bytes[at + SHIFT_AT] = options.windowShift < 0 ? NO_SHIFT : options.windowShift;
     bytes[at + SHIFT_AT + 2] = Math.max(0, options.maximumSegmentBytes) >>> 8;
     bytes[at + SHIFT_AT + 3] = Math.max(0, options.maximumSegmentBytes) & 255;
     segment.setFlag(mine, EndFlag.syn | EndFlag.sequence);
     if (options.isSelectivePermitted) segment.setFlag(mine, EndFlag.selective);
-    bytes[stateAt] = nextState(bytes[stateAt] as number, Stimulus.sendSyn);
+    bytes[stateAt] = nextState(bytes[stateAt] as number, isAnswer ? Stimulus.sendSynAck : Stimulus.sendSyn);
   }
 
   /** States that packets which were not captured must have led to. */
   #infer(flags: number, state: number, stateAt: number): void {
     const segment = this.#segment;
+    if (this.#policy.unseen === "refuse") return;
     const { words, bytes } = segment.table;
     // Who acknowledges without SYN has had the other's SYN.
     if (state === State.synSent && (flags & TcpFlag.ack) !== 0) bytes[stateAt] = State.established;
@@ -166,6 +233,7 @@ export class TcpTracker {
       bytes[stateAt] = nextState(bytes[stateAt] as number, Stimulus.reset);
       words[segment.base + Word.flags] =
         (words[segment.base + Word.flags] as number) | RowFlag.ended | RowFlag.reset;
+      this.#delivery.endTails(segment.row);
       return;
     }
     if (segment.options.hasTimestamps) this.#keepTimestamp(layers);
@@ -175,7 +243,6 @@ export class TcpTracker {
     }
     if ((flags & TcpFlag.ack) !== 0) this.#receiveAcknowledgement(layers, stateAt);
     this.#receivePayload(layers);
-    this.#finIsReached();
   }
 
   #receiveAcknowledgement(layers: Layers, stateAt: number): void {
@@ -187,7 +254,10 @@ export class TcpTracker {
     // It was sent, for it was received: a capture has lost it.
     if (ahead > 0) words[other + DirectionWord.sentNext] = layers.acknowledgement | 0;
     const state = bytes[stateAt] as number;
-    if (state === State.synReceived || state === State.synSent) {
+    // RFC 9293 §3.10.7.3: an ACK alone opens nothing for who waits for a SYN; bytes say that the SYN was there.
+    const isOpen =
+      state === State.synReceived || (layers.flags & TcpFlag.syn) !== 0 || layers.payloadBytes > 0;
+    if (state <= State.synReceived && state >= State.synSent && isOpen) {
       const first = (words[other + DirectionWord.initialSequence] as number) + 1;
       if (((layers.acknowledgement - first) | 0) >= 0) {
         bytes[stateAt] = nextState(state, Stimulus.receiveAckOfSyn);
@@ -204,21 +274,66 @@ export class TcpTracker {
 
   #receivePayload(layers: Layers): void {
     const segment = this.#segment;
-    const { flags, payloadOffset, capturedPayloadBytes } = layers;
+    const { flags, payloadOffset, payloadBytes } = layers;
     const isSyn = (flags & TcpFlag.syn) !== 0;
-    if (layers.payloadBytes === 0 && (flags & TcpFlag.fin) !== 0) return;
-    const offset = this.#delivery.offsetOf(segment.mine, isSyn ? layers.sequence + 1 : layers.sequence);
-    const next = this.#delivery.next(segment.mine);
-    if (!isSyn && offset === next - 1 && layers.payloadBytes <= 1 && next > 0) {
-      this.#teller.tellKeepAlive(offset, layers.payloadBytes);
+    if ((flags & TcpFlag.urg) !== 0) this.#markUrgent(layers);
+    if (payloadBytes === 0 && (flags & TcpFlag.fin) !== 0) return;
+    let offset = this.#delivery.offsetOf(segment.mine, isSyn ? layers.sequence + 1 : layers.sequence);
+    if (payloadBytes <= 1 && !isSyn && this.#isKeepAlive(offset, payloadBytes)) {
+      this.#teller.tellKeepAlive(offset, payloadBytes);
       return;
     }
-    if (layers.payloadBytes === 0) return;
-    let end = payloadOffset + capturedPayloadBytes;
+    if (payloadBytes === 0) return;
+    let start = payloadOffset;
+    if (offset < 0) {
+      const before = Math.min(-offset, payloadBytes);
+      // What lies in front of the first byte is not of this stream, unless that is only the first that was seen.
+      if (this.#isPartial()) this.#teller.tellEarlier(offset, before);
+      else this.#teller.tellOutside(Refusal.window, offset, before);
+      offset += before;
+      start += before;
+    }
+    let length = payloadOffset + payloadBytes - start;
     const room = this.#room(offset);
-    if (room < capturedPayloadBytes) end = payloadOffset + Math.max(0, room);
-    const isHeld = isSyn && (flags & TcpFlag.ack) === 0;
-    this.#delivery.take(segment.row, segment.direction, offset, layers, payloadOffset, end, isHeld);
+    if (room < length) {
+      const inside = Math.max(0, room);
+      this.#teller.tellOutside(Refusal.window, offset + inside, length - inside);
+      length = inside;
+    }
+    if (length === 0) return;
+    const captured = Math.min(length, Math.max(0, payloadOffset + layers.capturedPayloadBytes - start));
+    const isHeld =
+      isSyn && (flags & TcpFlag.ack) === 0 && (segment.flagsOf(segment.other) & EndFlag.acknowledges) === 0;
+    this.#delivery.take(segment.row, segment.direction, offset, layers, start, start + captured, isHeld);
+    if (captured < length) this.#delivery.cut(offset + captured, offset + length);
+  }
+
+  /**
+   * RFC 9293 §3.8.4: a segment one below the next, with nothing or one byte of any value in it, asks whether the other is
+   * there. A byte that the receiver has not acknowledged is sent again.
+   */
+  #isKeepAlive(offset: number, payloadBytes: number): boolean {
+    const segment = this.#segment;
+    const next = this.#delivery.next(segment.mine);
+    if (offset !== next - 1) return false;
+    if (payloadBytes === 0) return true;
+    return this.#delivery.acknowledgedOffset(segment.row, segment.direction) >= next;
+  }
+
+  #isPartial(): boolean {
+    const { base, table } = this.#segment;
+    return ((table.words[base + Word.flags] as number) & RowFlag.partial) !== 0;
+  }
+
+  /** RFC 6093 §3: the pointer names the byte behind the urgent one; 0, as Linux has it, the first. */
+  #markUrgent(layers: Layers): void {
+    const { urgent } = this.#policy;
+    if (urgent === "inline" || urgent === "drop") return;
+    const segment = this.#segment;
+    const isSyn = (layers.flags & TcpFlag.syn) !== 0;
+    const offset = this.#delivery.offsetOf(segment.mine, isSyn ? layers.sequence + 1 : layers.sequence);
+    const at = offset + Math.max(0, layers.urgentPointer - 1);
+    this.#delivery.markUrgent(segment.row, segment.direction, at);
   }
 
   /** Bytes from `offset` to the sender's FIN, or to the edge of the receiver's window. */
@@ -297,10 +412,15 @@ export class TcpTracker {
     if (isEnd(mine) && isEnd(other)) {
       timeoutClass = TimeoutClass.closed;
       words[segment.base + Word.flags] = (words[segment.base + Word.flags] as number) | RowFlag.ended;
-    } else if (mine < State.established || other < State.established) timeoutClass = TimeoutClass.attempt;
+    } else if (isOpening(mine) || isOpening(other)) timeoutClass = TimeoutClass.attempt;
     else if (mine === State.established && other === State.established) {
       timeoutClass = TimeoutClass.established;
     }
     segment.table.setTimeoutClass(segment.row, timeoutClass);
   }
+}
+
+/** Whether an end in this state has still to be opened. */
+function isOpening(state: number): boolean {
+  return state > State.closed && state < State.established;
 }

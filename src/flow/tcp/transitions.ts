@@ -14,16 +14,23 @@ export const Stimulus = {
   receiveFin: 4,
   receiveAckOfFin: 5,
   reset: 6,
+  sendSynAck: 7,
 } as const;
 
 type StimulusName = keyof typeof Stimulus;
 
 const TRANSITIONS: Record<TcpState, Partial<Record<StimulusName, TcpState>>> = {
-  CLOSED: { sendSyn: "SYN_SENT", receiveSyn: "SYN_RCVD" },
-  LISTEN: { sendSyn: "SYN_SENT", receiveSyn: "SYN_RCVD" },
+  CLOSED: { sendSyn: "SYN_SENT", receiveSyn: "SYN_RCVD", sendSynAck: "SYN_RCVD" },
+  LISTEN: { sendSyn: "SYN_SENT", receiveSyn: "SYN_RCVD", sendSynAck: "SYN_RCVD" },
   // A SYN without ACK in SYN_SENT is the simultaneous open; one with ACK is followed by receiveAckOfSyn.
-  SYN_SENT: { receiveSyn: "SYN_RCVD", receiveAckOfSyn: "ESTABLISHED" },
-  SYN_RCVD: { receiveAckOfSyn: "ESTABLISHED", sendFin: "FIN_WAIT_1", receiveFin: "CLOSE_WAIT" },
+  SYN_SENT: { receiveSyn: "SYN_RCVD", receiveAckOfSyn: "ESTABLISHED", sendSynAck: "SYN_RCVD" },
+  // Who sends a SYN of its own here had not got the other's yet: the two have crossed.
+  SYN_RCVD: {
+    sendSyn: "SYN_SENT",
+    receiveAckOfSyn: "ESTABLISHED",
+    sendFin: "FIN_WAIT_1",
+    receiveFin: "CLOSE_WAIT",
+  },
   ESTABLISHED: { sendFin: "FIN_WAIT_1", receiveFin: "CLOSE_WAIT" },
   FIN_WAIT_1: { receiveAckOfFin: "FIN_WAIT_2", receiveFin: "CLOSING" },
   FIN_WAIT_2: { receiveFin: "TIME_WAIT" },

@@ -1,0 +1,76 @@
+/**
+ * The buffers of those directions that need one: few, as bytes that come in order and are read at once need none.
+ * @module
+ */
+import type { Dispatcher } from "./dispatcher.ts";
+import type { FlowLimits, FlowPolicy } from "./policy.ts";
+import type { Direction } from "./side.ts";
+import { PagePool } from "./stream/page-pool.ts";
+import { StreamBuffer } from "./stream/stream-buffer.ts";
+import { RowFlag } from "./table/flags.ts";
+import type { FlowTable } from "./table/flow-table.ts";
+import { RECORD_WORDS, Word } from "./table/record.ts";
+
+/** Bytes of a page: small, for most flows that need one need little. */
+const PAGE_BYTES = 2048;
+
+/** The flag of a record that says that a direction has a buffer. */
+export const BUFFER_FLAGS: readonly [client: 16, server: 32] = [RowFlag.clientBuffer, RowFlag.serverBuffer];
+
+export class Streams {
+  readonly #table: FlowTable;
+  readonly #dispatcher: Dispatcher;
+  readonly #policy: FlowPolicy;
+  readonly #limits: FlowLimits;
+  readonly #pool: PagePool;
+  /** By row and direction: `row * 2 + direction`. */
+  readonly #buffers = new Map<number, StreamBuffer>();
+
+  constructor(table: FlowTable, dispatcher: Dispatcher, policy: FlowPolicy, limits: FlowLimits) {
+    this.#table = table;
+    this.#dispatcher = dispatcher;
+    this.#policy = policy;
+    this.#limits = limits;
+    this.#pool = new PagePool({ pageBytes: PAGE_BYTES, totalBytesMax: limits.totalBytesMax });
+  }
+
+  /** Memory of all of them, in bytes of whole pages. */
+  get heldBytes(): number {
+    return this.#pool.usedBytes;
+  }
+
+  get(row: number, direction: Direction): StreamBuffer | undefined {
+    return this.#buffers.get(row * 2 + direction);
+  }
+
+  /** The buffer of a direction; a new one begins at `startOffset`. */
+  open(row: number, direction: Direction, startOffset: number): StreamBuffer {
+    const known = this.get(row, direction);
+    if (known !== undefined) return known;
+    const { streamBytesMax, segmentCountMax, compareBytes } = this.#limits;
+    const { words } = this.#table;
+    const base = row * RECORD_WORDS;
+    const compares = ((words[base + Word.monitors] as number) & this.#dispatcher.comparing) !== 0;
+    const buffer = new StreamBuffer({
+      pool: this.#pool,
+      policy: this.#policy.overlap,
+      bytesMax: streamBytesMax,
+      segmentCountMax,
+      compareBytes: compares ? compareBytes : 0,
+      startOffset,
+    });
+    this.#buffers.set(row * 2 + direction, buffer);
+    words[base + Word.flags] = (words[base + Word.flags] as number) | BUFFER_FLAGS[direction];
+    return buffer;
+  }
+
+  /** Gives its memory back. */
+  close(row: number, direction: Direction): void {
+    const { words } = this.#table;
+    const at = row * RECORD_WORDS + Word.flags;
+    if (((words[at] as number) & BUFFER_FLAGS[direction]) === 0) return;
+    words[at] = (words[at] as number) & ~BUFFER_FLAGS[direction];
+    this.get(row, direction)?.clear();
+    this.#buffers.delete(row * 2 + direction);
+  }
+}
