@@ -18,6 +18,7 @@ import { ChecksumJudge } from "./checksums.ts";
 import type { FlowCore } from "./core.ts";
 import { Delivery } from "./delivery.ts";
 import { Dispatcher } from "./dispatcher.ts";
+import { DuplicateJudge } from "./duplicates.ts";
 import type { EndReason } from "./event/events.ts";
 import { Slot } from "./event/slot.ts";
 import { FlowClock } from "./flow-clock.ts";
@@ -28,12 +29,12 @@ import { IpProtocol, Layers } from "./layers/layers.ts";
 import { FlowMonitor, type MonitorOptions } from "./monitor.ts";
 import { FLOW_LIMITS, FLOW_POLICY, type FlowLimits, type FlowPolicy, type FlowTimeouts } from "./policy.ts";
 import type { Direction } from "./side.ts";
-import { EndFlag, NO_SHIFT, RowFlag, TimeoutClass, WINDOW_UNKNOWN } from "./table/flags.ts";
+import { RowFlag, TimeoutClass } from "./table/flags.ts";
 import { FlowTable } from "./table/flow-table.ts";
 import { DIRECTION_WORDS, DirectionWord, RECORD_WORDS, Word } from "./table/record.ts";
-import { TcpFlag } from "./tcp/segment.ts";
-import { State } from "./tcp/state.ts";
+import { isReuse, open, openingOf } from "./tcp/opening.ts";
 import { TcpTracker } from "./tcp/tracker.ts";
+import { Turn } from "./turn.ts";
 
 /** How an engine is made. */
 export interface FlowEngineOptions {
@@ -43,7 +44,10 @@ export interface FlowEngineOptions {
   readonly limits?: Partial<FlowLimits>;
   /** Takes what monitors send: IP packets. Without it `send` and `reset` of a flow are refused. */
   readonly output?: (packet: Uint8Array) => void;
-  /** Is told what callbacks of monitors throw; without it they are only counted. */
+  /**
+   * Is told what callbacks of monitors throw; without it they are only counted. What it throws itself the engine throws,
+   * once the packet is done.
+   */
   readonly onError?: (monitor: string, error: unknown) => void;
 }
 
@@ -65,6 +69,8 @@ export interface FlowStatistics {
   readonly otherFrames: number;
   readonly malformed: number;
   readonly badChecksums: number;
+  /** Packets that were there a moment before: policy `duplicates`. */
+  readonly duplicates: number;
   readonly fragments: number;
   readonly flows: number;
   readonly flowsSeen: number;
@@ -78,9 +84,6 @@ export interface FlowStatistics {
 
 /** Monitors of one engine: a bit of a signed word for each. */
 export const MONITOR_COUNT_MAX = 31;
-
-const FLAGS_AT = DirectionWord.options * 4 + 1;
-const DIRECTIONS = [0, 1] as const;
 
 interface MonitorFilters {
   readonly flows: Filter | undefined;
@@ -96,12 +99,14 @@ export class FlowEngine {
   readonly #decoder: LayerDecoder;
   readonly #fragments: FragmentTable;
   readonly #checksums: ChecksumJudge;
+  readonly #duplicates: DuplicateJudge;
   readonly #policy: FlowPolicy;
   readonly #limits: FlowLimits;
   readonly #layers = new Layers();
   readonly #packet = new Packet();
   readonly #filters: MonitorFilters[] = [];
   readonly #clock: FlowClock;
+  readonly #turn = new Turn();
   readonly #options: FlowEngineOptions;
   /** The frame at hand. */
   #bytes: Uint8Array = new Uint8Array(0);
@@ -154,6 +159,7 @@ export class FlowEngine {
       hashKey,
     });
     this.#checksums = new ChecksumJudge(this.#policy.checksums);
+    this.#duplicates = new DuplicateJudge(this.#policy.duplicates);
     const { timerCountMax } = this.#limits;
     this.#clock = new FlowClock(this.#table, (row) => this.#end(row, "timeout"), timerCountMax);
     this.#core = this.#makeCore();
@@ -178,8 +184,18 @@ export class FlowEngine {
   /**
    * Takes one frame; times that go back count as the latest before.
    * @returns whether it may go on: no monitor has dropped it
+   * @throws EngineBusyError within a callback.
    */
   handle(frame: FlowFrame): boolean {
+    this.#turn.begin();
+    try {
+      return this.#handle(frame);
+    } finally {
+      this.#turn.end();
+    }
+  }
+
+  #handle(frame: FlowFrame): boolean {
     const { bytes } = frame;
     if (bytes !== this.#bytes) {
       this.#bytes = bytes;
@@ -190,7 +206,7 @@ export class FlowEngine {
     this.#originalBytes = frame.originalBytes;
     this.#linkType = frame.linkType;
     this.#given = undefined;
-    this.advance(frame.seconds * 1000 + frame.nanoseconds / 1e6);
+    this.#advance(frame.seconds * 1000 + frame.nanoseconds / 1e6);
     const isIp = this.#decoder.decode(
       this.#layers,
       bytes,
@@ -206,8 +222,18 @@ export class FlowEngine {
   /**
    * The same for a packet of a queue, which begins with its IP header: monitors may change it through `flow.packet`.
    * Its `time` moves the clock.
+   * @throws EngineBusyError within a callback.
    */
   handlePacket(packet: Packet): boolean {
+    this.#turn.begin();
+    try {
+      return this.#handlePacket(packet);
+    } finally {
+      this.#turn.end();
+    }
+  }
+
+  #handlePacket(packet: Packet): boolean {
     const { buffer, byteOffset, byteLength } = packet.$data;
     if (this.#view !== packet.$data) {
       this.#view = packet.$data;
@@ -218,7 +244,7 @@ export class FlowEngine {
     this.#originalBytes = packet.fullLengthBytes;
     this.#linkType = LinkType.raw;
     this.#given = packet;
-    this.advance(packet.time);
+    this.#advance(packet.time);
     const isIp = this.#decoder.decodeNetwork(
       this.#layers,
       this.#bytes,
@@ -230,16 +256,31 @@ export class FlowEngine {
     return this.#run(isIp);
   }
 
-  /** Moves the clock to `now`, milliseconds since 1970: what has timed out until then does so. */
+  /**
+   * Moves the clock to `now`, milliseconds since 1970: what has timed out until then does so.
+   * @throws EngineBusyError within a callback.
+   */
   advance(now: number): void {
-    this.#hasPacket = false;
-    this.#clock.advance(now, this.#dispatcher);
+    this.#turn.begin();
+    try {
+      this.#advance(now);
+    } finally {
+      this.#turn.end();
+    }
   }
 
-  /** Ends all flows: the input is over. The engine can go on with another. */
+  /**
+   * Ends all flows: the input is over. The engine can go on with another.
+   * @throws EngineBusyError within a callback.
+   */
   close(): void {
-    this.#hasPacket = false;
-    for (const row of this.#table.rows()) this.#end(row, "end-of-input");
+    this.#turn.begin();
+    try {
+      this.#hasPacket = false;
+      for (const row of this.#table.rows()) this.#end(row, "end-of-input");
+    } finally {
+      this.#turn.end();
+    }
   }
 
   /** What has been seen. */
@@ -249,6 +290,7 @@ export class FlowEngine {
       otherFrames: this.#otherCount,
       malformed: this.#malformedCount,
       badChecksums: this.#checksums.badCount,
+      duplicates: this.#duplicates.count,
       fragments: this.#fragmentCount,
       flows: this.#table.count,
       flowsSeen: this.#seenCount,
@@ -260,12 +302,18 @@ export class FlowEngine {
     };
   }
 
+  #advance(now: number): void {
+    this.#hasPacket = false;
+    this.#clock.advance(now, this.#dispatcher);
+  }
+
   #run(isIp: boolean): boolean {
     const dispatcher = this.#dispatcher;
     this.#frameCount++;
     this.#hasPacket = isIp;
     this.#isAimed = false;
     dispatcher.isDropped = false;
+    dispatcher.isRewritten = false;
     if (dispatcher.wants(Slot.packetNone)) this.#tellFrame(Slot.packetNone);
     if (isIp) this.#follow();
     else if (this.#layers.problem === "not-ip") this.#otherCount++;
@@ -282,9 +330,10 @@ export class FlowEngine {
       if (whole === undefined || !this.#decoder.decodeWhole(layers, whole)) return;
     }
     if (layers.hopLimit < this.#policy.hopLimitMin || !this.#checksums.passes(layers)) return;
+    if (this.#duplicates.isDuplicate(layers, this.#dispatcher.now)) return;
     const isTcp = layers.protocol === IpProtocol.tcp;
     let row = this.#table.find(layers);
-    if (isTcp && row >= 0 && this.#isReuse(row)) {
+    if (isTcp && row >= 0 && isReuse(this.#table, this.#tracker, row, layers)) {
       this.#end(row, "reused");
       row = -1;
     }
@@ -341,50 +390,15 @@ export class FlowEngine {
     }
   }
 
-  /** Whether a SYN opens another connection between the same ports (RFC 9293 §3.10.7.4, RFC 1122 §4.2.2.13). */
-  #isReuse(row: number): boolean {
-    const { flags, sequence } = this.#layers;
-    if ((flags & (TcpFlag.syn | TcpFlag.ack | TcpFlag.rst)) !== TcpFlag.syn) return false;
-    const { words, bytes, direction } = this.#table;
-    const base = row * RECORD_WORDS;
-    const at = base + Word.directions + direction * DIRECTION_WORDS;
-    const hadSyn = ((bytes[at * 4 + FLAGS_AT] as number) & EndFlag.syn) !== 0;
-    const isSame = hadSyn && words[at + DirectionWord.initialSequence] === (sequence | 0);
-    if (isSame) return false;
-    if (((words[base + Word.flags] as number) & RowFlag.ended) !== 0) return true;
-    // The client has given its first attempt up: the server has not answered it.
-    const server = bytes[base * 4 + Word.bytes * 4 + 2] as number;
-    const client = bytes[base * 4 + Word.bytes * 4 + 1] as number;
-    return hadSyn && direction === 0 && client === State.synSent && server <= State.synReceived;
-  }
-
   #addTcp(): number {
     const layers = this.#layers;
-    const { flags } = layers;
-    const isSyn = (flags & TcpFlag.syn) !== 0;
-    const isAnswer = isSyn && (flags & TcpFlag.ack) !== 0;
-    if (!isSyn && this.#policy.midstream === "off") return -1;
-    const isReversed = isAnswer || (!isSyn && this.#policy.midstream === "guess" && isFromServer(layers));
-    const row = this.#add(isReversed, isSyn ? TimeoutClass.attempt : TimeoutClass.established);
-    if (row < 0) return row;
-    const { words, bytes } = this.#table;
-    const base = row * RECORD_WORDS;
-    for (const direction of DIRECTIONS) {
-      const at = base + Word.directions + direction * DIRECTION_WORDS;
-      words[at + DirectionWord.window] = WINDOW_UNKNOWN;
-      bytes[at * 4 + DirectionWord.options * 4] = NO_SHIFT;
-    }
-    const states = base * 4 + Word.bytes * 4 + 1;
-    if (!isSyn) {
-      words[base + Word.flags] = (words[base + Word.flags] as number) | RowFlag.partial;
-      bytes[states] = State.established;
-      bytes[states + 1] = State.established;
-    } else if (isAnswer) {
-      words[base + Word.flags] = (words[base + Word.flags] as number) | RowFlag.answered;
-      bytes[states] = State.synSent;
-      bytes[states + 1] = State.synReceived;
-      this.#tracker.learn(row, 0, layers.acknowledgement);
-    } else bytes[states + 1] = State.listen;
+    const opening = openingOf(layers, this.#policy);
+    if (opening === undefined) return -1;
+    const row = this.#add(
+      opening.isReversed,
+      opening.isSyn ? TimeoutClass.attempt : TimeoutClass.established,
+    );
+    if (row >= 0) open(this.#table, this.#tracker, row, opening, layers);
     return row;
   }
 
@@ -433,6 +447,9 @@ export class FlowEngine {
   #end(row: number, why: EndReason): void {
     const dispatcher = this.#dispatcher;
     const { events } = dispatcher;
+    // The packet at hand, if there is one, is another flow's.
+    const hadPacket = this.#hasPacket;
+    this.#hasPacket = false;
     this.#delivery.finish(row);
     const flags = this.#table.words[row * RECORD_WORDS + Word.flags] as number;
     let reason = why;
@@ -443,7 +460,10 @@ export class FlowEngine {
     events.connectionEnd.end = "client";
     dispatcher.raise(Slot.connectionEnd, row, 0, events.connectionEnd);
     for (const monitor of dispatcher.monitors) monitor.$end(row);
+    this.#delivery.release(row);
+    this.#tracker.forget(row);
     this.#table.remove(row);
+    this.#hasPacket = hadPacket;
   }
 
   #currentPacket(): Packet | undefined {
@@ -477,17 +497,12 @@ export class FlowEngine {
       setTimer: (delay, callback) => this.#clock.after(delay, callback),
       failed: (monitor, error) => {
         this.#errorCount++;
-        this.#options.onError?.(monitor, error);
+        try {
+          this.#options.onError?.(monitor, error);
+        } catch (thrown) {
+          this.#turn.keep(thrown);
+        }
       },
     };
   }
-}
-
-/** Who is more likely the server, by the signs of the ports: the well-known one, or the lower. */
-function isFromServer(layers: Layers): boolean {
-  const { sourcePort, targetPort } = layers;
-  const source = sourcePort < 1024;
-  const target = targetPort < 1024;
-  if (source !== target) return source;
-  return sourcePort < targetPort;
 }
