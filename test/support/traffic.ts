@@ -74,6 +74,8 @@ class End {
   allowed = 0;
   /** What the tap knows of its right edge: nobody is told more by packets that the tap misses. */
   shownEdge = 0;
+  /** The highest offset that the tap has seen from it: what is below it tells nothing of windows (SND.WL1). */
+  shownTo = 0;
   quietTicks = 0;
 
   constructor(bytes: Uint8Array, room: number) {
@@ -185,7 +187,7 @@ class Network {
       end.taken += 1 + this.#random.below(received.next - end.taken);
       const wasClosed = end.edge - received.next < this.#mss;
       this.#open(end);
-      if (wasClosed) this.#send(sender, received.next, 0);
+      if (wasClosed) this.#send(sender, end.sentTo, 0);
     }
     if (end.acknowledged === end.bytes.length) return;
     const free = Math.min(end.allowed, end.bytes.length) - end.sentTo;
@@ -225,12 +227,15 @@ class Network {
     // A pure acknowledgement stands where the stream is, unless it is a probe.
     const at = length === 0 && from >= 0 && from !== end.acknowledged - 1 ? end.sentTo : from;
     const acknowledged = end.received.next;
+    // Rounded up, and kept: a scaled window must not seem to shrink (RFC 7323 §2.4).
+    const window = Math.ceil((end.edge - acknowledged) / 2 ** this.#shift);
+    end.edge = acknowledged + window * 2 ** this.#shift;
     const bytes = end.bytes.slice(from, from + length);
     if (isFalse) bytes[this.#random.below(bytes.length)]! ^= 0xff;
     const packet = this.#talk.send(sender, bytes, {
       at,
       acknowledged,
-      window: (end.edge - acknowledged) >> this.#shift,
+      window,
       flags: length > 0 ? "PA" : "A",
       time: this.#tick,
     });
@@ -245,7 +250,7 @@ class Network {
       from: at,
       to: at + length,
       acknowledged,
-      edge: acknowledged + (((end.edge - acknowledged) >> this.#shift) << this.#shift),
+      edge: end.edge,
       isLostBehind: this.#chance(lostAfter) && !isMissed,
       isFalse,
       tapAt,
@@ -273,7 +278,9 @@ class Network {
   }
 
   #tap({ sender, packet, from, to, acknowledged, edge, isFalse }: Flight): void {
-    this.#ends[sender].shownEdge = Math.max(this.#ends[sender].shownEdge, edge);
+    const end = this.#ends[sender];
+    if (from >= end.shownTo) end.shownEdge = Math.max(end.shownEdge, edge);
+    end.shownTo = Math.max(end.shownTo, to);
     this.#packets.push(packet.at(CONVERSATION_EPOCH + this.#tick + this.#packets.length / 1e5));
     if (!isFalse) this.#truth[sender].see(from, to);
     this.#truth[other(sender)].acknowledge(acknowledged);
@@ -282,9 +289,10 @@ class Network {
   #arrive({ sender, from, to, acknowledged, edge, isFalse }: Flight): void {
     const peer = this.#ends[sender];
     const end = this.#ends[other(sender)];
+    const isNew = to > from ? to > end.received.next : from >= end.received.next;
     if (!isFalse) end.received.add(from, to);
-    // Old acknowledgements tell nothing of the window (RFC 9293 §3.10.7.4).
-    if (acknowledged >= end.acknowledged) {
+    // Old segments and acknowledgements tell nothing of the window (RFC 9293 §3.10.7.4).
+    if (isNew && acknowledged >= end.acknowledged) {
       end.allowed = Math.max(end.allowed, Math.min(edge, peer.shownEdge));
     }
     if (acknowledged > end.acknowledged) {
