@@ -29,7 +29,7 @@ export {
   seconds,
 } from "#base/time.ts";
 export type { FlowFrame, FlowStatistics } from "#flow/engine.ts";
-export { FlowEndedError, NoPacketError } from "#flow/errors.ts";
+export { EngineBusyError, FlowEndedError, NoPacketError } from "#flow/errors.ts";
 export { raise } from "#flow/event/dispatch.ts";
 export type {
   CommonEvent,
