@@ -175,6 +175,11 @@ export class Delivery {
     this.#cutTo = to;
   }
 
+  /** Whether there is nothing about bytes but the bytes: none of them is urgent. */
+  get isPlain(): boolean {
+    return this.#urgent.isEmpty;
+  }
+
   /** The byte at `offset` is urgent; what that means is the policy's. */
   markUrgent(row: number, direction: Direction, offset: number): void {
     if (offset >= this.next(this.#at(row, direction))) this.#urgent.add(row * 2 + direction, offset);

@@ -62,6 +62,8 @@ export interface FlowPolicy {
   readonly tunnels: boolean;
   /** Packets whose TTL is below this are not shown to the emulated receivers; 0 for all. */
   readonly hopLimitMin: number;
+  /** Whether ordinary segments take a shorter way, which changes nothing but the time it takes. */
+  readonly predicts: boolean;
   readonly timeouts: FlowTimeouts;
 }
 
@@ -119,6 +121,7 @@ export const FLOW_POLICY: FlowPolicy = {
   key: { vlan: true, tunnel: true },
   tunnels: true,
   hopLimitMin: 0,
+  predicts: true,
   timeouts: {
     attempt: seconds(30),
     established: minutes(5),

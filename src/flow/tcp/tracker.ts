@@ -13,6 +13,7 @@ import { EndFlag, NO_SHIFT, RowFlag, TimeoutClass, WINDOW_UNKNOWN } from "../tab
 import type { FlowTable } from "../table/flow-table.ts";
 import { DirectionWord, Word } from "../table/record.ts";
 import { Judge, Refusal } from "./judge.ts";
+import { Prediction } from "./prediction.ts";
 import { directionAt, isEnd, Segment, SHIFT_AT, TcpFlag } from "./segment.ts";
 import { State } from "./state.ts";
 import { Teller } from "./teller.ts";
@@ -21,6 +22,7 @@ import { nextState, Stimulus } from "./transitions.ts";
 export class TcpTracker {
   readonly #segment: Segment;
   readonly #judge: Judge;
+  readonly #prediction: Prediction | undefined;
   readonly #teller: Teller;
   readonly #policy: FlowPolicy;
   readonly #dispatcher: Dispatcher;
@@ -33,10 +35,16 @@ export class TcpTracker {
     this.#segment = new Segment(table);
     this.#judge = new Judge(this.#segment, policy, dispatcher, delivery);
     this.#teller = new Teller(this.#segment, dispatcher, delivery);
+    this.#prediction = policy.predicts ? new Prediction(table, policy, dispatcher, delivery) : undefined;
   }
 
   /** One segment of a flow, whose TCP header is whole. Its events are told on the way. */
   segment(row: number, direction: Direction, layers: Layers): void {
+    if (this.#prediction?.take(row, direction, layers) !== true) this.#process(row, direction, layers);
+  }
+
+  /** The same, the long way. */
+  #process(row: number, direction: Direction, layers: Layers): void {
     const segment = this.#segment;
     const teller = this.#teller;
     const dispatcher = this.#dispatcher;
