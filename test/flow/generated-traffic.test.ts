@@ -55,8 +55,10 @@ function replay(traffic: Traffic, options: ConstructorParameters<typeof FlowSumm
 }
 
 function check(traffic: Traffic, summary: FlowSummary, end: TrafficOptions["end"]): void {
-  assert.equal(traffic.truth.client.check(summary.streams[0]), undefined, "the client's stream");
-  assert.equal(traffic.truth.server.check(summary.streams[1]), undefined, "the server's stream");
+  const { client, server } = traffic.truth;
+  const hasFin = (end ?? "fin") === "fin";
+  assert.equal(client.check(summary.streams[0], hasFin), undefined, "the client's stream");
+  assert.equal(server.check(summary.streams[1], hasFin), undefined, "the server's stream");
   const reasons = { fin: "closed", reset: "reset", none: "end-of-input" } as const;
   assert.equal(summary.reason, reasons[end ?? "fin"]);
 }
