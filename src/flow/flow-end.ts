@@ -139,7 +139,7 @@ export class FlowEnd {
 
   /** Bytes that this monitor can read and has not. */
   get unreadBytes(): number {
-    return this.#flow.$unread(this.#direction);
+    return this.#flow.$row < 0 ? 0 : this.#flow.$unread(this.#direction);
   }
 
   /**
@@ -149,10 +149,10 @@ export class FlowEnd {
   read(lengthMax: number = Number.MAX_SAFE_INTEGER): StreamPiece | undefined {
     const flow = this.#flow;
     const direction = this.#direction;
-    const unread = flow.$unread(direction);
-    if (unread <= 0 || lengthMax <= 0) return undefined;
     const { delivery } = this.#core;
     const row = flow.$row;
+    const unread = flow.$unread(direction);
+    if (unread <= 0 || !(lengthMax >= 1)) return undefined;
     const offset = flow.$readOffset(direction);
     let length = Math.min(unread, lengthMax);
     const urgent = delivery.urgentFrom(row, direction, offset, offset + length);

@@ -119,8 +119,10 @@ export class Flow<Context = unknown> {
   /**
    * The packet at hand, from its IP header on: good until the callback returns.
    * @throws NoPacketError where an event has none, such as a time-out.
+   * @throws FlowEndedError when the flow has ended.
    */
   get packet(): Packet {
+    this.#assertOpen();
     const packet = this.#core.packet();
     if (packet === undefined) throw new NoPacketError("Cannot give the packet: this event has none");
     return packet;
@@ -155,8 +157,12 @@ export class Flow<Context = unknown> {
     return this.#core.layers.icmpCode;
   }
 
-  /** Lets the packet at hand go no further. The receiver's stack does not see it when the sender's hook drops it. */
+  /**
+   * Lets the packet at hand go no further. The receiver's stack does not see it when the sender's hook drops it.
+   * @throws FlowEndedError when the flow has ended: the packet is another one's.
+   */
   drop(): void {
+    this.#assertOpen();
     this.#core.dispatcher.isDropped = true;
   }
 
@@ -224,9 +230,7 @@ export class Flow<Context = unknown> {
 
   /** @throws FlowEndedError when the flow has ended. */
   get $row(): number {
-    if (!this.isOpen) {
-      throw new FlowEndedError("Cannot ask the flow: it has ended; copy what is needed at connectionEnd");
-    }
+    this.#assertOpen();
     return this.#row;
   }
 
@@ -291,6 +295,11 @@ export class Flow<Context = unknown> {
     if (this.#extra === undefined) return;
     for (const timer of this.#extra.timers) timer.cancel();
     this.#extra = undefined;
+  }
+
+  #assertOpen(): void {
+    if (this.isOpen) return;
+    throw new FlowEndedError("Cannot ask the flow: it has ended; copy what is needed at connectionEnd");
   }
 
   #more(): Extra {
