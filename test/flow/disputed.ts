@@ -71,11 +71,6 @@ export const TSHARK_DISPUTES: readonly StreamDispute[] = [
     captures: { "ndpi/rtsp.pcap": 1 },
   },
   {
-    reason:
-      "a SYN in the middle of a connection is answered with an acknowledgement (RFC 9293 §3.10.7.4): no new one",
-    captures: { "tcpflow/bug5.pcap": 3 },
-  },
-  {
     reason: "behind a hole that nobody acknowledged until the capture's end: no program can have read it",
     captures: { "ndpi/kerberos.pcap": 16, "ndpi/quickplay.pcap": 3, "ndpi/instagram.pcap": 1 },
   },
@@ -131,7 +126,6 @@ export const TCPFLOW_DISPUTES: readonly StreamDispute[] = [
       "tcpdump/kday3.pcap": 1,
       "tcpdump/kday4.pcap": 1,
       "tcpdump/kday7.pcap": 1,
-      "tcpdump/of10_inv_OFPST_FLOW.pcap": 1,
       "tcpflow/bug7.pcap": 1,
     },
   },
