@@ -9,7 +9,7 @@ export const EXIT = {
   ok: 0,
   failed: 1,
   usage: 2,
-  /** No such process or mailbox, or nobody listens: also what `status` says when nothing runs. */
+  /** No such process, mailbox or flow, or nobody listens: also what `status` says when nothing runs. */
   absent: 3,
   rejected: 4,
   timedOut: 5,
@@ -29,9 +29,11 @@ const BY_CODE: Readonly<Record<string, number>> = {
   "peer-gone": EXIT.absent,
   "no-such-script": EXIT.absent,
   "no-such-map": EXIT.absent,
+  "no-such-flow": EXIT.absent,
   rejected: EXIT.rejected,
   "timed-out": EXIT.timedOut,
   denied: EXIT.denied,
+  "capture-forbidden": EXIT.denied,
   contract: EXIT.contract,
   loop: EXIT.loop,
   overflow: EXIT.overflow,

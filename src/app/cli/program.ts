@@ -12,6 +12,7 @@ import { completionCommand } from "./command/completion.ts";
 import { describeCommand } from "./command/describe.ts";
 import { doctorCommand } from "./command/doctor.ts";
 import { downCommand } from "./command/down.ts";
+import { flowCommand } from "./command/flow.ts";
 import { leasesCommand } from "./command/leases.ts";
 import { listCommand } from "./command/list.ts";
 import { listenCommand } from "./command/listen.ts";
@@ -53,7 +54,7 @@ export function buildProgram(terminal: Terminal): Command {
       observeCommand(terminal),
       traceCommand(terminal),
     ],
-    ["Packets:", scriptCommand(terminal)],
+    ["Packets:", scriptCommand(terminal), flowCommand(terminal)],
     ["Clients:", leasesCommand(terminal), clientsCommand(terminal)],
     ["Other:", benchCommand(), completionCommand(terminal)],
   ];

@@ -12,6 +12,7 @@ import type { CaptureSummary } from "../../script/capture-run.ts";
 import { formatBytes } from "../columns.ts";
 import { EXIT } from "../exit-code.ts";
 import { readDuration, readWhole, readWord } from "../option.ts";
+import { packetProgress } from "../progress.ts";
 import { printable } from "../table.ts";
 import type { Terminal } from "../terminal.ts";
 import { UsageError } from "../typed-value.ts";
@@ -85,7 +86,7 @@ async function run(terminal: Terminal, file: string, options: TestOptions): Prom
   }
   const order = orderOf(file, options);
   const { testScript } = await import("../../script/capture-test.ts");
-  const progress = progressOf();
+  const progress = packetProgress();
   try {
     const result = await testScript(order, {
       progress: progress.show,
@@ -124,23 +125,6 @@ function orderOf(file: string, options: TestOptions): CaptureOrder {
     ...(hook === undefined ? {} : { hook: readWord(hook, "--hook", HOOKS) }),
     ...(inInterface === undefined ? {} : { inInterface }),
     ...(deadline === undefined ? {} : { deadline: readDuration(deadline, "--deadline") }),
-  };
-}
-
-/** A line that is written over while somebody looks and it takes longer than a moment. */
-function progressOf(): { show(packets: number): void; clear(): void } {
-  const isSeen = process.stderr.isTTY === true && process.stdout.isTTY === true;
-  let isShown = false;
-  return {
-    show: (packets) => {
-      if (!isSeen) return;
-      isShown = true;
-      process.stderr.write(`\r${packets.toLocaleString("en")} packets`);
-    },
-    clear: () => {
-      if (isShown) process.stderr.write("\r\u001b[K");
-      isShown = false;
-    },
   };
 }
 
