@@ -67,6 +67,24 @@ export const TSHARK_DISPUTES: readonly StreamDispute[] = [
     },
   },
   {
+    reason: "bytes of a reset say why (RFC 9293 §3.5.3), and are of no stream",
+    captures: {
+      "ndpi/http_guessed_host_and_guessed.pcapng": 1,
+      "tcpdump/tcp_rst_data-trunc.pcap": 1,
+      "tcpdump/tcp_rst_data.pcap": 1,
+      "tcpdump/tcp_rst_diag_payload-trunc.pcap": 1,
+      "tcpdump/tcp_rst_diag_payload.pcap": 1,
+    },
+  },
+  {
+    reason: "segments without ACK are dropped by whoever gets them (RFC 9293 §3.10.7.4)",
+    captures: {
+      "tcpdump/bgp_mp_reach_nlri-oobr.pcap": 1,
+      "tcpdump/bgp_mvpn_6_and_7_oobr.pcap": 1,
+      "tcpdump/bgp_vpn_rt-oobr.pcap": 1,
+    },
+  },
+  {
     reason: "a reset that answers a SYN ends the attempt; the same SYN, answered later, opens nothing",
     captures: { "ndpi/rtsp.pcap": 1 },
   },
