@@ -101,14 +101,20 @@ class WorkerLane {
   /** Resolves when the worker is done and all its batches are taken. */
   run(take: (batch: LaneBatch) => Promise<void>): Promise<Done> {
     return new Promise((resolve, reject) => {
+      let isDone = false;
       this.#worker.on("message", (message: ReplayWorkerMessage) => {
         if (message.say === "batch") {
           this.#last = this.#last.then(() => take(message.batch));
           this.#last.catch(reject);
-        } else this.#last.then(() => resolve(message), reject);
+        } else {
+          isDone = true;
+          this.#last.then(() => resolve(message), reject);
+        }
       });
       this.#worker.once("error", reject);
-      this.#worker.once("exit", (code) => reject(new Error(`a worker ended with ${code}`)));
+      this.#worker.once("exit", (code) => {
+        if (!isDone) reject(new Error(`a worker ended with ${code}`));
+      });
     });
   }
 
