@@ -93,8 +93,7 @@ export function openRingDescriptor(options: PacketCaptureOptions): RingDescripto
   const place = attempt(doing, () => findPlace(name));
   const isCooked = place.linkType === LinkType.linuxCooked2;
   const filterLinkType = isCooked ? LinkType.raw : place.linkType;
-  const loopback =
-    name === ANY_INTERFACE && (options.direction ?? "both") === "both" ? loopbackIndex() : undefined;
+  const loopback = (options.direction ?? "both") === "both" ? echoingIndex(options, place) : undefined;
   const filter = ringFilter(options, captureProgram(options, filterLinkType), loopback);
   const { ringBytes = RING_BYTES_DEFAULT } = options;
   const fd = attempt(doing, () =>
@@ -136,6 +135,12 @@ function findPlace(name: string): Place {
 function linkTypeOf(hardwareType: number): number {
   if (hardwareType === ARPHRD_ETHER || hardwareType === ARPHRD_LOOPBACK) return LinkType.ethernet;
   return RAW_TYPES.includes(hardwareType) ? LinkType.raw : LinkType.linuxCooked2;
+}
+
+/** The loopback, where the socket itself cannot be told to see its packets once. */
+function echoingIndex({ interface: name, fanout }: PacketCaptureOptions, place: Place): number | undefined {
+  if (name === ANY_INTERFACE) return loopbackIndex();
+  return fanout && place.isLoopback ? place.index : undefined;
 }
 
 function loopbackIndex(): number | undefined {

@@ -28,14 +28,20 @@ export const FILTER_NOTHING: CaptureFilter = [instruction(RETURN, 0)];
 
 /**
  * The whole program, `undefined` when every packet is to pass as it is.
- * @param loopbackIndex the loopback's when it is one interface among others whose packets are to be seen once
+ * @param loopbackIndex the loopback's when it is one interface among others, or shared by a group, and its packets are to be seen once
  */
 export function ringFilter(
-  { direction = "both", snapLengthBytes = SNAP_LENGTH_BYTES_MAX }: PacketCaptureOptions,
+  { direction = "both", snapLengthBytes = SNAP_LENGTH_BYTES_MAX, fanout }: PacketCaptureOptions,
   program: CaptureFilter | undefined,
   loopbackIndex: number | undefined,
 ): CaptureFilter | undefined {
-  const front = direction === "outgoing" ? ONLY_OUTGOING : withoutEcho(loopbackIndex);
+  const front =
+    direction === "outgoing"
+      ? ONLY_OUTGOING
+      : // A group does not heed what its sockets say about outgoing packets.
+        direction === "incoming" && fanout
+        ? NOT_OUTGOING
+        : withoutEcho(loopbackIndex);
   if (!program && front.length === 0 && snapLengthBytes === SNAP_LENGTH_BYTES_MAX) return undefined;
   const rest = program ?? [instruction(RETURN, SNAP_LENGTH_BYTES_MAX)];
   return [...front, ...rest.map((one) => shortened(one, snapLengthBytes))];
@@ -59,6 +65,13 @@ export function encodeFilter(program: CaptureFilter): Uint8Array {
 const ONLY_OUTGOING: CaptureFilter = [
   instruction(LOAD_BYTE, PACKET_TYPE_AT),
   instruction(JUMP_EQUAL, PacketType.outgoing, 1, 0),
+  instruction(RETURN, 0),
+  instruction(LOAD_IMMEDIATE, 0),
+];
+
+const NOT_OUTGOING: CaptureFilter = [
+  instruction(LOAD_BYTE, PACKET_TYPE_AT),
+  instruction(JUMP_EQUAL, PacketType.outgoing, 0, 1),
   instruction(RETURN, 0),
   instruction(LOAD_IMMEDIATE, 0),
 ];
