@@ -159,9 +159,14 @@ function describe(flow: Flow<Memory>, time: number): WatchedFlow {
     bytes: client.networkBytes + server.networkBytes,
     bytesPerSecond: Math.round(context.bytesPerSecond),
     retransmissions: context.retransmissions,
-    age: Math.max(0, time - firstSeen) / 1000,
-    idle: Math.max(0, time - lastSeen) / 1000,
+    age: inSeconds(time - firstSeen),
+    idle: inSeconds(time - lastSeen),
   };
+}
+
+/** To the millisecond. */
+function inSeconds(milliseconds: number): number {
+  return Math.max(0, Math.round(milliseconds)) / 1000;
 }
 
 function protocolName(protocol: number): string {

@@ -114,7 +114,7 @@ async function run(
       },
       stop,
     });
-    tell(terminal, summary, faults);
+    if (problem === undefined || summary.statistics.frames > 0) tell(terminal, summary, faults);
     if (problem !== undefined) throw problem;
   } finally {
     over.resolve();

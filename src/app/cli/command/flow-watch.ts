@@ -31,6 +31,8 @@ interface WatchOptions extends EngineOptionTexts {
 
 const INTERVAL_MIN: Duration = milliseconds(100);
 const ROWS_MAX = 100_000;
+/** Timers come early by less than this; milliseconds. */
+const TIMER_SLACK = 2;
 
 export function flowWatchCommand(terminal: Terminal): Command {
   const command = new Command("watch")
@@ -117,7 +119,7 @@ async function watchLive(
     for (;;) {
       const left = Math.min(interval, end - performance.now());
       const ending = await untilInterrupted(milliseconds(Math.max(0, left)), view.touched());
-      const isLast = ending === "signal" || view.isEnded || performance.now() >= end;
+      const isLast = ending === "signal" || view.isEnded || performance.now() >= end - TIMER_SLACK;
       const snapshot = await watch.snapshot(view.order, view.countMax);
       const lost = snapshot.ring.droppedCount;
       if (!isLast) await view.show(live.interface, snapshot, lost, ending === "done");
