@@ -13,17 +13,19 @@ import type { FlowLimits, FlowPolicy } from "./policy.ts";
 import type { Direction } from "./side.ts";
 import { type LostTo, PlaceReport } from "./stream/place-report.ts";
 import type { StreamBuffer } from "./stream/stream-buffer.ts";
+import { StreamOffsets } from "./stream-offsets.ts";
 import { BUFFER_FLAGS, Streams } from "./streams.ts";
 import { EndFlag, RowFlag } from "./table/flags.ts";
 import type { FlowTable } from "./table/flow-table.ts";
 import { DIRECTION_WORDS, DirectionWord, RECORD_WORDS, Word } from "./table/record.ts";
+import { directionAt } from "./tcp/segment.ts";
 import { UrgentMarks } from "./urgent.ts";
 
 const STOPPED_FLAGS = [RowFlag.clientStopped, RowFlag.serverStopped] as const;
 const DIRECTIONS = [0, 1] as const;
 const FAST_OPEN_FLAGS = [RowFlag.clientFastOpen, RowFlag.serverFastOpen] as const;
 
-export class Delivery {
+export class Delivery extends StreamOffsets {
   readonly #table: FlowTable;
   readonly #dispatcher: Dispatcher;
   readonly #policy: FlowPolicy;
@@ -42,6 +44,7 @@ export class Delivery {
   #cutTo = -1;
 
   constructor(table: FlowTable, dispatcher: Dispatcher, policy: FlowPolicy, limits: FlowLimits) {
+    super(table);
     this.#table = table;
     this.#dispatcher = dispatcher;
     this.#policy = policy;
@@ -54,28 +57,6 @@ export class Delivery {
   /** Bytes of all streams that are kept at the moment, in whole pages. */
   get heldBytes(): number {
     return this.#streams.heldBytes;
-  }
-
-  /** The offset of the next byte in order; `at` is where a direction's words begin. */
-  next(at: number): number {
-    return this.#table.numbers[(at + DirectionWord.nextOffset) >> 1] as number;
-  }
-
-  /** Its sequence number, signed. */
-  nextSequence(at: number): number {
-    const initial = this.#table.words[at + DirectionWord.initialSequence] as number;
-    return (initial + 1 + this.next(at)) | 0;
-  }
-
-  /** The offset that a sequence number stands for: the one nearest to the next byte (RFC 9293 §3.4). */
-  offsetOf(at: number, sequence: number): number {
-    return this.next(at) + ((sequence - this.nextSequence(at)) | 0);
-  }
-
-  /** The same for a next byte that was at offset `next`. */
-  offsetAt(at: number, next: number, sequence: number): number {
-    const initial = this.#table.words[at + DirectionWord.initialSequence] as number;
-    return next + ((sequence - initial - 1 - next) | 0);
   }
 
   /**
@@ -182,7 +163,7 @@ export class Delivery {
 
   /** The byte at `offset` is urgent; what that means is the policy's. */
   markUrgent(row: number, direction: Direction, offset: number): void {
-    if (offset >= this.next(this.#at(row, direction))) this.#urgent.add(row * 2 + direction, offset);
+    if (offset >= this.next(directionAt(row, direction))) this.#urgent.add(row * 2 + direction, offset);
   }
 
   /** The first byte of `[offset, end)` that is not part of the stream for readers; -1 when there is none. */
@@ -203,11 +184,13 @@ export class Delivery {
     this.#untold = -1;
     this.#cutTo = -1;
     this.#piece.row = -1;
-    const at = this.#at(row, direction);
+    const at = directionAt(row, direction);
     const { numbers } = this.#table;
     if (end <= next && this.next(at) === next) return;
     const buffer = this.#streams.get(row, direction);
     buffer?.takeBack(Math.max(next, offset), end);
+    // What it made readable besides its own bytes, nobody has been told of.
+    buffer?.takeBack(next, next);
     numbers[(at + DirectionWord.nextOffset) >> 1] = buffer?.next ?? next;
     this.#dispatcher.takeBack(row, direction, this.next(at));
   }
@@ -223,7 +206,7 @@ export class Delivery {
     const buffer = this.#streams.get(row, direction);
     if (buffer === undefined) return;
     const from = this.next(at);
-    buffer.takeBack(Math.max(from, this.#acknowledgedOffset(row, direction)), Number.MAX_SAFE_INTEGER);
+    buffer.takeBack(Math.max(from, this.saidOffset(row, direction)), Number.MAX_SAFE_INTEGER);
     numbers[(at + DirectionWord.nextOffset) >> 1] = buffer.advance();
     this.#tellData(row, direction, from, this.next(at));
     this.#settle(row, direction, buffer);
@@ -239,7 +222,7 @@ export class Delivery {
     if (this.#untold >= 0) {
       const from = this.#untold;
       this.#untold = -1;
-      const unread = this.#tellData(row, direction, from, this.next(this.#at(row, direction)));
+      const unread = this.#tellData(row, direction, from, this.next(directionAt(row, direction)));
       if (this.#dispatcher.isDropped) return;
       const hasBuffer = ((words[flagsAt] as number) & BUFFER_FLAGS[direction]) !== 0;
       if (unread > 0 && !hasBuffer) this.#keepPiece(row, direction, unread);
@@ -255,6 +238,9 @@ export class Delivery {
   #look(row: number, direction: Direction): void {
     const buffer = this.#streams.get(row, direction);
     if (buffer === undefined) return;
+    const flags = this.#table.words[row * RECORD_WORDS + Word.flags] as number;
+    const isHeld = (flags & FAST_OPEN_FLAGS[direction]) !== 0 && buffer.next === 0;
+    if (isHeld && this.saidOffset(row, direction) <= 0) return;
     this.#giveUpHoles(row, direction, buffer);
     this.#tellAcknowledged(row, direction);
     this.#settle(row, direction, buffer);
@@ -264,9 +250,10 @@ export class Delivery {
   #skipCut(row: number, direction: Direction): void {
     const to = this.#cutTo;
     this.#cutTo = -1;
-    const at = this.#at(row, direction);
+    const at = directionAt(row, direction);
     const next = this.next(at);
-    if (next >= to || next < this.#cutFrom) return;
+    const flags = this.#table.words[row * RECORD_WORDS + Word.flags] as number;
+    if (next >= to || next < this.#cutFrom || (flags & STOPPED_FLAGS[direction]) !== 0) return;
     const buffer = this.#streams.get(row, direction);
     const reached = buffer === undefined ? to : buffer.skipTo(to);
     this.#table.numbers[(at + DirectionWord.nextOffset) >> 1] = reached;
@@ -276,7 +263,7 @@ export class Delivery {
 
   /** A datagram: all of it is in order, and confirmed. */
   deliverDatagram(row: number, direction: Direction, layers: Layers): void {
-    const at = this.#at(row, direction);
+    const at = directionAt(row, direction);
     const { numbers } = this.#table;
     const from = this.next(at);
     const start = layers.payloadOffset;
@@ -318,7 +305,7 @@ export class Delivery {
 
   /** How far the other end has acknowledged a direction, as an offset; never beyond what is there. */
   acknowledgedOffset(row: number, direction: Direction): number {
-    return Math.min(this.#acknowledgedOffset(row, direction), this.next(this.#at(row, direction)));
+    return Math.min(this.saidOffset(row, direction), this.next(directionAt(row, direction)));
   }
 
   /** The flow was reset, or is over: what is behind holes is shown now, or never. */
@@ -333,7 +320,7 @@ export class Delivery {
         }
       }
       if (this.#dispatcher.acknowledged !== 0) {
-        this.#confirmed.tell(row, direction, this.next(this.#at(row, direction)));
+        this.#confirmed.tell(row, direction, this.next(directionAt(row, direction)));
       }
     }
   }
@@ -344,11 +331,11 @@ export class Delivery {
     if (this.#table.bytes[row * RECORD_WORDS * 4 + Word.bytes * 4] !== IpProtocol.tcp) return;
     this.endTails(row);
     for (const direction of DIRECTIONS) {
-      const at = this.#at(row, direction);
+      const at = directionAt(row, direction);
       const endFlags = this.#table.bytes[at * 4 + DirectionWord.options * 4 + 1] as number;
       const fin = (endFlags & EndFlag.finAcknowledged) !== 0 ? 1 : 0;
       const next = this.next(at);
-      const missed = this.#acknowledgedOffset(row, direction) - fin - next;
+      const missed = this.saidOffset(row, direction) - fin - next;
       // One number that was acknowledged and never seen is a FIN that was missed, and no byte.
       if (missed <= 0 || (missed === 1 && (endFlags & EndFlag.fin) === 0)) continue;
       this.giveUpTo(row, direction, next + missed);
@@ -362,18 +349,6 @@ export class Delivery {
       this.#confirmed.clear(row, direction);
       if (!this.#urgent.isEmpty) this.#urgent.clear(row * 2 + direction);
     }
-  }
-
-  #at(row: number, direction: Direction): number {
-    return row * RECORD_WORDS + Word.directions + direction * DIRECTION_WORDS;
-  }
-
-  #acknowledgedOffset(row: number, direction: Direction): number {
-    const other = this.#at(row, (1 - direction) as Direction);
-    const { words, bytes } = this.#table;
-    const flags = bytes[other * 4 + DirectionWord.options * 4 + 1] as number;
-    if ((flags & EndFlag.acknowledges) === 0) return 0;
-    return this.offsetOf(this.#at(row, direction), words[other + DirectionWord.acknowledged] as number);
   }
 
   /** A monitor has left bytes of the packet unread: they are copied before the packet goes. */
@@ -396,7 +371,7 @@ export class Delivery {
     for (;;) {
       const hold = buffer.firstHoldOffset();
       if (hold < 0) return;
-      const isFilled = this.#acknowledgedOffset(row, direction) >= hold;
+      const isFilled = this.saidOffset(row, direction) >= hold;
       if (!isFilled) {
         const isEnough = buffer.heldBytes > this.#policy.oneSidedBytes;
         if (!isEnough || !this.#isOneSided(row, direction)) return;
@@ -409,7 +384,7 @@ export class Delivery {
   #giveUpHole(row: number, direction: Direction, buffer: StreamBuffer, hold: number): void {
     const from = buffer.next;
     const next = buffer.skipTo(hold);
-    this.#table.numbers[(this.#at(row, direction) + DirectionWord.nextOffset) >> 1] = next;
+    this.#table.numbers[(directionAt(row, direction) + DirectionWord.nextOffset) >> 1] = next;
     // Bytes of a SYN that were never answered lie behind no hole.
     if (hold > from) this.#teller.tellGap(row, direction, from, hold - from);
     this.#tellData(row, direction, hold, next, hold - from);
@@ -417,18 +392,20 @@ export class Delivery {
 
   /** What is missing in front of `offset` will not come: its receiver has acknowledged what is behind it. */
   giveUpTo(row: number, direction: Direction, offset: number): void {
-    const at = this.#at(row, direction);
+    const at = directionAt(row, direction);
     const next = this.next(at);
     if (next >= offset) return;
     this.#streams.get(row, direction)?.skipTo(offset);
     this.#table.numbers[(at + DirectionWord.nextOffset) >> 1] = offset;
+    const flags = this.#table.words[row * RECORD_WORDS + Word.flags] as number;
+    if ((flags & STOPPED_FLAGS[direction]) !== 0) return;
     this.#teller.tellGap(row, direction, next, offset - next);
     this.#tellData(row, direction, offset, offset, offset - next);
   }
 
   /** Whether nothing was seen of who could acknowledge. */
   #isOneSided(row: number, direction: Direction): boolean {
-    const other = this.#at(row, (1 - direction) as Direction);
+    const other = directionAt(row, (1 - direction) as Direction);
     return this.#table.words[other + DirectionWord.packetCount] === 0;
   }
 
@@ -489,7 +466,7 @@ export class Delivery {
     const { words, numbers } = this.#table;
     const at = row * RECORD_WORDS + Word.flags;
     words[at] = (words[at] as number) | STOPPED_FLAGS[direction];
-    const next = (this.#at(row, direction) + DirectionWord.nextOffset) >> 1;
+    const next = (directionAt(row, direction) + DirectionWord.nextOffset) >> 1;
     numbers[next] = Math.max(numbers[next] as number, lostOffset + lostBytes);
     this.#streams.close(row, direction);
     return false;
@@ -498,7 +475,7 @@ export class Delivery {
   /** Gives the oldest bytes up: those unread, then those behind a hole, which are shown first. Whether there were any. */
   #makeRoom(row: number, direction: Direction, buffer: StreamBuffer, limit: LostTo): boolean {
     const { heldBytes, segmentCount } = buffer;
-    const at = this.#at(row, direction);
+    const at = directionAt(row, direction);
     const shown = this.#confirmed.shown(row, direction);
     for (;;) {
       const before = this.next(at);

@@ -115,7 +115,11 @@ export class Judge {
     const { row, direction } = this.#segment;
     const { sequence, acknowledgement } = layers;
     const length = layers.payloadBytes + (layers.flags & TcpFlag.fin);
-    if (this.suspects.agrees(row, direction, sequence, (sequence + length) | 0, acknowledgement)) {
+    const end = (sequence + length) | 0;
+    if (this.suspects.agrees(row, direction, sequence, end, acknowledgement)) {
+      const { words } = this.#segment.table;
+      // What the other end said then is true as well: it moves the window that this segment lies in.
+      words[this.#segment.other + DirectionWord.acknowledged] = this.suspects.acknowledgementOf(row, end);
       this.suspects.forget(row);
       return true;
     }
@@ -209,8 +213,10 @@ export class Judge {
     if (otherState === State.synSent && (mineFlags & EndFlag.sequence) === 0) {
       // RFC 9293 §3.10.7.3: in SYN-SENT a reset has to acknowledge the SYN.
       const first = (words[segment.other + DirectionWord.initialSequence] as number) + 1;
-      const isAnswer = (layers.flags & TcpFlag.ack) !== 0 && ((layers.acknowledgement - first) | 0) >= 0;
-      return isAnswer && this.#isPlausible(layers.acknowledgement) ? Refusal.none : Refusal.reset;
+      const sentNext = words[segment.other + DirectionWord.sentNext] as number;
+      const isAfter = ((layers.acknowledgement - first) | 0) >= 0;
+      const isAnswer = isAfter && ((layers.acknowledgement - sentNext) | 0) <= 0;
+      return (layers.flags & TcpFlag.ack) !== 0 && isAnswer ? Refusal.none : Refusal.reset;
     }
     if ((mineFlags & EndFlag.sequence) === 0) return Refusal.none;
     const sequence = layers.sequence | 0;

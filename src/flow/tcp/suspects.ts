@@ -49,6 +49,11 @@ export class Suspects {
     return behind >= 0 && behind <= ((end - sequence) | 0) + APART_MAX;
   }
 
+  /** What the segment that was refused had acknowledged; `otherwise` when there is none. */
+  acknowledgementOf(row: number, otherwise: number): number {
+    return this.#suspects.get(row)?.acknowledgement ?? otherwise;
+  }
+
   /** Whether a SYN with ACK answers a SYN that was refused: they have opened another connection. */
   isAnswer(row: number, direction: Direction, acknowledgement: number): boolean {
     const suspect = this.#suspects.get(row);

@@ -8,7 +8,7 @@ import type { OutOfWindowEvent } from "../event/events.ts";
 import { Slot } from "../event/slot.ts";
 import type { Layers } from "../layers/layers.ts";
 import { type Direction, SIDES } from "../side.ts";
-import { RowFlag } from "../table/flags.ts";
+import { EndFlag, RowFlag } from "../table/flags.ts";
 import { Word } from "../table/record.ts";
 import { isEnd, type Segment } from "./segment.ts";
 import { State, TCP_STATES, type TcpState } from "./state.ts";
@@ -49,10 +49,11 @@ export class Teller {
     if (after === State.established && this.#isNews(RowFlag.establishedSender)) {
       dispatcher.raise(Slot.establishedSender, segment.row, segment.direction, events.established);
     }
-    if (before !== after) this.tellSenderState(before, after);
+    this.tellSenderState(before, after);
   }
 
   tellSenderState(before: number, after: number): void {
+    if (before === after) return;
     const { direction } = this.#segment;
     this.#tellState(Slot.stateChangeSender, direction, before, after);
     if (isEnd(after)) this.#tellEnd(Slot.connectionEndSender, direction);
@@ -68,10 +69,11 @@ export class Teller {
     if (dispatcher.isFirst) {
       dispatcher.raise(Slot.connectionStartReceiver, segment.row, segment.direction, events.connectionStart);
     }
-    if (before !== after) this.tellReceiverState(before, after);
+    this.tellReceiverState(before, after);
   }
 
   tellReceiverState(before: number, after: number): void {
+    if (before === after) return;
     const segment = this.#segment;
     const dispatcher = this.#dispatcher;
     const mine = segment.table.bytes[segment.mineState] as number;
@@ -118,7 +120,9 @@ export class Teller {
 
   /** The receiver does not take the segment. */
   tellRefused(layers: Layers, refusal: number): void {
-    const offset = this.#delivery.offsetOf(this.#segment.mine, layers.sequence);
+    const segment = this.#segment;
+    const isKnown = (segment.flagsOf(segment.mine) & EndFlag.sequence) !== 0;
+    const offset = isKnown ? this.#delivery.offsetOf(segment.mine, layers.sequence) : 0;
     this.tellOutside(refusal, offset, layers.payloadBytes);
   }
 

@@ -418,7 +418,9 @@ export class TcpTracker {
     const other = bytes[segment.otherState] as number;
     let timeoutClass: number = TimeoutClass.closing;
     if (isEnd(mine) && isEnd(other)) {
-      timeoutClass = TimeoutClass.closed;
+      // Numbers that differ have to be translated for as long as an end may send again.
+      const isRewritten = ((words[segment.base + Word.flags] as number) & RowFlag.rewritten) !== 0;
+      timeoutClass = isRewritten ? TimeoutClass.closing : TimeoutClass.closed;
       words[segment.base + Word.flags] = (words[segment.base + Word.flags] as number) | RowFlag.ended;
     } else if (isOpening(mine) || isOpening(other)) timeoutClass = TimeoutClass.attempt;
     else if (mine === State.established && other === State.established) {
