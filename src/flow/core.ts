@@ -11,6 +11,7 @@ import type { Registration } from "./event/dispatch.ts";
 import type { UserEvent } from "./event/user-event.ts";
 import type { Layers } from "./layers/layers.ts";
 import type { FlowLimits, FlowPolicy } from "./policy.ts";
+import type { WantedEdit } from "./rewrite/editor.ts";
 import type { Direction } from "./side.ts";
 import type { FlowTable } from "./table/flow-table.ts";
 
@@ -26,6 +27,8 @@ export interface FlowCore {
   packet(): Packet | undefined;
   /** Sends a reset to both ends, as far as they are known. */
   reset(row: number): void;
+  /** Changes bytes of the packet at hand on their way. */
+  edit(wanted: WantedEdit): void;
   /** Sends `payload` as the end of `direction` would, at the next number it would send. */
   send(row: number, direction: Direction, payload: Uint8Array): void;
   /** Calls `callback` once packets are `delay` later than the one at hand. */

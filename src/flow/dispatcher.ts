@@ -21,6 +21,8 @@ export class Dispatcher {
   keeping = 0;
   /** Of them, those who want to know what retransmissions bring. */
   comparing = 0;
+  /** Monitors that may change bytes: their flows are translated from the start. */
+  editing = 0;
   /** Monitors that are shown what was acknowledged, and not what was sent. */
   acknowledged = 0;
   /** The packets' clock. */

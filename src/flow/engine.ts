@@ -10,8 +10,7 @@
  *
  * @module
  */
-import { ConfigurationError, LimitExceededError } from "#base/errors.ts";
-import type { Random } from "#base/random.ts";
+import { LimitExceededError } from "#base/errors.ts";
 import { LinkType } from "#packet/link-type.ts";
 import { Packet } from "#packet/packet.ts";
 import { ChecksumJudge } from "./checksums.ts";
@@ -19,6 +18,7 @@ import type { FlowCore } from "./core.ts";
 import { Delivery } from "./delivery.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { DuplicateJudge } from "./duplicates.ts";
+import type { FlowEngineOptions, FlowFrame, FlowStatistics } from "./engine-options.ts";
 import type { EndReason } from "./event/events.ts";
 import { Slot } from "./event/slot.ts";
 import { FlowClock } from "./flow-clock.ts";
@@ -27,7 +27,8 @@ import { Filter } from "./frame-filter.ts";
 import { LayerDecoder } from "./layers/decode.ts";
 import { IpProtocol, Layers } from "./layers/layers.ts";
 import { FlowMonitor, type MonitorOptions } from "./monitor.ts";
-import { FLOW_LIMITS, FLOW_POLICY, type FlowLimits, type FlowPolicy, type FlowTimeouts } from "./policy.ts";
+import { FLOW_LIMITS, FLOW_POLICY, type FlowLimits, type FlowPolicy } from "./policy.ts";
+import { Inline } from "./rewrite/inline.ts";
 import type { Direction } from "./side.ts";
 import { RowFlag, TimeoutClass } from "./table/flags.ts";
 import { FlowTable } from "./table/flow-table.ts";
@@ -36,51 +37,7 @@ import { isReuse, open, openingOf } from "./tcp/opening.ts";
 import { TcpTracker } from "./tcp/tracker.ts";
 import { Turn } from "./turn.ts";
 
-/** How an engine is made. */
-export interface FlowEngineOptions {
-  /** Keys the table's hash: nobody outside can make flows collide. */
-  readonly random: Random;
-  readonly policy?: Partial<Omit<FlowPolicy, "timeouts">> & { readonly timeouts?: Partial<FlowTimeouts> };
-  readonly limits?: Partial<FlowLimits>;
-  /** Takes what monitors send: IP packets. Without it `send` and `reset` of a flow are refused. */
-  readonly output?: (packet: Uint8Array) => void;
-  /**
-   * Is told what callbacks of monitors throw; without it they are only counted. What it throws itself the engine throws,
-   * once the packet is done.
-   */
-  readonly onError?: (monitor: string, error: unknown) => void;
-}
-
-/** One frame, as captures and rings give it: a `CaptureRecord` is one. */
-export interface FlowFrame {
-  readonly seconds: number;
-  readonly nanoseconds: number;
-  readonly bytes: Uint8Array;
-  readonly offset: number;
-  readonly capturedBytes: number;
-  readonly originalBytes: number;
-  readonly linkType: number;
-}
-
-/** What an engine has seen; all counts only grow, but `flows` and `heldBytes`, which stand for now. */
-export interface FlowStatistics {
-  readonly frames: number;
-  /** Not IP, or of a link type that is not known. */
-  readonly otherFrames: number;
-  readonly malformed: number;
-  readonly badChecksums: number;
-  /** Packets that were there a moment before: policy `duplicates`. */
-  readonly duplicates: number;
-  readonly fragments: number;
-  readonly flows: number;
-  readonly flowsSeen: number;
-  readonly evicted: number;
-  /** New flows that found the table full. */
-  readonly refused: number;
-  readonly orphans: number;
-  readonly heldBytes: number;
-  readonly errors: number;
-}
+export type { FlowEngineOptions, FlowFrame, FlowStatistics };
 
 /** Monitors of one engine: a bit of a signed word for each. */
 export const MONITOR_COUNT_MAX = 31;
@@ -107,6 +64,7 @@ export class FlowEngine {
   readonly #filters: MonitorFilters[] = [];
   readonly #clock: FlowClock;
   readonly #turn = new Turn();
+  readonly #inline: Inline;
   readonly #options: FlowEngineOptions;
   /** The frame at hand. */
   #bytes: Uint8Array = new Uint8Array(0);
@@ -120,6 +78,8 @@ export class FlowEngine {
   #isAimed = false;
   /** The packet of a queue, which stands for the frame at hand. */
   #given: Packet | undefined;
+  /** The flow of the packet at hand; -1 for none. */
+  #row = -1;
   #frameCount = 0;
   #otherCount = 0;
   #malformedCount = 0;
@@ -163,6 +123,7 @@ export class FlowEngine {
     const { timerCountMax } = this.#limits;
     this.#clock = new FlowClock(this.#table, (row) => this.#end(row, "timeout"), timerCountMax);
     this.#core = this.#makeCore();
+    this.#inline = new Inline(this.#core, options.output);
   }
 
   /** Follows flows; monitors are told in the order in which they were made, of what servers send in reverse. */
@@ -227,11 +188,15 @@ export class FlowEngine {
   handlePacket(packet: Packet): boolean {
     this.#turn.begin();
     try {
-      return this.#handlePacket(packet);
+      const isPassing = this.#handlePacket(packet);
+      this.#inline.finish(this.#handleHeld);
+      return isPassing;
     } finally {
       this.#turn.end();
     }
   }
+
+  readonly #handleHeld = (packet: Packet): boolean => this.#handlePacket(packet);
 
   #handlePacket(packet: Packet): boolean {
     const { buffer, byteOffset, byteLength } = packet.$data;
@@ -304,6 +269,7 @@ export class FlowEngine {
 
   #advance(now: number): void {
     this.#hasPacket = false;
+    this.#row = -1;
     this.#clock.advance(now, this.#dispatcher);
   }
 
@@ -345,9 +311,27 @@ export class FlowEngine {
       return;
     }
     const { direction } = this.#table;
+    this.#row = row;
+    if (isTcp) this.#segment(row, direction);
+    else {
+      this.#count(row, direction);
+      this.#datagram(row, direction);
+    }
+  }
+
+  #segment(row: number, direction: Direction): void {
+    const layers = this.#layers;
+    const given = this.#given;
+    const flags = this.#table.words[row * RECORD_WORDS + Word.flags] as number;
+    if ((flags & RowFlag.rewritten) === 0 || given === undefined) {
+      this.#count(row, direction);
+      this.#tracker.segment(row, direction, layers);
+      return;
+    }
+    if (!this.#inline.enter(row, direction, layers, given)) return;
     this.#count(row, direction);
-    if (isTcp) this.#tracker.segment(row, direction, layers);
-    else this.#datagram(row, direction);
+    this.#tracker.segment(row, direction, layers);
+    this.#inline.depart(row, direction, layers);
   }
 
   #count(row: number, direction: Direction): void {
@@ -398,7 +382,13 @@ export class FlowEngine {
       opening.isReversed,
       opening.isSyn ? TimeoutClass.attempt : TimeoutClass.established,
     );
-    if (row >= 0) open(this.#table, this.#tracker, row, opening, layers);
+    if (row < 0) return row;
+    open(this.#table, this.#tracker, row, opening, layers);
+    const { words } = this.#table;
+    const base = row * RECORD_WORDS;
+    if (((words[base + Word.monitors] as number) & this.#dispatcher.editing) !== 0) {
+      words[base + Word.flags] = (words[base + Word.flags] as number) | RowFlag.rewritten;
+    }
     return row;
   }
 
@@ -460,6 +450,7 @@ export class FlowEngine {
     events.connectionEnd.end = "client";
     dispatcher.raise(Slot.connectionEnd, row, 0, events.connectionEnd);
     for (const monitor of dispatcher.monitors) monitor.$end(row);
+    if ((flags & RowFlag.rewritten) !== 0) this.#inline.end(row, reason);
     this.#delivery.release(row);
     this.#tracker.forget(row);
     this.#table.remove(row);
@@ -481,9 +472,6 @@ export class FlowEngine {
   }
 
   #makeCore(): FlowCore {
-    const refuse = (what: string): never => {
-      throw new ConfigurationError(`Cannot ${what}: the engine was made without an output`);
-    };
     return {
       policy: this.#policy,
       limits: this.#limits,
@@ -492,8 +480,12 @@ export class FlowEngine {
       delivery: this.#delivery,
       layers: this.#layers,
       packet: () => this.#currentPacket(),
-      reset: () => refuse("reset the flow"),
-      send: () => refuse("send"),
+      reset: (row) => {
+        const isAtHand = this.#hasPacket && row === this.#row;
+        this.#inline.reset(row, isAtHand ? this.#table.direction : undefined);
+      },
+      send: (row, direction, payload) => this.#inline.send(row, direction, payload),
+      edit: (wanted) => this.#inline.edit(wanted),
       setTimer: (delay, callback) => this.#clock.after(delay, callback),
       failed: (monitor, error) => {
         this.#errorCount++;

@@ -14,6 +14,11 @@ export class NoPacketError extends ConfigurationError {
   override readonly code: string = "no-packet";
 }
 
+/** Bytes of a stream cannot be changed, or added to, where this was asked; the message says why and where they can. */
+export class EditRefusedError extends ConfigurationError {
+  override readonly code: string = "flow-edit-refused";
+}
+
 /** The engine was called by a callback of its own: of `handle`, `advance` and `close` one runs at a time. */
 export class EngineBusyError extends ConfigurationError {
   override readonly code: string = "flow-engine-busy";

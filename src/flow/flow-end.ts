@@ -4,6 +4,7 @@
  */
 import { formatIpv4 } from "#packet/address.ts";
 import type { FlowCore } from "./core.ts";
+import { EditRefusedError } from "./errors.ts";
 import type { Flow } from "./flow.ts";
 import { formatWords } from "./format-address.ts";
 import type { Direction, Side } from "./side.ts";
@@ -193,6 +194,34 @@ export class FlowEnd {
     this.#core.send(this.#flow.$row, this.#direction, payload);
   }
 
+  /**
+   * Inserts bytes in front of the byte at `offset` of its stream, or behind the packet's last; the numbers of all that
+   * follows change with it, on both sides and for the life of the flow. What is changed is in the packet at hand and has
+   * not been forwarded before; monitors see the original.
+   * @throws EditRefusedError where that is not so, or the monitor was made without `edits`.
+   */
+  insert(offset: number, bytes: Uint8Array): void {
+    this.#edit(offset, 0, bytes);
+  }
+
+  /** Takes `lengthBytes` bytes from `offset` of its stream on out, as {@link insert} puts some in. */
+  remove(offset: number, lengthBytes: number): void {
+    this.#edit(offset, lengthBytes, NOTHING);
+  }
+
+  /** Puts `bytes` in the place of `lengthBytes` bytes from `offset` of its stream on, as {@link insert} does. */
+  replace(offset: number, lengthBytes: number, bytes: Uint8Array): void {
+    this.#edit(offset, lengthBytes, bytes);
+  }
+
+  #edit(offset: number, removedBytes: number, inserted: Uint8Array): void {
+    const row = this.#flow.$row;
+    if (!this.#flow.monitor.edits) {
+      throw new EditRefusedError("Cannot edit the stream: the monitor was made without { edits: true }");
+    }
+    this.#core.edit({ row, direction: this.#direction, offset, removedBytes, inserted });
+  }
+
   get #at(): number {
     return this.#flow.$base + Word.directions + this.#direction * DIRECTION_WORDS;
   }
@@ -209,3 +238,5 @@ export class FlowEnd {
     return ((this.#core.table.bytes[this.#at * 4 + DirectionWord.options * 4 + 1] as number) & flag) !== 0;
   }
 }
+
+const NOTHING = new Uint8Array(0);

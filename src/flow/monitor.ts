@@ -30,6 +30,11 @@ export interface MonitorOptions {
   readonly view?: "sent" | "acked";
   /** Bytes of a direction kept for it while it has not read them; 0: what a callback leaves is gone. */
   readonly unreadBytesMax?: number;
+  /**
+   * Whether it may change the bytes of its flows, by `FlowEnd.insert` and the like: then they are forwarded in order only,
+   * so that each is seen before; `false` when not given. Only inline, by `FlowEngine.handlePacket`.
+   */
+  readonly edits?: boolean;
 }
 
 /** Whether a frame passes: `bytes[offset, offset + capturedBytes)` of `originalBytes`. */
@@ -44,6 +49,7 @@ export class FlowMonitor<Context = unknown> {
   readonly name: string;
   readonly view: "sent" | "acked";
   readonly unreadBytesMax: number;
+  readonly edits: boolean;
   /** Callbacks and predicates that have thrown. */
   errorCount = 0;
   readonly #core: FlowCore;
@@ -61,7 +67,9 @@ export class FlowMonitor<Context = unknown> {
     this.name = options.name ?? `monitor ${index + 1}`;
     this.view = options.view ?? "sent";
     this.unreadBytesMax = options.unreadBytesMax ?? core.limits.streamBytesMax;
+    this.edits = options.edits ?? false;
     const bit = 1 << index;
+    if (this.edits) core.dispatcher.editing |= bit;
     const compares = core.policy.conflict !== "report" && core.limits.compareBytes > 0;
     if (this.view === "acked") core.dispatcher.acknowledged |= bit;
     if (this.view === "acked" || compares) core.dispatcher.keeping |= bit;

@@ -36,6 +36,8 @@ export const RowFlag = {
   /** Bytes of a SYN wait for its answer (Fast Open). */
   clientFastOpen: 2048,
   serverFastOpen: 4096,
+  /** Its bytes may be changed: packets are translated. */
+  rewritten: 8192,
 } as const;
 
 /** Bits of an end's flags: the second byte of `DirectionWord.options`. */
