@@ -3,6 +3,7 @@ import { configuration } from "./configuration.ts";
 import { conntrack } from "./conntrack.ts";
 import { dhcp4 } from "./dhcp4.ts";
 import { filter } from "./filter.ts";
+import { flow } from "./flow.ts";
 import { handover } from "./handover.ts";
 import { jsonLines } from "./json-lines.ts";
 import { layers } from "./layers.ts";
@@ -29,6 +30,7 @@ describe("garbage", () => {
   briefly(conntrack);
   briefly(dhcp4);
   briefly(filter);
+  briefly(flow);
   briefly(handover);
   briefly(jsonLines);
   briefly(layers);
