@@ -59,10 +59,13 @@ export function eventful(port = 1025): ConversationPacket[] {
   const talk = conversation({ client: `10.0.0.1:${port}` });
   const late = conversation({ client: `10.0.0.1:${port + 1}` });
   const short = conversation({ client: `10.0.0.3:${port}` });
+  const broken = conversation({ client: `10.0.0.4:${port}` });
   return [
     ...short.handshake(),
     ...short.close(),
-    ...talk.wait(10).handshake(),
+    ...broken.wait(7).handshake(),
+    broken.reset("client"),
+    ...talk.wait(20).handshake(),
     talk.client("one"),
     talk.client("one", { at: 0 }),
     talk.client("three", { at: 6 }),
