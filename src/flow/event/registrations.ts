@@ -24,7 +24,7 @@ export const REMEMBERED_SET_COUNT_MAX = 1024;
 
 /** What listens, in order of registration. `F` is the flow handed to callbacks. */
 export class Registrations<F> {
-  static readonly #EMPTY: Registrations<never> = new Registrations(undefined, undefined, 0, 0, []);
+  static readonly #EMPTY: Registrations<never> = new Registrations([], 0, []);
   /** Sets made since what was remembered last became void, and how often it has. */
   static #madeCount = 0;
   static #era = 0;
@@ -32,22 +32,19 @@ export class Registrations<F> {
   /** A bit, `1 << slot`, for every slot where somebody listens, be it to an event defined below. */
   readonly wanted: number;
   readonly count: number;
-  readonly #before: Registrations<F> | undefined;
-  readonly #last: Registration<F> | undefined;
+  /** All of it; the sets it was made from are not held, for they would be as many, and each with its programs. */
+  readonly #list: readonly Registration<F>[];
   readonly #programs: readonly (Program<F> | undefined)[];
   #next: WeakMap<AnyCallback<F>, Step<F>> | undefined;
   #nextEra = 0;
 
   private constructor(
-    before: Registrations<F> | undefined,
-    last: Registration<F> | undefined,
-    count: number,
+    list: readonly Registration<F>[],
     wanted: number,
     programs: readonly (Program<F> | undefined)[],
   ) {
-    this.#before = before;
-    this.#last = last;
-    this.count = count;
+    this.#list = list;
+    this.count = list.length;
     this.wanted = wanted;
     this.#programs = programs;
   }
@@ -69,16 +66,11 @@ export class Registrations<F> {
 
   /** The set without that event, hook and callback; this very set when it has none such. */
   without(registration: Registration<F>): Registrations<F> {
-    const behind: Registration<F>[] = [];
-    let rest: Registrations<F> | undefined;
-    for (let set: Registrations<F> = this; ; set = rest) {
-      const last: Registration<F> | undefined = set.#last;
-      rest = set.#before;
-      if (last === undefined || rest === undefined) return this;
-      if (isSame(last, registration.event, registration.hook, registration.callback)) break;
-      behind.push(last);
-    }
-    for (const kept of behind.reverse()) rest = rest.#with(kept.event, kept.hook, kept.callback);
+    const { event, hook, callback } = registration;
+    const at = this.#list.findIndex((one) => isSame(one, event, hook, callback));
+    if (at < 0) return this;
+    let rest = Registrations.empty<F>();
+    for (const one of this.#list.toSpliced(at, 1)) rest = rest.#with(one.event, one.hook, one.callback);
     return rest;
   }
 
@@ -129,15 +121,11 @@ export class Registrations<F> {
       this.#programs.length === 0 ? new Array(SLOT_COUNT).fill(undefined) : this.#programs.slice();
     programs[slot] = Program.with(this.#programs[slot], registration);
     Registrations.#madeCount += 1;
-    return new Registrations(this, registration, this.count + 1, this.wanted | (1 << slot), programs);
+    return new Registrations([...this.#list, registration], this.wanted | (1 << slot), programs);
   }
 
   #has(event: EventName | UserEvent, hook: Hook, callback: AnyCallback<F>): boolean {
-    let set: Registrations<F> | undefined = this;
-    for (; set !== undefined; set = set.#before) {
-      if (set.#last !== undefined && isSame(set.#last, event, hook, callback)) return true;
-    }
-    return false;
+    return this.#list.some((one) => isSame(one, event, hook, callback));
   }
 
   #remembered(): WeakMap<AnyCallback<F>, Step<F>> {
