@@ -219,6 +219,10 @@ export class Delivery extends StreamOffsets {
   deliver(row: number, direction: Direction): void {
     const { words } = this.#table;
     const flagsAt = row * RECORD_WORDS + Word.flags;
+    const other = (1 - direction) as Direction;
+    // What it acknowledges was there before it was sent: a reply comes behind its request.
+    if (((words[flagsAt] as number) & BUFFER_FLAGS[other]) !== 0) this.#look(row, other);
+    if (this.#dispatcher.isDropped) return;
     if (this.#untold >= 0) {
       const from = this.#untold;
       this.#untold = -1;
@@ -229,9 +233,7 @@ export class Delivery extends StreamOffsets {
       this.#piece.row = -1;
     }
     if (this.#cutTo >= 0) this.#skipCut(row, direction);
-    if (((words[flagsAt] as number) & (RowFlag.clientBuffer | RowFlag.serverBuffer)) === 0) return;
-    this.#look(row, direction);
-    this.#look(row, (1 - direction) as Direction);
+    if (((words[flagsAt] as number) & BUFFER_FLAGS[direction]) !== 0) this.#look(row, direction);
   }
 
   /** What can be told of a direction whose bytes are kept, and what need not be kept any more. */
