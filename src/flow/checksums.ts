@@ -28,9 +28,11 @@ function fieldOf(protocol: number): number {
  */
 export function checkTransport(layers: Layers, summer: WordSummer): number {
   const field = fieldOf(layers.protocol);
-  if (field < 0 || layers.capturedPayloadBytes < layers.payloadBytes) return Checksum.unknown;
   const { view, transportOffset } = layers;
-  const lengthBytes = layers.payloadOffset + layers.payloadBytes - transportOffset;
+  const end = layers.payloadOffset + layers.payloadBytes;
+  // Also where there is no payload the options of the header may be cut off.
+  if (field < 0 || end > layers.frameEnd) return Checksum.unknown;
+  const lengthBytes = end - transportOffset;
   const held = view.getUint16(transportOffset + field);
   if (held === 0 && layers.protocol === IpProtocol.udp) return Checksum.unknown;
   let pseudo = 0;

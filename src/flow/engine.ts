@@ -134,10 +134,12 @@ export class FlowEngine {
         `Cannot add a monitor: there are ${MONITOR_COUNT_MAX}; let one listen to more events instead`,
       );
     }
+    const refused = (error: unknown): void => this.#core.failed(monitor.name, error, undefined);
     const filterOf = (text: string | undefined): Filter | undefined =>
-      text === undefined || text.trim() === "" ? undefined : new Filter(text);
-    this.#filters.push({ flows: filterOf(options.filter), packets: filterOf(options.packets) });
+      text === undefined || text.trim() === "" ? undefined : new Filter(text, refused);
+    const filters = { flows: filterOf(options.filter), packets: filterOf(options.packets) };
     const monitor = new FlowMonitor<Context>(this.#core, monitors.length, options);
+    this.#filters.push(filters);
     monitors.push(monitor as FlowMonitor<unknown>);
     return monitor;
   }

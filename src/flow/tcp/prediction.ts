@@ -97,9 +97,11 @@ export class Prediction {
 
   /** The timestamp of a segment without other options; false when there is anything about it. */
   #takeTimestamp(layers: Layers, mine: number, isExpected: boolean, ahead: number): boolean {
-    const { transportHeaderBytes, transportOffset, view } = layers;
+    const { transportHeaderBytes, transportOffset, payloadOffset, frameEnd, view } = layers;
     if (transportHeaderBytes === PLAIN_HEADER_BYTES) return !isExpected;
-    if (transportHeaderBytes !== TIMESTAMPS_HEADER_BYTES || !isExpected) return false;
+    if (transportHeaderBytes !== TIMESTAMPS_HEADER_BYTES || !isExpected || payloadOffset > frameEnd) {
+      return false;
+    }
     if (view.getInt32(transportOffset + PLAIN_HEADER_BYTES) !== USUAL_TIMESTAMPS) return false;
     const { words } = this.#table;
     const value = view.getInt32(transportOffset + PLAIN_HEADER_BYTES + 4);

@@ -64,8 +64,8 @@ export class Segment {
     this.otherState = base * 4 + STATES_AT + 1 - direction;
     this.isReset = (layers.flags & TcpFlag.rst) !== 0;
     this.repeats = "";
-    const { bytes, view, transportOffset, transportHeaderBytes } = layers;
-    this.options.read(bytes, view, transportOffset + 20, transportOffset + transportHeaderBytes);
+    const { bytes, view, transportOffset, payloadOffset, frameEnd } = layers;
+    this.options.read(bytes, view, transportOffset + 20, Math.min(payloadOffset, frameEnd));
   }
 
   /** The `EndFlag` bits of the end whose words begin at `at`. */
@@ -76,6 +76,11 @@ export class Segment {
   setFlag(at: number, flag: number): void {
     const { bytes } = this.table;
     bytes[at * 4 + FLAGS_AT] = (bytes[at * 4 + FLAGS_AT] as number) | flag;
+  }
+
+  clearFlag(at: number, flag: number): void {
+    const { bytes } = this.table;
+    bytes[at * 4 + FLAGS_AT] = (bytes[at * 4 + FLAGS_AT] as number) & ~flag;
   }
 
   /**
