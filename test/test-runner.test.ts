@@ -98,3 +98,19 @@ it("tool/test.ts runs the lab's files and those that say @serial one after anoth
   const order = runTests(files).text.match(/^ok +\S+/gm);
   assert.deepEqual(order, ["ok   z.test.ts", "ok   a.test.ts", "ok   test/lab/b.test.ts"]);
 });
+
+it("tool/test.ts --again names a file that passes only the second time, and fails one that does not", () => {
+  const once = `${IMPORT}import { existsSync, writeFileSync } from "node:fs";
+    const mark = import.meta.filename + ".ran";
+    const isSecond = existsSync(mark);
+    writeFileSync(mark, "");
+    test("a", () => { if (!isSecond) throw new Error("first"); });`;
+  const steady = runTests({ "a.test.ts": once });
+  assert.equal(steady.status, 1, steady.text);
+  const again = runTests({ "a.test.ts": once }, ["--again"]);
+  assert.equal(again.status, 0, again.text);
+  assert.match(again.text, /^Unsteady: .*\n {2}a\.test\.ts$/m);
+  assert.match(again.text, /^1 passed, 0 failed\n$/m);
+  const never = `${IMPORT}test("a", () => { throw new Error("always"); });`;
+  assert.equal(runTests({ "a.test.ts": never }, ["--again"]).status, 1);
+});

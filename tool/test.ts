@@ -1,7 +1,8 @@
 /**
  * Runs the tests: `npm test [-- WORD … --name TEXT --list]`. Files run side by side, one for each core;
  * those below test/lab and those that say `@serial` in their opening comment run alone, afterwards.
- * A WORD keeps the files whose path contains it, `--name` the tests whose name does.
+ * A WORD keeps the files whose path contains it, `--name` the tests whose name does. `--again` runs a file that failed
+ * once more, alone, and names it as unsteady if it passes then: for machines that others load as well.
  * @module
  */
 import { readdirSync, readFileSync } from "node:fs";
@@ -20,6 +21,7 @@ const { values, positionals } = parseArgs({
   options: {
     name: { type: "string" },
     list: { type: "boolean", default: false },
+    again: { type: "boolean", default: false },
     // In seconds, for each file.
     timeout: { type: "string" },
     root: { type: "string", default: CHECKOUT },
@@ -30,6 +32,8 @@ const root: string = resolve(values.root);
 /** Long enough for what stands beside a source, and for the stories of the lab, on a slow machine; seconds. */
 const TIMEOUT = 60;
 const TIMEOUT_ALONE = 300;
+/** When more files fail than these, it is not the machine. */
+const AGAIN_COUNT_MAX = 3;
 
 /** Every *.test.ts below a folder, relative to the checkout, without what others made. */
 function testFiles(folder: string): string[] {
@@ -65,6 +69,23 @@ async function runAll(
   await Promise.all(Array.from({ length: concurrency }, worker));
 }
 
+/** Puts the outcome of a second run in the place of a failure; answers the files that have passed only then. */
+async function runAgain(results: FileResult[]): Promise<string[]> {
+  const failed = results.filter((result) => result.failures.length > 0).map(({ file }) => file);
+  if (failed.length > AGAIN_COUNT_MAX) return [];
+  const unsteady: string[] = [];
+  for (const file of failed) {
+    process.stdout.write(`Again: ${file}\n`);
+    const second: FileResult[] = [];
+    await runAll([file], { concurrency: 1, timeout: TIMEOUT_ALONE }, second);
+    const [result] = second;
+    if (result === undefined || result.failures.length > 0) continue;
+    results[results.findIndex((first) => first.file === file)] = result;
+    unsteady.push(file);
+  }
+  return unsteady;
+}
+
 async function main(): Promise<number> {
   if (!values.list) {
     if (needsOwnRoot()) startAgainInOwnRoot();
@@ -90,7 +111,8 @@ async function main(): Promise<number> {
   const results: FileResult[] = [];
   await runAll(together.sort(), { concurrency: availableParallelism(), timeout: TIMEOUT }, results);
   await runAll(alone.sort(), { concurrency: 1, timeout: TIMEOUT_ALONE }, results);
-  process.stdout.write(closingReport(results, performance.now() - startedAt));
+  const unsteady = values.again ? await runAgain(results) : [];
+  process.stdout.write(closingReport(results, performance.now() - startedAt, unsteady));
   const { passed, failed } = count(results);
   return failed === 0 && passed > 0 ? 0 : 1;
 }

@@ -37,8 +37,12 @@ export function fileReport(result: FileResult, root: string): string {
   return `${lines.join("\n")}\n`;
 }
 
-/** What a person reads last: skipped tests with their reasons, failures by name, and the counts. */
-export function closingReport(results: readonly FileResult[], durationMs: number): string {
+/** What a person reads last: skipped tests with their reasons, unsteady files, failures by name, and the counts. */
+export function closingReport(
+  results: readonly FileResult[],
+  durationMs: number,
+  unsteady: readonly string[] = [],
+): string {
   const lines: string[] = [""];
   const section = (title: string, entries: readonly string[]): void => {
     if (entries.length > 0) lines.push(title, ...entries.map((entry) => `  ${entry}`));
@@ -56,6 +60,7 @@ export function closingReport(results: readonly FileResult[], durationMs: number
       .sort((a, b) => b.durationMs - a.durationMs)
       .map((result) => `${(result.durationMs / 1000).toFixed(1).padStart(6)} s  ${result.file}`),
   );
+  section("Unsteady: failed at first, and passed when run again alone:", unsteady);
   section(
     "Failed:",
     results.flatMap((result) => result.failures.map((failure) => `${result.file}: ${failure.name}`)),
