@@ -14,7 +14,14 @@
  */
 import type { Random } from "#base/random.ts";
 import { FlowEngine as PureFlowEngine, type FlowEngineOptions as PureOptions } from "#flow/engine.ts";
-import { type DefineEvent, defineEvent as defineAnyEvent } from "#flow/event/user-event.ts";
+import {
+  type AnyEvent,
+  defineEvent as defineAnyEvent,
+  type EventOf,
+  type PayloadFrom,
+  type RootOf,
+  type UserEvent,
+} from "#flow/event/user-event.ts";
 import type { Flow } from "#flow/flow.ts";
 import { LinuxRandom } from "#linux/random.ts";
 
@@ -87,8 +94,20 @@ export class FlowEngine extends PureFlowEngine {
 
 export type { Flow };
 
-/** An event of a program's own: another one, narrowed by a predicate. See `event/user-event.ts`. */
-export const defineEvent: DefineEvent<Flow> = defineAnyEvent;
+/**
+ * An event of a program's own: another one, narrowed by a predicate, whose first parameter says which contexts the flows
+ * have: `defineEvent("packet", (flow: Flow<number>) => flow.context > 3)`. See `event/user-event.ts`.
+ */
+export function defineEvent<
+  const E extends AnyEvent<Flow<Context>>,
+  Answer extends boolean | object | undefined,
+  Context = unknown,
+>(
+  parent: E,
+  predicate: (flow: Flow<Context>, event: EventOf<E>) => Answer,
+): UserEvent<RootOf<E>, PayloadFrom<Answer, E>, Flow<Context>> {
+  return defineAnyEvent<Flow<Context>, E, Answer>(parent, predicate);
+}
 
 /** What a module of monitors exports as `default` or by name. */
 export type FlowProgram = (engine: FlowEngine) => unknown;

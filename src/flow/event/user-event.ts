@@ -89,7 +89,7 @@ export type EventOf<E> = E extends EventName
 export type Callback<E, F> = (flow: F, event: EventOf<E>) => void;
 
 /** The payload that a predicate's answers make: its objects, or what the parent's is where it may say `true`. */
-type PayloadFrom<Answer, E> =
+export type PayloadFrom<Answer, E> =
   | Exclude<Answer, boolean | undefined>
   | ([Extract<Answer, true>] extends [never] ? never : PayloadOf<E>);
 
