@@ -30,7 +30,7 @@ const { values, positionals } = parseArgs({
 const root: string = resolve(values.root);
 
 /** Long enough for what stands beside a source, and for the stories of the lab, on a slow machine; seconds. */
-const TIMEOUT = 60;
+const TIMEOUT = 120;
 const TIMEOUT_ALONE = 300;
 /** When more files fail than these, it is not the machine. */
 const AGAIN_COUNT_MAX = 3;
