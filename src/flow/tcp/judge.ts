@@ -59,9 +59,11 @@ export class Judge {
     if (((words[segment.base + Word.flags] as number) & RowFlag.reset) !== 0) return Refusal.reset;
     // RFC 9293 §3.10.7.4: without ACK it is dropped. Who took its bytes would see what no receiver does.
     if ((flags & TcpFlag.ack) === 0) return Refusal.acknowledgement;
+    let refusal: number = Refusal.none;
+    const known = segment.flagsOf(segment.mine) & segment.flagsOf(segment.other) & EndFlag.sequence;
+    if (known === 0 && !this.#mayLearn()) return Refusal.acknowledgement;
     if ((segment.flagsOf(segment.mine) & EndFlag.sequence) === 0)
       segment.learn(segment.mine, layers.sequence);
-    let refusal: number = Refusal.none;
     if ((segment.flagsOf(segment.other) & EndFlag.sequence) === 0) {
       segment.learn(segment.other, layers.acknowledgement);
     } else if (!this.#isPlausible(layers.acknowledgement)) refusal = Refusal.acknowledgement;
@@ -72,6 +74,13 @@ export class Judge {
     }
     const isUrgent = (flags & TcpFlag.urg) !== 0 && this.#policy.urgent === "drop";
     return isUrgent ? Refusal.urgent : Refusal.none;
+  }
+
+  /** Whether numbers may be believed that no SYN has told of: where one may have been missed. */
+  #mayLearn(): boolean {
+    if (this.#policy.unseen === "infer") return true;
+    const { base, table } = this.#segment;
+    return ((table.words[base + Word.flags] as number) & RowFlag.partial) !== 0;
   }
 
   /**

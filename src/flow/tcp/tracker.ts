@@ -91,6 +91,10 @@ export class TcpTracker {
   #takeBack(layers: Layers, next: number): void {
     const segment = this.#segment;
     const isSyn = (layers.flags & TcpFlag.syn) !== 0;
+    const isFirstFin = (layers.flags & TcpFlag.fin) !== 0 && segment.repeats === "";
+    if (isFirstFin && (segment.flagsOf(segment.mine) & EndFlag.finReached) === 0) {
+      segment.clearFlag(segment.mine, EndFlag.fin);
+    }
     const offset = this.#delivery.offsetAt(segment.mine, next, isSyn ? layers.sequence + 1 : layers.sequence);
     this.#delivery.takeBack(segment.row, segment.direction, next, offset, offset + layers.payloadBytes);
   }
