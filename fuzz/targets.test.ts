@@ -4,6 +4,7 @@ import { conntrack } from "./conntrack.ts";
 import { dhcp4 } from "./dhcp4.ts";
 import { filter } from "./filter.ts";
 import { flow } from "./flow.ts";
+import { flowCaptures } from "./flow-captures.ts";
 import { handover } from "./handover.ts";
 import { jsonLines } from "./json-lines.ts";
 import { layers } from "./layers.ts";
@@ -31,6 +32,7 @@ describe("garbage", () => {
   briefly(dhcp4);
   briefly(filter);
   briefly(flow);
+  briefly(flowCaptures);
   briefly(handover);
   briefly(jsonLines);
   briefly(layers);

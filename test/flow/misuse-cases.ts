@@ -50,8 +50,8 @@ export const PLACES: readonly (readonly [EventName, Hook])[] = Object.entries(HO
   ([name, hooks]) => hooks.map((hook): readonly [EventName, Hook] => [name as EventName, hook]),
 );
 
-/** So few segments are kept that some are lost. */
-const LIMITS = { segmentCountMax: 4 };
+/** So few segments are kept that some are lost; many engines are made. */
+const LIMITS = { segmentCountMax: 4, flowCountMax: 100 };
 const POLICY = { midstream: "off" } as const;
 
 /** A conversation in which every event happens: holes, retransmissions, refused segments, resets, time-outs. */

@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { milliseconds } from "#base/time.ts";
-import { MONITOR_COUNT_MAX } from "#flow/engine.ts";
+import { type FlowFrame, MONITOR_COUNT_MAX } from "#flow/engine.ts";
 import { EngineBusyError } from "#flow/errors.ts";
 import { defineEvent } from "#flow/event/user-event.ts";
 import { type ConversationPacket, conversation } from "../support/conversation.ts";
@@ -166,6 +166,22 @@ describe("monitors that come and go", () => {
     assert.equal(told, 3);
   });
 
+  it("FlowEngine lets nothing of a link pass a filter that makes no sense on it, and says so once", () => {
+    const { engine, errors } = make();
+    let told = 0;
+    engine.monitor({ filter: "vlan 5" }).on("packet", "sender", () => told++);
+    for (const link of ["raw", "ethernet"] as const) {
+      for (const packet of conversation({ link, vlan: link === "raw" ? [] : [5] }).handshake()) {
+        engine.handle(packet);
+        engine.handle(conversation({ link, client: "10.8.8.8:8" }).syn());
+      }
+    }
+    assert.equal(told, 3);
+    assert.deepEqual(errors.map(String), [
+      "FilterError: Cannot compile the filter at column 1: raw IP has no VLANs",
+    ]);
+  });
+
   it("FlowMonitor.on() and Subscription.off() within callbacks take effect with the next event", () => {
     const { engine, errors } = make();
     const monitor = engine.monitor();
@@ -221,20 +237,40 @@ describe("engines", () => {
     const [whole] = conversation().handshake() as [ConversationPacket];
     for (let length = 0; length <= whole.capturedBytes; length++) {
       for (const linkType of [0, 1, 12, 101, 113, 276, 9999]) {
-        const frame = {
-          seconds: 0,
-          nanoseconds: 0,
-          bytes: whole.bytes.subarray(0, length),
-          offset: 0,
-          capturedBytes: length,
-          originalBytes: whole.originalBytes,
-          linkType,
-        };
-        assert.equal(engine.handle(frame), true);
+        assert.equal(engine.handle(cutTo(whole, length, linkType)), true);
       }
     }
     engine.close();
     const { frames, flows, heldBytes } = engine.statistics;
     assert.deepEqual([frames, flows, heldBytes], [(whole.capturedBytes + 1) * 7, 0, 0]);
   });
+
+  it("FlowEngine.handle() takes every packet of a conversation with options cut at every byte", () => {
+    for (const link of ["raw", "ethernet"] as const) {
+      const talk = conversation({
+        link,
+        options: { timestamps: true, mss: 1460, windowScale: 7, sack: true },
+      });
+      const packets = [...talk.handshake(), talk.client("hello"), talk.ack("server"), ...talk.close()];
+      for (const checksums of ["verify", "trust", "auto"] as const) {
+        for (const [index, packet] of packets.entries()) {
+          for (let length = 0; length < packet.capturedBytes; length++) {
+            const { engine, errors } = make({ policy: { checksums } });
+            record(engine);
+            for (const before of packets.slice(0, index)) engine.handle(before);
+            assert.equal(engine.handle(cutTo(packet, length, packet.linkType)), true);
+            engine.close();
+            assert.deepEqual(errors, []);
+          }
+        }
+      }
+    }
+  });
 });
+
+/** The first bytes of a packet, with nothing behind them. */
+function cutTo(packet: ConversationPacket, length: number, linkType: number): FlowFrame {
+  const { seconds, nanoseconds, originalBytes } = packet;
+  const bytes = packet.bytes.slice(0, length);
+  return { seconds, nanoseconds, bytes, offset: 0, capturedBytes: length, originalBytes, linkType };
+}
