@@ -14,6 +14,9 @@ export const TIMER_COUNT_MAX = 1_048_576;
 /** An action that sets itself again must let time pass, in milliseconds. */
 const DELAY_MIN = 1;
 
+/** The last instant that a Date can hold, in the year 275760: later stamps count as this one. */
+const TIME_MAX = 8.64e15;
+
 /** Where everybody reads the time, in milliseconds since 1970. */
 export interface Time {
   now: number;
@@ -79,7 +82,7 @@ export class FlowClock {
       return;
     }
     if (to < this.#quietUntil) time.now = to;
-    else this.#pass(to, time);
+    else this.#pass(Math.min(to, TIME_MAX), time);
   }
 
   #pass(to: number, time: Time): void {

@@ -135,7 +135,9 @@ export class FlowEnd {
   /** Bytes of its stream by its sequence numbers, those that were never seen included; SYN and FIN do not count. */
   get sentBytes(): number {
     const sequence = this.#words(DirectionWord.sentNext) - (this.#has(EndFlag.fin) ? 1 : 0);
-    return this.#has(EndFlag.sequence) ? this.#core.delivery.offsetOf(this.#at, sequence) : 0;
+    if (!this.#has(EndFlag.sequence)) return 0;
+    // Of a flow met in the middle the FIN may lie in front of what was taken for its start.
+    return Math.max(0, this.#core.delivery.offsetOf(this.#at, sequence));
   }
 
   /** Bytes that this monitor can read and has not. */
