@@ -5,6 +5,8 @@
 import assert from "node:assert/strict";
 import { milliseconds } from "#base/time.ts";
 import { FLOW_LIMITS, type FlowLimits, type FlowPolicy } from "#flow/policy.ts";
+import { LETTER_COUNT_MAX } from "#flow/record/history.ts";
+import { recordConnections } from "#flow/record/recorder.ts";
 import { Flag } from "./soak-frame.ts";
 import type { SoakWorld } from "./soak-world.ts";
 
@@ -335,6 +337,45 @@ export const FLOODS: readonly Flood[] = [
     check: (world) => {
       assert.equal(world.counted("bufferOverrun total-bytes"), 0);
       assert.ok(world.engine.statistics.heldBytes <= 32 * 4096);
+    },
+  },
+  {
+    name: "resets, SYNs and FINs with ever new numbers, of flows that are recorded",
+    limits: limits({}),
+    packetCount: 30_000,
+    prepare(world) {
+      watch(world);
+      recordConnections(world.engine, {
+        tell: ({ history = "" }) => assert.ok(history.length <= LETTER_COUNT_MAX),
+      });
+      for (let client = 0; client < 4; client++) shake(world, client);
+    },
+    send(world, index) {
+      const flags = [Flag.rst, Flag.syn, Flag.fin | Flag.ack, Flag.rst | Flag.ack][index & 3] as number;
+      const sequence = world.random.word();
+      world.frame.send(world.engine, { ...ends((index >>> 2) & 3), sequence, acknowledgement: 1, flags });
+    },
+    check: (world) => assert.ok(world.counted("outOfWindow reset") > 1000),
+  },
+  {
+    name: "urgent bytes that are read as gaps",
+    limits: limits({}),
+    policy: { urgent: "gap", window: "ignore" },
+    packetCount: 20_000,
+    prepare(world) {
+      neverRead(world);
+      for (let client = 0; client < 16; client++) shake(world, client);
+    },
+    send(world, index) {
+      const sequence = (1 + world.random.below(40) * 500 + (index >>> 4)) >>> 0;
+      const flags = Flag.ack | Flag.urg;
+      world.frame.send(world.engine, {
+        ...ends(index & 15),
+        sequence,
+        acknowledgement: 1,
+        flags,
+        lengthBytes: 20,
+      });
     },
   },
   {

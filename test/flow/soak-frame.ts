@@ -6,7 +6,7 @@ import type { FlowEngine, FlowFrame } from "#flow/engine.ts";
 import { LinkType } from "#packet/link-type.ts";
 
 /** Flags of TCP. */
-export const Flag = { fin: 1, syn: 2, rst: 4, psh: 8, ack: 16 } as const;
+export const Flag = { fin: 1, syn: 2, rst: 4, psh: 8, ack: 16, urg: 32 } as const;
 
 /** What a packet says; what is not given is as in the packet before. */
 export interface SoakPacket {
@@ -90,7 +90,8 @@ export class SoakFrame implements FlowFrame {
     view.setUint32(transport + 8, this.#acknowledgement);
     view.setUint16(transport + 12, (5 << 12) | this.#flags);
     view.setUint16(transport + 14, this.#window);
-    view.setUint32(transport + 16, 0);
+    // The checksum, and the urgent pointer: the first byte of the payload.
+    view.setUint32(transport + 16, 1);
     const start = transport + TCP_BYTES;
     for (let index = 0; index < lengthBytes; index++) {
       this.bytes[start + index] = byteAt((this.#sequence + index) >>> 0);

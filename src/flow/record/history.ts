@@ -32,6 +32,9 @@ const NUMBERED_COUNT = 3;
 
 const CONTROL: number = TcpFlag.syn | TcpFlag.fin | TcpFlag.rst;
 
+/** Letters of one flow; what comes behind them is left out: an end can go on for ever with new numbers. */
+export const LETTER_COUNT_MAX = 1000;
+
 /** The bits of `seen`, by letter; s and h share one. */
 function bitOf(letter: string): number {
   return 1 << (letter.charCodeAt(0) - 97);
@@ -108,6 +111,7 @@ export class History {
   }
 
   #add(from: Direction, letter: string): void {
+    if (this.#text.length >= LETTER_COUNT_MAX) return;
     this.#text += from === 0 ? letter.toUpperCase() : letter;
   }
 }
