@@ -41,7 +41,8 @@ export class Injector {
     const at = directionAt(row, direction);
     const { table } = this.#core;
     const state = table.bytes[row * RECORD_WORDS * 4 + Word.bytes * 4 + 1 + direction] as number;
-    if (state < State.established || !this.#hasFlag(at, EndFlag.sequence)) {
+    const isReady = this.#hasFlag(at, EndFlag.sequence) && this.#hasFlag(at, EndFlag.acknowledges);
+    if (state < State.established || !isReady) {
       throw new EditRefusedError("Cannot send: the end is not connected; wait for the event established");
     }
     const rewrite = this.#rewriter.open(row, direction);

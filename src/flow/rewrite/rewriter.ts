@@ -186,6 +186,9 @@ export class Rewriter {
     this.#row = row;
     this.#direction = direction;
     if (this.#releasing >= 0) this.#renew(tcp);
+    const at = directionAt(row, direction);
+    // Bytes of a SYN were forwarded as they came.
+    if (mine.mark >= 0) mine.mark = Math.max(mine.mark, this.#parts.delivery.next(at));
     if (this.#isEarly(mine, layers) && !this.#hold(mine, layers, packet)) return "stop";
     if ((layers.flags & TcpFlag.ack) !== 0) this.#translateAcknowledgement(mine, theirs, layers, tcp);
     return "go";
@@ -307,32 +310,38 @@ export class Rewriter {
 
   #leaveChanged(mine: DirectionRewrite, layers: Layers): void {
     if ((layers.flags & TcpFlag.syn) !== 0) {
-      mine.mark = Math.max(mine.mark, layers.payloadBytes);
+      mine.mark = Math.max(0, mine.mark);
       return;
     }
     const offset = this.#offsetOf(layers.sequence);
     if (mine.mark < 0) mine.mark = Math.max(0, offset);
     const isFin = (layers.flags & TcpFlag.fin) !== 0;
     const isReset = (layers.flags & TcpFlag.rst) !== 0;
-    const end = offset + layers.payloadBytes;
     if ((layers.payloadBytes === 0 && !isFin) || isReset) {
       if (!mine.edits.isNeutral) this.#leaveEmpty(mine, offset);
       return;
     }
+    const end = offset + layers.payloadBytes;
+    const next = this.#parts.delivery.next(directionAt(this.#row, this.#direction));
+    // What the receiver's stack has not taken nobody has seen: it is not forwarded, and comes again.
+    if (end > next) this.#cut(Math.max(0, next - offset), layers);
     if (!mine.edits.isNeutral) this.#leaveFull(mine, offset, layers);
-    this.#advance(mine, end, isFin);
+    mine.mark = Math.max(mine.mark, Math.min(end, next));
+    if (isFin && end <= next && this.#hasFlag(directionAt(this.#row, this.#direction), EndFlag.fin)) {
+      mine.isFinished = true;
+    }
+    if (mine.held.count > 0) this.#releasing = this.#row * 2 + this.#direction;
   }
 
-  /** What is forwarded and was taken for the sender's own cannot be changed any more. */
-  #advance(mine: DirectionRewrite, end: number, isFin: boolean): void {
-    const { words } = this.#parts.table;
-    const at = directionAt(this.#row, this.#direction);
-    const hasFin = this.#hasFlag(at, EndFlag.fin) ? 1 : 0;
-    const sent = this.#offsetOf(words[at + DirectionWord.sentNext] as number) - hasFin;
-    const mark = Math.max(mine.mark, Math.min(end, sent));
-    if (isFin && hasFin === 1 && mark === sent && end === sent) mine.isFinished = true;
-    mine.mark = mark;
-    if (mine.held.count > 0) this.#releasing = this.#row * 2 + this.#direction;
+  /** Leaves the first bytes of a segment, and no FIN. */
+  #cut(payloadBytes: number, layers: Layers): void {
+    const tcp = this.#tcp as View;
+    const flags = layers.flags & ~TcpFlag.fin;
+    const payload = tcp.bytes(tcp.headerBytes, payloadBytes);
+    if (!replacePayload(tcp, payload)) this.#parts.dispatcher.isDropped = true;
+    else tcp.setUint8(13, flags);
+    layers.payloadBytes = payloadBytes;
+    layers.flags = flags;
   }
 
   /** Segments without bytes: acknowledgements, keep-alives, resets. */
