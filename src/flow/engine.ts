@@ -441,6 +441,7 @@ export class FlowEngine {
     const { events } = dispatcher;
     // The packet at hand, if there is one, is another flow's.
     const hadPacket = this.#hasPacket;
+    const wasDropped = dispatcher.isDropped;
     this.#hasPacket = false;
     this.#delivery.finish(row);
     const flags = this.#table.words[row * RECORD_WORDS + Word.flags] as number;
@@ -457,6 +458,7 @@ export class FlowEngine {
     this.#tracker.forget(row);
     this.#table.remove(row);
     this.#hasPacket = hadPacket;
+    dispatcher.isDropped = wasDropped;
   }
 
   #currentPacket(): Packet | undefined {

@@ -130,6 +130,25 @@ describe("packets at hand", () => {
     }
   });
 
+  it("Flow.drop() of a flow that ends for another one leaves the other one's packet alone", () => {
+    for (const [second, reason] of [
+      [{ client: "10.0.0.1:2" }, "evicted"],
+      [{ client: "10.0.0.1:1", clientSequence: 77 }, "reused"],
+    ] as const) {
+      const { engine, errors } = make({ limits: { flowCountMax: 1 } });
+      const monitor = engine.monitor();
+      const reasons: string[] = [];
+      monitor.on("connectionEnd", "none", (flow, event) => {
+        flow.drop();
+        reasons.push(event.reason);
+      });
+      engine.handle(conversation({ client: "10.0.0.1:1" }).syn());
+      assert.equal(engine.handle(conversation(second).syn()), true);
+      assert.deepEqual(reasons, [reason]);
+      assert.deepEqual(errors, []);
+    }
+  });
+
   it("Flow.packet is refused where there is none", () => {
     const { engine, errors } = make();
     const monitor = engine.monitor();
