@@ -5,7 +5,11 @@
  */
 import { fold } from "#base/checksum.ts";
 import { WordSummer } from "#base/summable-memory.ts";
-import { IpProtocol, type Layers } from "./layers/layers.ts";
+import type { Layers } from "./layers/layers.ts";
+import * as layer from "./layers/layers.ts";
+
+// The module's own, so that the compiler has their numbers; imported ones it looks up each time.
+const { IpProtocol } = layer;
 
 /** `unknown`: there is none, or not all of the packet is there. `unfinished`: only the pseudo header is in it. */
 export const Checksum = { good: 0, bad: 1, unfinished: 2, unknown: 3 } as const;

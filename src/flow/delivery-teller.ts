@@ -3,12 +3,16 @@
  * @module
  */
 import type { Dispatcher } from "./dispatcher.ts";
-import { Slot } from "./event/slot.ts";
+import * as slots from "./event/slot.ts";
 import { type Direction, SIDES } from "./side.ts";
 import type { LostTo } from "./stream/place-report.ts";
 import type { FlowTable } from "./table/flow-table.ts";
-import { DIRECTION_WORDS, DirectionWord, RECORD_WORDS, Word } from "./table/record.ts";
+import * as record from "./table/record.ts";
 import type { UrgentMarks } from "./urgent.ts";
+
+// The module's own, so that the compiler has their numbers; imported ones it looks up each time.
+const { Slot } = slots;
+const { DIRECTION_WORDS, DirectionWord, RECORD_WORDS, Word } = record;
 
 const MISSED_MAX = 0xffff_ffff;
 

@@ -7,7 +7,8 @@ import { ConfirmedView } from "./confirmed-view.ts";
 import { rewriteConflict } from "./conflict.ts";
 import { DeliveryTeller } from "./delivery-teller.ts";
 import type { Dispatcher } from "./dispatcher.ts";
-import { IpProtocol, type Layers } from "./layers/layers.ts";
+import type { Layers } from "./layers/layers.ts";
+import * as layer from "./layers/layers.ts";
 import { Piece } from "./piece.ts";
 import type { FlowLimits, FlowPolicy } from "./policy.ts";
 import type { Direction } from "./side.ts";
@@ -15,11 +16,16 @@ import { type LostTo, PlaceReport } from "./stream/place-report.ts";
 import type { StreamBuffer } from "./stream/stream-buffer.ts";
 import { StreamOffsets } from "./stream-offsets.ts";
 import { BUFFER_FLAGS, Streams } from "./streams.ts";
-import { EndFlag, RowFlag } from "./table/flags.ts";
+import * as bits from "./table/flags.ts";
 import type { FlowTable } from "./table/flow-table.ts";
-import { DIRECTION_WORDS, DirectionWord, RECORD_WORDS, Word } from "./table/record.ts";
+import * as record from "./table/record.ts";
 import { directionAt } from "./tcp/segment.ts";
 import { UrgentMarks } from "./urgent.ts";
+
+// The module's own, so that the compiler has their numbers; imported ones it looks up each time.
+const { IpProtocol } = layer;
+const { EndFlag, RowFlag } = bits;
+const { DIRECTION_WORDS, DirectionWord, RECORD_WORDS, Word } = record;
 
 const STOPPED_FLAGS = [RowFlag.clientStopped, RowFlag.serverStopped] as const;
 const DIRECTIONS = [0, 1] as const;

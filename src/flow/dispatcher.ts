@@ -6,11 +6,15 @@
  */
 import { type Instant, instant } from "#base/time.ts";
 import { type EventObject, EventObjects } from "./event/event-object.ts";
-import { Slot } from "./event/slot.ts";
+import * as slots from "./event/slot.ts";
 import type { FlowMonitor } from "./monitor.ts";
 import { type Direction, SIDES } from "./side.ts";
 import type { FlowTable } from "./table/flow-table.ts";
-import { RECORD_WORDS, Word } from "./table/record.ts";
+import * as record from "./table/record.ts";
+
+// The module's own, so that the compiler has their numbers; imported ones it looks up each time.
+const { Slot } = slots;
+const { RECORD_WORDS, Word } = record;
 
 export class Dispatcher {
   readonly events: EventObjects = new EventObjects();

@@ -20,22 +20,29 @@ import { Dispatcher } from "./dispatcher.ts";
 import { DuplicateJudge } from "./duplicates.ts";
 import type { FlowEngineOptions, FlowFrame, FlowStatistics } from "./engine-options.ts";
 import type { EndReason } from "./event/events.ts";
-import { Slot } from "./event/slot.ts";
+import * as slots from "./event/slot.ts";
 import { FlowClock } from "./flow-clock.ts";
 import { FragmentTable } from "./fragment/fragment-table.ts";
 import { Filter } from "./frame-filter.ts";
 import { LayerDecoder } from "./layers/decode.ts";
-import { IpProtocol, Layers } from "./layers/layers.ts";
+import * as layer from "./layers/layers.ts";
+import { Layers } from "./layers/layers.ts";
 import { FlowMonitor, type MonitorOptions } from "./monitor.ts";
 import { FLOW_LIMITS, FLOW_POLICY, type FlowLimits, type FlowPolicy } from "./policy.ts";
 import { Inline } from "./rewrite/inline.ts";
 import type { Direction } from "./side.ts";
-import { RowFlag, TimeoutClass } from "./table/flags.ts";
+import * as bits from "./table/flags.ts";
 import { FlowTable } from "./table/flow-table.ts";
-import { DIRECTION_WORDS, DirectionWord, RECORD_WORDS, Word } from "./table/record.ts";
+import * as record from "./table/record.ts";
 import { isReuse, open, openingOf } from "./tcp/opening.ts";
 import { TcpTracker } from "./tcp/tracker.ts";
 import { Turn } from "./turn.ts";
+
+// The module's own, so that the compiler has their numbers; imported ones it looks up each time.
+const { Slot } = slots;
+const { IpProtocol } = layer;
+const { RowFlag, TimeoutClass } = bits;
+const { DIRECTION_WORDS, DirectionWord, RECORD_WORDS, Word } = record;
 
 export type { FlowEngineOptions, FlowFrame, FlowStatistics };
 

@@ -9,9 +9,13 @@ import type { Flow } from "./flow.ts";
 import { formatWords } from "./format-address.ts";
 import type { Direction, Side } from "./side.ts";
 import { SIDES } from "./side.ts";
-import { EndFlag, NO_SHIFT, WINDOW_UNKNOWN } from "./table/flags.ts";
-import { DIRECTION_WORDS, DirectionWord, Word } from "./table/record.ts";
+import * as bits from "./table/flags.ts";
+import * as record from "./table/record.ts";
 import { TCP_STATES, type TcpState } from "./tcp/state.ts";
+
+// The module's own, so that the compiler has their numbers; imported ones it looks up each time.
+const { EndFlag, NO_SHIFT, WINDOW_UNKNOWN } = bits;
+const { DIRECTION_WORDS, DirectionWord, Word } = record;
 
 /** What {@link FlowEnd.read} gives: bytes, or, where some will never come, how many those are. */
 export type StreamPiece =

@@ -19,8 +19,13 @@ import type { AnyEvent, Callback, HooksOf, UserEvent } from "./event/user-event.
 import { FlowEnd } from "./flow-end.ts";
 import type { FlowMonitor } from "./monitor.ts";
 import type { Direction, Side } from "./side.ts";
-import { generationOf, RowFlag } from "./table/flags.ts";
-import { RECORD_WORDS, Word } from "./table/record.ts";
+import * as bits from "./table/flags.ts";
+import { generationOf } from "./table/flags.ts";
+import * as record from "./table/record.ts";
+
+// The module's own, so that the compiler has their numbers; imported ones it looks up each time.
+const { RowFlag } = bits;
+const { RECORD_WORDS, Word } = record;
 
 /** What only few flows have. */
 class Extra {

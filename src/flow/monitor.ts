@@ -10,13 +10,19 @@ import type { AnyCallback, Registration } from "./event/dispatch.ts";
 import type { EventObject } from "./event/event-object.ts";
 import type { EventName, Hook } from "./event/events.ts";
 import { Registrations } from "./event/registrations.ts";
-import { Slot } from "./event/slot.ts";
+import * as slots from "./event/slot.ts";
 import { Subscription } from "./event/subscription.ts";
 import type { AnyEvent, Callback, HooksOf, UserEvent } from "./event/user-event.ts";
 import { Flow } from "./flow.ts";
 import type { Direction } from "./side.ts";
-import { generationOf, RowFlag } from "./table/flags.ts";
-import { RECORD_WORDS, Word } from "./table/record.ts";
+import * as bits from "./table/flags.ts";
+import { generationOf } from "./table/flags.ts";
+import * as record from "./table/record.ts";
+
+// The module's own, so that the compiler has their numbers; imported ones it looks up each time.
+const { Slot } = slots;
+const { RowFlag } = bits;
+const { RECORD_WORDS, Word } = record;
 
 /** How a monitor is made. */
 export interface MonitorOptions {

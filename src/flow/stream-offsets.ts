@@ -4,10 +4,14 @@
  * @module
  */
 import type { Direction } from "./side.ts";
-import { EndFlag } from "./table/flags.ts";
+import * as bits from "./table/flags.ts";
 import type { FlowTable } from "./table/flow-table.ts";
-import { DirectionWord } from "./table/record.ts";
+import * as record from "./table/record.ts";
 import { directionAt } from "./tcp/segment.ts";
+
+// The module's own, so that the compiler has their numbers; imported ones it looks up each time.
+const { EndFlag } = bits;
+const { DirectionWord } = record;
 
 const FLAGS_AT = DirectionWord.options * 4 + 1;
 

@@ -7,9 +7,13 @@ import type { FlowLimits, FlowPolicy } from "./policy.ts";
 import type { Direction } from "./side.ts";
 import { PagePool } from "./stream/page-pool.ts";
 import { StreamBuffer } from "./stream/stream-buffer.ts";
-import { RowFlag } from "./table/flags.ts";
+import * as bits from "./table/flags.ts";
 import type { FlowTable } from "./table/flow-table.ts";
-import { RECORD_WORDS, Word } from "./table/record.ts";
+import * as record from "./table/record.ts";
+
+// The module's own, so that the compiler has their numbers; imported ones it looks up each time.
+const { RowFlag } = bits;
+const { RECORD_WORDS, Word } = record;
 
 /** Bytes of a page: small, for most flows that need one need little. */
 const PAGE_BYTES = 2048;

@@ -6,14 +6,20 @@
  * @module
  */
 import { LinkType } from "#packet/link-type.ts";
-import { Cursor, type LayerOptions, Step } from "./cursor.ts";
+import * as cursors from "./cursor.ts";
+import { Cursor, type LayerOptions } from "./cursor.ts";
 import { addTunnel, ENCAPSULATION_DEPTH_MAX, TunnelKind } from "./encapsulation.ts";
-import { decodeEthernet, decodeEtherType, decodePpp, EtherType } from "./ether-type.ts";
+import * as etherTypes from "./ether-type.ts";
+import { decodeEthernet, decodeEtherType, decodePpp } from "./ether-type.ts";
 import { decodeIpv4 } from "./ipv4.ts";
 import { decodeIpv6 } from "./ipv6.ts";
 import type { Layers } from "./layers.ts";
 import { startLink } from "./link.ts";
 import { decodeGre, decodeUdpTunnel, enterTunnel, leaveTunnel } from "./tunnel.ts";
+
+// The module's own, so that the compiler has their numbers; imported ones it looks up each time.
+const { Step } = cursors;
+const { EtherType } = etherTypes;
 
 const ETHERNET_BYTES = 14;
 
@@ -122,7 +128,7 @@ export class LayerDecoder {
     return originalBytes > capturedBytes ? offset + originalBytes : end;
   }
 
-  #walk(layers: Layers, first: Step): boolean {
+  #walk(layers: Layers, first: cursors.Step): boolean {
     const cursor = this.#cursor;
     for (let step = first; ; ) {
       switch (step) {
@@ -176,7 +182,7 @@ export class LayerDecoder {
   }
 }
 
-function stepByVersion(layers: Layers, { at }: Cursor): Step {
+function stepByVersion(layers: Layers, { at }: Cursor): cursors.Step {
   const version = at < layers.frameEnd ? (layers.bytes[at] as number) >> 4 : 0;
   if (version === 4) return Step.ipv4;
   if (version === 6) return Step.ipv6;

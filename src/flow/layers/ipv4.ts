@@ -2,9 +2,16 @@
  * The header of IPv4 (RFC 791, RFC 1122) as receivers take it: what Linux drops on its way in is malformed here.
  * @module
  */
-import { type Cursor, Step } from "./cursor.ts";
-import { IPV4_PREFIX, IpProtocol, type Layers } from "./layers.ts";
+
+import type { Cursor } from "./cursor.ts";
+import * as cursors from "./cursor.ts";
+import type { Layers } from "./layers.ts";
+import * as layer from "./layers.ts";
 import { decodeFragmentData, decodeTransport } from "./transport.ts";
+
+// The module's own, so that the compiler has their numbers; imported ones it looks up each time.
+const { Step } = cursors;
+const { IPV4_PREFIX, IpProtocol } = layer;
 
 const HEADER_BYTES_MIN = 20;
 /** More does not fit into the length field. */
@@ -17,7 +24,7 @@ const OPTION_END = 0;
 const OPTION_NOTHING = 1;
 
 /** The packet at `at`, which by what is around it ends at `limit`. */
-export function decodeIpv4(layers: Layers, cursor: Cursor, at: number, limit: number): Step {
+export function decodeIpv4(layers: Layers, cursor: Cursor, at: number, limit: number): cursors.Step {
   const { bytes, view, frameEnd } = layers;
   if (at + HEADER_BYTES_MIN > frameEnd) return malformed(layers);
   const first = bytes[at] as number;
@@ -75,7 +82,7 @@ function isAggregate({ tunnelCount }: Layers, protocol: number, room: number): b
 }
 
 /** RFC 4302: what is behind an authentication header is to be read by everybody. */
-function decodeAuthenticated(layers: Layers, cursor: Cursor, at: number, end: number): Step {
+function decodeAuthenticated(layers: Layers, cursor: Cursor, at: number, end: number): cursors.Step {
   const { bytes } = layers;
   if (at + 8 > end || at + 8 > layers.frameEnd) return malformed(layers);
   const next = bytes[at] as number;
@@ -110,7 +117,7 @@ function hasGoodChecksum(view: DataView, at: number, headerBytes: number): boole
   return ((sum + (sum >> 16)) & 0xffff) === 0xffff;
 }
 
-function malformed(layers: Layers): Step {
+function malformed(layers: Layers): cursors.Step {
   layers.problem = "malformed";
   return Step.failed;
 }

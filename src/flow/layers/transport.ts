@@ -2,10 +2,18 @@
  * What is behind the IP header: TCP (RFC 9293), UDP (RFC 768), UDP-Lite (RFC 3828), SCTP, DCCP, ICMP, tunnels.
  * @module
  */
-import { type Cursor, Step } from "./cursor.ts";
-import { EtherType } from "./ether-type.ts";
+
+import type { Cursor } from "./cursor.ts";
+import * as cursors from "./cursor.ts";
+import * as etherTypes from "./ether-type.ts";
 import { decodeIcmp } from "./icmp.ts";
-import { IpProtocol, type Layers } from "./layers.ts";
+import type { Layers } from "./layers.ts";
+import * as layer from "./layers.ts";
+
+// The module's own, so that the compiler has their numbers; imported ones it looks up each time.
+const { Step } = cursors;
+const { EtherType } = etherTypes;
+const { IpProtocol } = layer;
 
 const TCP_BYTES_MIN = 20;
 const UDP_BYTES = 8;
@@ -40,10 +48,10 @@ export function decodeTransport(
   protocol: number,
   at: number,
   end: number,
-): Step {
+): cursors.Step {
   layers.protocol = protocol;
   layers.transportOffset = at;
-  let step: Step;
+  let step: cursors.Step;
   if (protocol === IpProtocol.tcp) step = decodeTcp(layers, at, end);
   else if (protocol === IpProtocol.udp) step = decodeUdp(layers, cursor, at, end);
   else step = decodeOther(layers, cursor, protocol, at, end);
@@ -54,7 +62,7 @@ export function decodeTransport(
 }
 
 /** The data of a fragment, which has no transport; of the first one the ports where they are. */
-export function decodeFragmentData(layers: Layers, protocol: number, at: number, end: number): Step {
+export function decodeFragmentData(layers: Layers, protocol: number, at: number, end: number): cursors.Step {
   const there = layers.frameEnd - at;
   layers.protocol = protocol;
   layers.transportOffset = at;
@@ -69,7 +77,7 @@ export function decodeFragmentData(layers: Layers, protocol: number, at: number,
   return Step.done;
 }
 
-function decodeTcp(layers: Layers, at: number, end: number): Step {
+function decodeTcp(layers: Layers, at: number, end: number): cursors.Step {
   const { view } = layers;
   if (at + TCP_BYTES_MIN > layers.frameEnd) return malformed(layers);
   const word = view.getUint16(at + 12);
@@ -89,7 +97,7 @@ function decodeTcp(layers: Layers, at: number, end: number): Step {
   return Step.done;
 }
 
-function decodeUdp(layers: Layers, cursor: Cursor, at: number, end: number): Step {
+function decodeUdp(layers: Layers, cursor: Cursor, at: number, end: number): cursors.Step {
   const { view } = layers;
   if (at + UDP_BYTES > layers.frameEnd) return malformed(layers);
   const room = end - at;
@@ -130,7 +138,13 @@ function mayBeTunnel(sourcePort: number, targetPort: number): boolean {
   }
 }
 
-function decodeOther(layers: Layers, cursor: Cursor, protocol: number, at: number, end: number): Step {
+function decodeOther(
+  layers: Layers,
+  cursor: Cursor,
+  protocol: number,
+  at: number,
+  end: number,
+): cursors.Step {
   layers.sourcePort = 0;
   layers.targetPort = 0;
   layers.transportHeaderBytes = 0;
@@ -172,7 +186,7 @@ function isPortProtocol(protocol: number): boolean {
 }
 
 /** Two ports, and for the rest what the smallest header has. */
-function decodePorts(layers: Layers, at: number, end: number, headerBytes: number): Step {
+function decodePorts(layers: Layers, at: number, end: number, headerBytes: number): cursors.Step {
   if (at + headerBytes > end || at + headerBytes > layers.frameEnd) return malformed(layers);
   layers.sourcePort = layers.view.getUint16(at);
   layers.targetPort = layers.view.getUint16(at + 2);
@@ -182,7 +196,7 @@ function decodePorts(layers: Layers, at: number, end: number, headerBytes: numbe
   return Step.done;
 }
 
-function malformed(layers: Layers): Step {
+function malformed(layers: Layers): cursors.Step {
   layers.problem = "malformed";
   return Step.failed;
 }

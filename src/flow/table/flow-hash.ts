@@ -5,7 +5,10 @@
  */
 import type { Layers } from "../layers/layers.ts";
 import { halfSipHash } from "./half-sip-hash.ts";
-import { Word } from "./record.ts";
+import * as record from "./record.ts";
+
+// The module's own, so that the compiler has their numbers; imported ones it looks up each time.
+const { Word } = record;
 
 /** Two words of 32 bits that nobody outside may know. */
 export type HashKey = readonly [low: number, high: number];

@@ -16,9 +16,12 @@ import type { Layers } from "../layers/layers.ts";
 import { GENERATION_SHIFT } from "./flags.ts";
 import type { HashKey } from "./flow-hash.ts";
 import { hashLayers, hashRecord } from "./flow-hash.ts";
-import { RECORD_WORDS, Word } from "./record.ts";
+import * as record from "./record.ts";
 import type { Expired } from "./timer-wheel.ts";
 import { FREE, TimerWheel } from "./timer-wheel.ts";
+
+// The module's own, so that the compiler has their numbers; imported ones it looks up each time.
+const { RECORD_WORDS, Word } = record;
 
 /** More rows than these cannot be counted in bytes by small integers: 2^31 / 192. */
 export const FLOW_COUNT_LIMIT = 11_184_810;

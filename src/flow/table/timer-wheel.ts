@@ -8,7 +8,10 @@
  * whatever hangs in a tick's slot is due before everything that hangs in a block's.
  * @module
  */
-import { RECORD_WORDS, Word } from "./record.ts";
+import * as record from "./record.ts";
+
+// The module's own, so that the compiler has their numbers; imported ones it looks up each time.
+const { RECORD_WORDS, Word } = record;
 
 /** The wheel's resolution in milliseconds: a flow fires at the end of the tick in which it is due. */
 export const TICK = 64;

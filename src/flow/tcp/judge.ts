@@ -7,11 +7,18 @@ import type { Delivery } from "../delivery.ts";
 import type { Dispatcher } from "../dispatcher.ts";
 import type { Layers } from "../layers/layers.ts";
 import type { FlowPolicy } from "../policy.ts";
-import { EndFlag, NO_SHIFT, RowFlag, WINDOW_UNKNOWN } from "../table/flags.ts";
-import { DirectionWord, Word } from "../table/record.ts";
-import { type Segment, SHIFT_AT, TcpFlag } from "./segment.ts";
-import { State } from "./state.ts";
+import * as bits from "../table/flags.ts";
+import * as record from "../table/record.ts";
+import type { Segment } from "./segment.ts";
+import * as segments from "./segment.ts";
+import * as states from "./state.ts";
 import { Suspects } from "./suspects.ts";
+
+// The module's own, so that the compiler has their numbers; imported ones it looks up each time.
+const { EndFlag, NO_SHIFT, RowFlag, WINDOW_UNKNOWN } = bits;
+const { DirectionWord, Word } = record;
+const { SHIFT_AT, TcpFlag } = segments;
+const { State } = states;
 
 /** What the receiver will not take a segment for; 0 when it takes it. */
 export const Refusal = {

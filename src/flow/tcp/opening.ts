@@ -5,12 +5,19 @@
  */
 import type { Layers } from "../layers/layers.ts";
 import type { FlowPolicy } from "../policy.ts";
-import { EndFlag, NO_SHIFT, RowFlag, WINDOW_UNKNOWN } from "../table/flags.ts";
+import * as bits from "../table/flags.ts";
 import type { FlowTable } from "../table/flow-table.ts";
-import { DirectionWord, RECORD_WORDS, Word } from "../table/record.ts";
-import { directionAt, TcpFlag } from "./segment.ts";
-import { State } from "./state.ts";
+import * as record from "../table/record.ts";
+import * as segments from "./segment.ts";
+import { directionAt } from "./segment.ts";
+import * as states from "./state.ts";
 import type { TcpTracker } from "./tracker.ts";
+
+// The module's own, so that the compiler has their numbers; imported ones it looks up each time.
+const { EndFlag, NO_SHIFT, RowFlag, WINDOW_UNKNOWN } = bits;
+const { DirectionWord, RECORD_WORDS, Word } = record;
+const { TcpFlag } = segments;
+const { State } = states;
 
 const FLAGS_AT = DirectionWord.options * 4 + 1;
 const DIRECTIONS = [0, 1] as const;

@@ -6,15 +6,22 @@
  */
 import type { Delivery } from "../delivery.ts";
 import type { Dispatcher } from "../dispatcher.ts";
-import { Slot } from "../event/slot.ts";
+import * as slots from "../event/slot.ts";
 import type { Layers } from "../layers/layers.ts";
 import type { FlowPolicy } from "../policy.ts";
 import type { Direction } from "../side.ts";
-import { EndFlag, NO_SHIFT, RowFlag, WINDOW_UNKNOWN } from "../table/flags.ts";
+import * as bits from "../table/flags.ts";
 import type { FlowTable } from "../table/flow-table.ts";
-import { DIRECTION_WORDS, DirectionWord, RECORD_WORDS, Word } from "../table/record.ts";
-import { TcpFlag } from "./segment.ts";
-import { State } from "./state.ts";
+import * as record from "../table/record.ts";
+import * as segments from "./segment.ts";
+import * as states from "./state.ts";
+
+// The module's own, so that the compiler has their numbers; imported ones it looks up each time.
+const { Slot } = slots;
+const { EndFlag, NO_SHIFT, RowFlag, WINDOW_UNKNOWN } = bits;
+const { DIRECTION_WORDS, DirectionWord, RECORD_WORDS, Word } = record;
+const { TcpFlag } = segments;
+const { State } = states;
 
 /** Both ends' states, as they lie in `Word.bytes`. */
 const STATES_MASK = 0x00ff_ff00;

@@ -6,11 +6,16 @@
  */
 import type { Layers } from "../layers/layers.ts";
 import type { Direction } from "../side.ts";
-import { EndFlag, RowFlag } from "../table/flags.ts";
+import * as bits from "../table/flags.ts";
 import type { FlowTable } from "../table/flow-table.ts";
-import { DIRECTION_WORDS, DirectionWord, RECORD_WORDS, Word } from "../table/record.ts";
+import * as record from "../table/record.ts";
 import { SegmentOptions } from "./options.ts";
-import { State } from "./state.ts";
+import * as states from "./state.ts";
+
+// The module's own, so that the compiler has their numbers; imported ones it looks up each time.
+const { EndFlag, RowFlag } = bits;
+const { DIRECTION_WORDS, DirectionWord, RECORD_WORDS, Word } = record;
+const { State } = states;
 
 /** Bits of the flags' byte (RFC 9293 §3.1). */
 export const TcpFlag = { fin: 1, syn: 2, rst: 4, psh: 8, ack: 16, urg: 32 } as const;

@@ -5,13 +5,20 @@
 import type { Delivery } from "../delivery.ts";
 import type { Dispatcher } from "../dispatcher.ts";
 import type { OutOfWindowEvent } from "../event/events.ts";
-import { Slot } from "../event/slot.ts";
+import * as slots from "../event/slot.ts";
 import type { Layers } from "../layers/layers.ts";
 import { type Direction, SIDES } from "../side.ts";
-import { EndFlag, RowFlag } from "../table/flags.ts";
-import { Word } from "../table/record.ts";
+import * as bits from "../table/flags.ts";
+import * as record from "../table/record.ts";
 import { isEnd, type Segment } from "./segment.ts";
-import { State, TCP_STATES, type TcpState } from "./state.ts";
+import * as states from "./state.ts";
+import { TCP_STATES, type TcpState } from "./state.ts";
+
+// The module's own, so that the compiler has their numbers; imported ones it looks up each time.
+const { Slot } = slots;
+const { EndFlag, RowFlag } = bits;
+const { Word } = record;
+const { State } = states;
 
 const REFUSAL_CAUSES: readonly (OutOfWindowEvent["cause"] | undefined)[] = [
   undefined,

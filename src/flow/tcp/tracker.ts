@@ -9,15 +9,24 @@ import type { Dispatcher } from "../dispatcher.ts";
 import type { Layers } from "../layers/layers.ts";
 import type { FlowPolicy } from "../policy.ts";
 import type { Direction } from "../side.ts";
-import { EndFlag, NO_SHIFT, RowFlag, TimeoutClass, WINDOW_UNKNOWN } from "../table/flags.ts";
+import * as bits from "../table/flags.ts";
 import type { FlowTable } from "../table/flow-table.ts";
-import { DirectionWord, Word } from "../table/record.ts";
+import * as record from "../table/record.ts";
 import { Judge, Refusal } from "./judge.ts";
 import { Prediction } from "./prediction.ts";
-import { directionAt, isEnd, Segment, SHIFT_AT, TcpFlag } from "./segment.ts";
-import { State } from "./state.ts";
+import * as segments from "./segment.ts";
+import { directionAt, isEnd, Segment } from "./segment.ts";
+import * as states from "./state.ts";
 import { Teller } from "./teller.ts";
-import { nextState, Stimulus } from "./transitions.ts";
+import * as transitions from "./transitions.ts";
+import { nextState } from "./transitions.ts";
+
+// The module's own, so that the compiler has their numbers; imported ones it looks up each time.
+const { EndFlag, NO_SHIFT, RowFlag, TimeoutClass, WINDOW_UNKNOWN } = bits;
+const { DirectionWord, Word } = record;
+const { SHIFT_AT, TcpFlag } = segments;
+const { State } = states;
+const { Stimulus } = transitions;
 
 export class TcpTracker {
   readonly #segment: Segment;
