@@ -155,6 +155,16 @@ describe("abacus", () => {
     assert.deepEqual(world.take(), [table[0], "10.0.0.3          7        7         0       0", table[1]]);
   });
 
+  test("keepAccounts() puts users beyond its maximum into one account", () => {
+    const books = new Books();
+    for (let user = 0; user < 100_010; user++) {
+      const client = `10.${user >> 16}.${(user >> 8) & 255}.${user & 255}:1000`;
+      books.engine.handle(udpTalk({ client, server: "192.0.2.1:53" }).client("123", { time: 1 }));
+    }
+    assert.equal(books.accounts.size, 100_001);
+    assert.equal(books.accounts.get("others")?.charged, 30);
+  });
+
   test("keepAccounts() charges no less than was delivered in a capture", {
     skip: capturesSkipped,
   }, async () => {

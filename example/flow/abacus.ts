@@ -26,6 +26,10 @@ export interface AbacusOptions {
   readonly period?: Duration;
 }
 
+/** Users at once; all others share one account. */
+const ACCOUNT_COUNT_MAX = 100_000;
+const OTHERS = "others";
+
 /** Data came again, and it is proved to be what it was. */
 const repeated = defineEvent(
   "retransmission",
@@ -99,11 +103,11 @@ export function keepAccounts(
 }
 
 function accountOf(accounts: Map<string, Account>, user: string): Account {
-  let account = accounts.get(user);
-  if (account === undefined) {
-    account = { delivered: 0, charged: 0, repeated: 0, hidden: 0 };
-    accounts.set(user, account);
-  }
+  const known = accounts.get(user);
+  if (known !== undefined) return known;
+  if (accounts.size >= ACCOUNT_COUNT_MAX && user !== OTHERS) return accountOf(accounts, OTHERS);
+  const account = { delivered: 0, charged: 0, repeated: 0, hidden: 0 };
+  accounts.set(user, account);
   return account;
 }
 

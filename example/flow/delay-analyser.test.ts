@@ -9,6 +9,7 @@ import {
   delayTable,
   type FlowDelays,
 } from "./delay-analyser.ts";
+import { DelayLane, POINT_COUNT_MAX } from "./delay-lane.ts";
 import { plotDelays } from "./delay-plot.ts";
 import { type Application, Simulation, type SimulationOptions } from "./delay-simulation.ts";
 import { FlowWorld } from "./test-world.ts";
@@ -175,6 +176,19 @@ describe("delay-analyser", () => {
       assert.ok(from >= until && to > from);
       until = to;
     }
+  });
+
+  test("DelayLane keeps so many points and no more, and counts all", () => {
+    const lane = new DelayLane();
+    const count = 2 * POINT_COUNT_MAX;
+    for (let index = 0; index < count; index++) {
+      // Elicited and not, in turns: spans that cannot be one.
+      if (index % 2 === 0) lane.acknowledge(index * 10, index * 100 - 50, undefined, true);
+      lane.send(index * 10, index * 100, 100);
+    }
+    assert.equal(lane.spans.length, POINT_COUNT_MAX);
+    assert.equal(lane.packets.length, POINT_COUNT_MAX);
+    assert.equal(lane.total("bandwidth") + lane.total("idle"), (count - 1) * 10);
   });
 
   test("plotDelays() draws every packet, in the colour of its state", () => {

@@ -10,7 +10,7 @@
  */
 import { writeFileSync } from "node:fs";
 import { type Flow, type FlowEngine, IpProtocol, type Side } from "metanet/flow";
-import { DelayLane, type DelaySpan } from "./delay-lane.ts";
+import { DelayLane, type DelaySpan, POINT_COUNT_MAX } from "./delay-lane.ts";
 import { plotDelays } from "./delay-plot.ts";
 import { formatTable, nameOf, printLine } from "./text.ts";
 
@@ -24,6 +24,8 @@ export interface FlowDelays {
   readonly reply: DelayLane;
   /** From the end of a request to the start of its reply. */
   readonly waits: readonly Omit<DelaySpan, "state">[];
+  /** Milliseconds of all waits, also of those that are not in the list any more. */
+  readonly waited: number;
 }
 
 export interface DelayOptions {
@@ -32,11 +34,14 @@ export interface DelayOptions {
 
 const SYN = 2;
 const ACK = 16;
+/** Packets of requests without a reply that are remembered. */
+const REQUEST_COUNT_MAX = 1024;
 
 /** What is known of a connection while it is there. */
 class Analysis {
   readonly lanes: Readonly<Record<Side, DelayLane>> = { client: new DelayLane(), server: new DelayLane() };
   readonly waits: Omit<DelaySpan, "state">[] = [];
+  waited = 0;
   /** Ends of requests that no reply has come to. */
   #requests: { readonly time: number; readonly end: number }[] = [];
   /** When the last packet of the handshake passed, by which the way to an end and back is measured. */
@@ -68,15 +73,19 @@ class Analysis {
     const next = mine.nextOffset;
     const offset = next + ((flow.tcpSequence - (mine.initialSequence + 1 + next)) | 0);
     this.lanes[sender].send(now, offset, payloadBytes);
-    if (sender === "client") this.#requests.push({ time: now, end: offset + payloadBytes });
-    else this.#reply(now, other.acknowledgedOffset);
+    if (sender === "server") this.#reply(now, other.acknowledgedOffset);
+    else {
+      this.#requests.push({ time: now, end: offset + payloadBytes });
+      if (this.#requests.length > REQUEST_COUNT_MAX) this.#requests.shift();
+    }
   }
 
   /** The reply is to the last request that it acknowledges. */
   #reply(now: number, acknowledged: number): void {
     const request = this.#requests.findLast(({ end }) => end <= acknowledged);
     if (request === undefined) return;
-    this.waits.push({ from: request.time, to: now });
+    this.waited += now - request.time;
+    if (this.waits.length < POINT_COUNT_MAX) this.waits.push({ from: request.time, to: now });
     this.#requests = this.#requests.filter(({ end }) => end > acknowledged);
   }
 }
@@ -89,11 +98,11 @@ export function analyseDelays(engine: FlowEngine, tell: (delays: FlowDelays) => 
     flow.context.handle(flow, sender, now);
   });
   monitor.on("connectionEnd", "none", ({ protocol, client, server, firstSeen, lastSeen, context }) => {
-    const { lanes, waits } = context;
+    const { lanes, waits, waited } = context;
     if (protocol !== IpProtocol.tcp || lanes.client.end + lanes.server.end === 0) return;
     const names = { client: nameOf(client), server: nameOf(server) };
     const { client: request, server: reply } = lanes;
-    tell({ ...names, from: firstSeen, to: lastSeen, request, reply, waits });
+    tell({ ...names, from: firstSeen, to: lastSeen, request, reply, waits, waited });
   });
 }
 
@@ -114,10 +123,10 @@ export function delayRows({
   request,
   reply,
   waits,
+  waited,
 }: FlowDelays): Record<"request" | "reply" | "total", DelayRow> {
   const blocked = [request, reply].map((lane) => lane.spans.filter(({ state }) => state !== "idle"));
   const [requestBlocked = [], replyBlocked = []] = blocked;
-  const waited = waits.reduce((sum, span) => sum + (span.to - span.from), 0);
   const row = (
     lanes: readonly DelayLane[],
     spans: readonly Pick<DelaySpan, "from" | "to">[],

@@ -41,8 +41,8 @@ export interface LaneAcknowledgement {
 const PROMPT = { least: 1, share: 0.1 } as const;
 /** How much longer than its turn on the link a packet may take. */
 const TURN_FACTOR = 1.25;
-/** Points of a connection that are kept for plots. */
-const POINT_COUNT_MAX = 20_000;
+/** Points and spans of a direction that are kept: those that come later only count. */
+export const POINT_COUNT_MAX = 20_000;
 /** Acknowledgements that the next packet can be an answer to. */
 const RECENT_COUNT_MAX = 1024;
 
@@ -63,6 +63,7 @@ export class DelayLane {
   #isGuess = false;
   #lastBytes = 0;
   #acknowledged = 0;
+  readonly #totals: Record<DelayState, number> = { idle: 0, bandwidth: 0, window: 0 };
   readonly #recent: LaneAcknowledgement[] = [];
 
   /** The other end has acknowledged up to `offset`; `edge` is where its window ends. */
@@ -95,7 +96,7 @@ export class DelayLane {
 
   /** Milliseconds spent in a state. */
   total(state: DelayState): number {
-    return this.spans.reduce((sum, span) => sum + (span.state === state ? span.to - span.from : 0), 0);
+    return this.#totals[state];
   }
 
   /** What the sender was in between its last packet and the one that is seen now, whose data ends at `end`. */
@@ -140,6 +141,8 @@ export class DelayLane {
     const [first] = this.spans;
     if (rate > this.#rate * TURN_FACTOR && this.#isGuess && first !== undefined) {
       this.spans[0] = { ...first, state: "idle" };
+      this.#totals[first.state] -= first.to - first.from;
+      this.#totals.idle += first.to - first.from;
       this.#isGuess = false;
     }
     this.#rate = Math.max(this.#rate, rate);
@@ -147,10 +150,11 @@ export class DelayLane {
 
   #add(span: DelaySpan): void {
     if (span.to <= span.from) return;
+    this.#totals[span.state] += span.to - span.from;
     const last = this.spans.at(-1);
     const isOne = this.#isGuess && this.spans.length === 1;
     if (last?.state === span.state && last.to === span.from && !isOne) {
       this.spans[this.spans.length - 1] = { ...last, to: span.to };
-    } else this.spans.push(span);
+    } else if (this.spans.length < POINT_COUNT_MAX) this.spans.push(span);
   }
 }

@@ -37,7 +37,7 @@ describe("example/flow", () => {
   });
 
   test("the README tells of every program in the folder", () => {
-    const modules = /^(?:delay-(?:lane|plot|simulation)|http-messages|text|test-world)\.ts$/;
+    const modules = /^(?:delay-(?:lane|plot|simulation)|http-messages|text|test-world|.*-inline)\.ts$/;
     const files = readdirSync(import.meta.dirname).filter((name) => /(?<!\.test)\.ts$/.test(name));
     assert.deepEqual(files.filter((name) => !modules.test(name)).sort(), [...examples].sort());
   });
@@ -53,6 +53,16 @@ describe("example/flow", () => {
       );
       assert.match(stderr, /^metanet: 8 packets, 1 flows/m);
       assert.notEqual(stdout, "");
+    });
+  }
+
+  for (const [, file = "", functionName = ""] of readme.matchAll(
+    /^sudo metanet script load ([a-z-]+\.ts) --function (\w+)/gm,
+  )) {
+    test(`metanet script check finds nothing wrong with ${functionName} of ${file}`, async () => {
+      const program = join(import.meta.dirname, file);
+      const { stdout } = await execute(METANET, ["script", "check", program], { timeout: 120_000 });
+      assert.match(stdout, new RegExp(`^${functionName} `, "m"));
     });
   }
 

@@ -22,7 +22,7 @@ export interface HttpListener {
 }
 
 /** Bytes of a head at most; what is longer is no HTTP. */
-const HEAD_BYTES_MAX = 65_536;
+const HEAD_BYTES_MAX = 16_384;
 const START = /^(?:[A-Z]{3,10} \S+ HTTP\/1\.\d|HTTP\/1\.\d \d{3}(?: .*)?)$/;
 const LATIN1 = new TextDecoder("latin1");
 

@@ -67,6 +67,8 @@ export class RunLane {
     this.#tell = tell;
     this.#engine = new FlowEngine({
       ...engineOptions(order.engine),
+      // Packets that were captured have gone: what a program would send to them, or reset, nobody gets.
+      output: () => undefined,
       onError: (monitor, error) => {
         this.#faultCount++;
         this.#tell(faultOf(monitor, error));
