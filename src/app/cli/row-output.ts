@@ -32,7 +32,7 @@ export class LineOutput {
   /** Writes what is there; a promise is to be awaited, for the reader is slower than we are. */
   settle(): Promise<void> | undefined {
     this.#write();
-    if (this.#terminal.waitingBytes < LENGTH_MAX) return undefined;
+    if (!process.stdout.writableNeedDrain) return undefined;
     return once(process.stdout, "drain").then(() => undefined);
   }
 

@@ -36,8 +36,14 @@ async function work({ order, share }: RunWorkerData): Promise<void> {
   } catch (cause) {
     error = carryError(cause);
   }
+  // What the program wrote last is on its way: the thread is ended once it has said that it is done.
+  await Promise.all([process.stdout, process.stderr].map(written));
   post({ say: "done", summary: lane.summary(), error });
   parentPort?.close();
+}
+
+function written(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => void stream.write("", () => resolve()));
 }
 
 await work(workerData as RunWorkerData);

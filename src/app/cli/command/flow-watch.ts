@@ -2,6 +2,7 @@
  * `metanet flow watch`: the open flows of an interface, live.
  * @module
  */
+import { once } from "node:events";
 import { Command } from "commander";
 import { type Duration, formatInstant, instant, milliseconds } from "#base/time.ts";
 import { readCapture } from "../../capture-file.ts";
@@ -31,8 +32,6 @@ interface WatchOptions extends EngineOptionTexts {
 
 const INTERVAL_MIN: Duration = milliseconds(100);
 const ROWS_MAX = 100_000;
-/** Timers come early by less than this; milliseconds. */
-const TIMER_SLACK = 2;
 
 export function flowWatchCommand(terminal: Terminal): Command {
   const command = new Command("watch")
@@ -113,23 +112,49 @@ async function watchLive(
   { view, interval, limit }: Course,
 ): Promise<void> {
   const begin = performance.now();
-  const end = limit === undefined ? Number.POSITIVE_INFINITY : begin + limit;
-  view.begin();
+  const over = Promise.withResolvers<void>();
+  const pause = new Pause();
+  // A signal is heard all the time, also while a picture is made.
+  let isOver = false;
+  void untilInterrupted(limit, over.promise).then(() => {
+    isOver = true;
+    pause.end(false);
+  });
+  view.begin(() => pause.end(true));
   try {
-    for (;;) {
-      const left = Math.min(interval, end - performance.now());
-      const ending = await untilInterrupted(milliseconds(Math.max(0, left)), view.touched());
-      const isLast = ending === "signal" || view.isEnded || performance.now() >= end - TIMER_SLACK;
+    while (!isOver && !view.isEnded) {
+      const isAgain = await pause.last(interval);
+      if (isOver || view.isEnded) break;
       const snapshot = await watch.snapshot(view.order, view.countMax);
-      const lost = snapshot.ring.droppedCount;
-      if (!isLast) await view.show(live.interface, snapshot, lost, ending === "done");
-      else {
-        view.sum(live.interface, snapshot, (performance.now() - begin) / 1000, lost);
-        return;
-      }
+      await view.show(live.interface, snapshot, snapshot.ring.droppedCount, isAgain);
     }
+    const snapshot = await watch.snapshot(view.order, view.countMax);
+    const { droppedCount } = snapshot.ring;
+    view.sum(live.interface, snapshot, (performance.now() - begin) / 1000, droppedCount);
   } finally {
+    over.resolve();
     await watch.close();
+  }
+}
+
+/** Time between two pictures, that something may cut short. */
+class Pause {
+  #end: (isCut: boolean) => void = () => undefined;
+
+  /** Resolves after `duration` with false, or with what {@link end} says before. */
+  async last(duration: Duration): Promise<boolean> {
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    this.#end = resolve;
+    const timer = setTimeout(resolve, duration, false);
+    try {
+      return await promise;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  end(isCut: boolean): void {
+    this.#end(isCut);
   }
 }
 
@@ -146,7 +171,7 @@ async function watchFile(
   let begin: number | undefined;
   let next = 0;
   let time = 0;
-  view.begin();
+  view.begin(() => undefined);
   try {
     reading: while (!view.isEnded && (await capture.more())) {
       while (capture.next()) {
@@ -193,7 +218,6 @@ class View {
   #screen: Screen | undefined;
   #before: WatchSnapshot | undefined;
   #last: WatchSnapshot | undefined;
-  #touched = Promise.withResolvers<void>();
 
   constructor(terminal: Terminal, options: ViewOptions) {
     this.#terminal = terminal;
@@ -202,8 +226,12 @@ class View {
     this.#isPage = terminal.interactive && !options.isJson;
   }
 
-  begin(): void {
-    if (this.#isPage) this.#screen = new Screen((key) => this.#key(key));
+  /** @param touched is told of keys that change something */
+  begin(touched: () => void): void {
+    if (!this.#isPage) return;
+    this.#screen = new Screen((key) => {
+      if (this.#key(key)) touched();
+    });
   }
 
   /** Flows that can be shown. */
@@ -212,11 +240,6 @@ class View {
     return this.#screen === undefined
       ? rowCountMax
       : Math.min(rowCountMax, this.#screen.height - LINES_ABOVE);
-  }
-
-  /** Resolves at the next key. */
-  touched(): Promise<void> {
-    return this.#touched.promise;
   }
 
   async show(source: string, snapshot: WatchSnapshot, lost: number, isAgain: boolean): Promise<void> {
@@ -228,9 +251,7 @@ class View {
     else if (this.#screen === undefined) this.#lines(source, snapshot, lost);
     else this.#page(this.#screen, source, snapshot, lost);
     // Whoever does not read holds us up here, and not in memory.
-    if (this.#terminal.waitingBytes > 0) {
-      await new Promise<void>((resolve) => process.stdout.once("drain", resolve));
-    }
+    if (process.stdout.writableNeedDrain) await once(process.stdout, "drain");
   }
 
   /** What it was, when it is over. */
@@ -254,13 +275,12 @@ class View {
     this.#screen = undefined;
   }
 
-  #key(key: string): void {
+  #key(key: string): boolean {
     if (key === "q") this.isEnded = true;
     else if (key === "s") {
       this.order = WATCH_ORDERS[(WATCH_ORDERS.indexOf(this.order) + 1) % WATCH_ORDERS.length] ?? "rate";
-    } else return;
-    this.#touched.resolve();
-    this.#touched = Promise.withResolvers();
+    } else return false;
+    return true;
   }
 
   #page(screen: Screen, source: string, snapshot: WatchSnapshot, lost: number): void {
