@@ -81,6 +81,8 @@ export type { TcpState } from "#flow/tcp/state.ts";
 // Captures as packets come from them.
 export { readCapture } from "./capture-file.ts";
 export { writeCapture } from "./capture-file-writer.ts";
+// A program on the packets of a queue.
+export { type FlowScript, type FlowScriptOptions, flowScript } from "./flow/flow-script.ts";
 
 /** How an engine is made; the kernel's random numbers are taken where no others are given. */
 export type FlowEngineOptions = Omit<PureOptions, "random"> & { readonly random?: Random };

@@ -18,6 +18,8 @@ const MEMORY_MEGABYTES = 1000;
 export interface LoadReport {
   readonly functions: readonly string[];
   readonly options: ScriptOptions;
+  /** What functions say themselves, by name. */
+  readonly functionOptions: Readonly<Record<string, ScriptOptions>>;
   /** Its own modules, itself first. */
   readonly files: readonly string[];
 }

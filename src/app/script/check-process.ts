@@ -2,9 +2,8 @@
  * The process of `script check` in which a script is loaded once.
  * @module
  */
-import type { ScriptOptions } from "#script/context.ts";
 import { type CarriedError, carryError } from "./contained.ts";
-import { inspectScript } from "./modules.ts";
+import { type InspectedScript, inspectScript } from "./modules.ts";
 
 /** What the process is told. */
 export interface CheckOrder {
@@ -12,13 +11,7 @@ export interface CheckOrder {
 }
 
 /** What it answers. */
-export type CheckAnswer =
-  | {
-      readonly functions: readonly string[];
-      readonly options: ScriptOptions;
-      readonly files: readonly string[];
-    }
-  | { readonly failure: CarriedError };
+export type CheckAnswer = InspectedScript | { readonly failure: CarriedError };
 
 async function answer({ file }: CheckOrder): Promise<CheckAnswer> {
   try {

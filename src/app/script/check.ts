@@ -68,7 +68,7 @@ function reportOf(
     const analysis = analyses.get(name) ?? { name, file: path, line: 1, uses: [] };
     if (isScript === "no") others.push({ name, why });
     else {
-      const needs = needsOf(analysis, loaded.options);
+      const needs = needsOf(analysis, { ...loaded.functionOptions[name], ...loaded.options });
       functions.push({ ...analysis, needs, hooks: HOOK_NAMES, engines: ["user"] });
       if (isScript === "wrong") {
         const { file: at, line } = analysis;

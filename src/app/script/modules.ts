@@ -54,7 +54,7 @@ export async function loadScript(
   return {
     run,
     functionName: functionName ?? "default",
-    options: optionsOf(exported, file),
+    options: { ...optionsOf(run as unknown as Record<string, unknown>, file), ...optionsOf(exported, file) },
     functions,
     files,
   };
@@ -65,6 +65,8 @@ export interface InspectedScript {
   /** Names of all functions that the module exports, in the alphabet's order. */
   readonly functions: readonly string[];
   readonly options: ScriptOptions;
+  /** What functions say themselves, by name: those that `flowScript` has made. The module's `options` come first. */
+  readonly functionOptions: Readonly<Record<string, ScriptOptions>>;
   /** As in {@link LoadedModule}. */
   readonly files: readonly string[];
 }
@@ -75,7 +77,10 @@ export interface InspectedScript {
  */
 export async function inspectScript(file: string, version = 0): Promise<InspectedScript> {
   const { exported, files } = await importScript(file, version);
-  return { functions: functionNames(exported), options: optionsOf(exported, file), files };
+  const functions = functionNames(exported);
+  const own = functions.map((name) => [name, optionsOf(exported[name] as Record<string, unknown>, file)]);
+  const functionOptions = Object.fromEntries(own) as Record<string, ScriptOptions>;
+  return { functions, options: optionsOf(exported, file), functionOptions, files };
 }
 
 interface Imported {
