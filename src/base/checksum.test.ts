@@ -23,3 +23,17 @@ test("sumWords() and checksumOf() give the example of RFC 1071 §3", () => {
   assert.equal(fold(sumWords(data, 0, 8)), 0xddf2);
   assert.equal(checksumOf(sumWords(data, 0, 8)), 0x220d);
 });
+
+test("fold() loses no carry of sums of up to 53 bits", () => {
+  const seed = 4;
+  const random = new SeededRandom(seed);
+  for (let round = 0; round < 10_000; round++) {
+    // Near multiples of 2^32 the upper half carries into the lower, and that into the upper again.
+    const high = round < 100 ? round : random.below(2 ** 21);
+    const near = random.below(3) === 0 ? random.word() : -random.below(300);
+    const sum = Math.max(0, high * 2 ** 32 + near);
+    let folded = BigInt(sum);
+    while (folded > 0xffffn) folded = (folded >> 16n) + (folded & 0xffffn);
+    assert.equal(fold(sum), Number(folded), `seed ${seed}: ${sum}`);
+  }
+});

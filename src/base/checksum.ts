@@ -6,7 +6,8 @@
 
 /** Brings a sum of 16-bit words back to 16 bits by adding the carries (RFC 1071 §1); sums below 2^53. */
 export function fold(sum: number): number {
-  let folded = sum > 0xffff_ffff ? (sum % 0x1_0000_0000) + Math.floor(sum / 0x1_0000_0000) : sum;
+  // 2^32 - 1 is a multiple of 2^16 - 1: the remainder has the same sum, where it is not 0, which stands for all ones.
+  let folded = sum > 0xffff_ffff ? sum % 0xffff_ffff || 0xffff_ffff : sum;
   folded = (folded >>> 16) + (folded & 0xffff);
   folded = (folded >>> 16) + (folded & 0xffff);
   return (folded >>> 16) + (folded & 0xffff);
