@@ -45,6 +45,8 @@ export class Delivery extends StreamOffsets {
   readonly #urgent = new UrgentMarks();
   /** Where the bytes of the segment at hand begin that have not been told of; -1 for none. */
   #untold = -1;
+  /** The segment at hand is shown, and there was no room to keep it. */
+  #isUnkept = false;
   /** What the capture has cut off the segment at hand: a range of the stream, `[from, to)`. */
   #cutFrom = 0;
   #cutTo = -1;
@@ -123,6 +125,7 @@ export class Delivery extends StreamOffsets {
     }
     const buffer = this.#streams.open(row, direction, next);
     const report = this.#report;
+    this.#isUnkept = false;
     buffer.place(offset, layers.bytes, start, end, report);
     const { overlapOffset, overlapBytes, content, differenceOffset } = report;
     if (overlapBytes > 0 && content !== "none") {
@@ -143,6 +146,7 @@ export class Delivery extends StreamOffsets {
     if (isLost && offset <= from && stop > buffer.next && buffer.firstHoldOffset() < 0) {
       this.#piece.show(row, direction, from, layers.bytes, start + (from - offset), end);
       buffer.skipTo(stop);
+      this.#isUnkept = true;
     }
     if (buffer.next === from) return;
     this.#table.numbers[(at + DirectionWord.nextOffset) >> 1] = buffer.next;
@@ -194,7 +198,8 @@ export class Delivery extends StreamOffsets {
     const { numbers } = this.#table;
     if (end <= next && this.next(at) === next) return;
     const buffer = this.#streams.get(row, direction);
-    buffer?.takeBack(Math.max(next, offset), end);
+    if (this.#isUnkept) buffer?.takeBack(Math.max(next, offset), end);
+    else buffer?.undo();
     // What it made readable besides its own bytes, nobody has been told of.
     buffer?.takeBack(next, next);
     numbers[(at + DirectionWord.nextOffset) >> 1] = buffer?.next ?? next;

@@ -1,6 +1,5 @@
 /**
- * How connections begin, in all orders that captures and liars have for it: hazards 16 to 20 of the list in
- * `src/flow/README.md`, as numbered there.
+ * How connections begin, in all orders that captures and liars have for it. Hazards 16 to 20.
  * @module
  */
 import { describe } from "node:test";

@@ -1,5 +1,5 @@
 /**
- * What is wrong in mOS, as numbered in section A.5 of the notes on it, and right here: one test for each.
+ * What is wrong in mOS, and right here: a test for each.
  * @module
  */
 import assert from "node:assert/strict";

@@ -1,5 +1,5 @@
 /**
- * mOS's semantics, as numbered in section A.4 of the notes on it that the README of `src/flow` sums up.
+ * What mOS does and this engine does as well, point by point.
  * @module
  */
 import assert from "node:assert/strict";
@@ -176,6 +176,26 @@ describe("mOS semantics", () => {
       assert.equal(received, hook === "sender" ? 0 : 1);
       assert.equal(text, "", "its receiver has not got it");
     }
+  });
+
+  it("A.4-8 a SYN that was dropped has reached no server: its connection starts when it is sent again", () => {
+    const talk = conversation();
+    const engine = engineWith();
+    const log: string[] = [];
+    let isShut = true;
+    const monitor = engine.monitor();
+    monitor.on("connectionStart", "sender", () => log.push("sender"));
+    monitor.on("connectionStart", "receiver", (flow) => log.push(`receiver ${flow.server.state}`));
+    monitor.on("packet", "sender", (flow) => {
+      if (isShut) flow.drop();
+    });
+    const syn = talk.syn();
+    assert.equal(engine.handle(syn), false);
+    assert.equal(engine.handle(syn), false);
+    assert.deepEqual(log, ["sender"]);
+    isShut = false;
+    assert.equal(engine.handle(syn), true);
+    assert.deepEqual(log, ["sender", "receiver SYN_RCVD"]);
   });
 
   it("A.4-9 a wrong checksum: the packet goes on, and no flow is touched by it", () => {

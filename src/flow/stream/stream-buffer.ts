@@ -45,6 +45,10 @@ const segment = { start: 0, end: 0, bytes: NO_BYTES, base: 0 };
 /** Where the runs of one call are put together; nothing of it outlives the call. */
 const pieces = new RunList();
 
+/** What the segment placed last has added, and to which stream. */
+const added = new RunList();
+let addedTo: StreamBuffer | undefined;
+
 export class StreamBuffer {
   readonly #pages: PageMap;
   readonly #runs = new RunList();
@@ -109,6 +113,8 @@ export class StreamBuffer {
     segment.end = offset + (end - start);
     segment.bytes = bytes;
     segment.base = start - offset;
+    added.clear();
+    addedTo = this;
     const stop = segment.end;
     const from = Math.max(offset, Math.min(stop, this.#next));
     if (from > offset) this.#compareDecided(offset, from, report);
@@ -252,6 +258,17 @@ export class StreamBuffer {
     this.#decidedCount = runs.find(this.#next, 0);
   }
 
+  /**
+   * Takes back what the last {@link place} of all streams has added, if that was to this one. Bytes that it has replaced
+   * stay replaced.
+   */
+  undo(): void {
+    if (addedTo !== this) return;
+    for (let index = added.count - 1; index >= 0; index--)
+      this.takeBack(added.start(index), added.end(index));
+    added.clear();
+  }
+
   /** Gives all memory back: nothing is kept any more, `next` stays. */
   clear(): void {
     this.#pages.clear();
@@ -265,6 +282,7 @@ export class StreamBuffer {
     const runs = this.#runs;
     this.#pages.write(from, segment.bytes, from + segment.base, to + segment.base);
     report.newBytes += to - from;
+    added.append(from, to, 0, 0);
     const touchesLeft = index > this.#decidedCount && runs.end(index - 1) === from;
     const touchesRight = index < runs.count && runs.start(index) === to;
     if (this.#hasBoundaries) {
@@ -340,6 +358,7 @@ export class StreamBuffer {
     this.#pages.write(from, segment.bytes, from + segment.base, to + segment.base);
     this.#append(from, to);
     report.newBytes += to - from;
+    added.append(from, to, 0, 0);
   }
 
   #append(from: number, to: number): void {

@@ -38,6 +38,8 @@ export const RowFlag = {
   serverFastOpen: 4096,
   /** Its bytes may be changed: packets are translated. */
   rewritten: 8192,
+  /** The packet that began it was dropped: its receiver has not been told of. */
+  unstarted: 16_384,
 } as const;
 
 /** Bits of an end's flags: the second byte of `DirectionWord.options`. */

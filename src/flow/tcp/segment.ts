@@ -83,6 +83,12 @@ export class Segment {
     bytes[at * 4 + FLAGS_AT] = (bytes[at * 4 + FLAGS_AT] as number) | flag;
   }
 
+  /** Sets a bit of `RowFlag`. */
+  setRowFlag(flag: number): void {
+    const { words } = this.table;
+    words[this.base + Word.flags] = (words[this.base + Word.flags] as number) | flag;
+  }
+
   clearFlag(at: number, flag: number): void {
     const { bytes } = this.table;
     bytes[at * 4 + FLAGS_AT] = (bytes[at * 4 + FLAGS_AT] as number) & ~flag;

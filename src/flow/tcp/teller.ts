@@ -73,7 +73,7 @@ export class Teller {
     if (dispatcher.wants(Slot.packetReceiver)) {
       dispatcher.raise(Slot.packetReceiver, segment.row, segment.direction, events.packet);
     }
-    if (dispatcher.isFirst) {
+    if (dispatcher.isFirst || this.#startsLate()) {
       dispatcher.raise(Slot.connectionStartReceiver, segment.row, segment.direction, events.connectionStart);
     }
     this.tellReceiverState(before, after);
@@ -94,6 +94,15 @@ export class Teller {
     }
     this.#tellState(Slot.stateChangeReceiver, segment.otherDirection, before, after);
     if (isEnd(after)) this.#tellEnd(Slot.connectionEndReceiver, segment.otherDirection);
+  }
+
+  /** Whether nothing has come through to the receiver before. */
+  #startsLate(): boolean {
+    const { base, table } = this.#segment;
+    const flags = table.words[base + Word.flags] as number;
+    if ((flags & RowFlag.unstarted) === 0) return false;
+    table.words[base + Word.flags] = flags & ~RowFlag.unstarted;
+    return true;
   }
 
   /** Sets a flag of the record; false when it was set, or the flow's start was not seen. */

@@ -74,7 +74,7 @@ export class TcpTracker {
         else teller.tellReceiver(otherBefore, otherBefore);
       }
       if (dispatcher.isDropped) this.#takeBack(layers, next);
-    }
+    } else if (dispatcher.isFirst) segment.setRowFlag(RowFlag.unstarted);
     if (mineBefore !== bytes[mineState] || otherBefore !== bytes[otherState]) this.#classify();
   }
 
