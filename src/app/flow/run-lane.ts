@@ -3,6 +3,7 @@
  * interface.
  * @module
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import { ConfigurationError } from "#base/errors.ts";
 import { Filter } from "#flow/frame-filter.ts";
 import { type CaptureFile, readCapture } from "../capture-file.ts";
@@ -177,6 +178,8 @@ export class RunLane {
     const clock = setInterval(() => this.#engine.advance(Date.now() - RING_DELAY), CLOCK_INTERVAL);
     try {
       await this.#end.promise;
+      // What was captured before the end was asked for has come then.
+      await sleep(RING_DELAY);
       await output?.close();
     } finally {
       clearInterval(clock);
