@@ -18,11 +18,11 @@ import {
   type RetransmissionEvent,
   seconds,
 } from "metanet/flow";
-import { formatTable, nameOf, printLine, timeOfDay } from "./text.ts";
+import { formatTable, nameOf, printLine, showAfter, timeOfDay } from "./text.ts";
 
 export interface AbacusOptions {
   readonly print?: (line: string) => void;
-  /** How often the table of users is printed. */
+  /** How often the table of users is printed while anything happens. */
   readonly period?: Duration;
 }
 
@@ -62,11 +62,7 @@ export function abacus(
   const show = (): void => {
     for (const line of formatAccounts(accounts)) print(line);
   };
-  const again = (): void => {
-    show();
-    monitor.setTimer(period, again);
-  };
-  monitor.setTimer(period, again);
+  monitor.on("packet", "sender", showAfter(monitor, period, show));
   return show;
 }
 

@@ -13,7 +13,7 @@ import {
   seconds,
   type TcpState,
 } from "metanet/flow";
-import { formatTable, nameOf, printLine, timeOfDay } from "./text.ts";
+import { formatTable, nameOf, printLine, showAfter, timeOfDay } from "./text.ts";
 
 /** How often, and how many connections at most, those that were active last. */
 const PERIOD: Duration = seconds(1);
@@ -29,12 +29,10 @@ const HEADINGS = ["Client", "State", "Sent", "Server", "State", "Sent", "Packets
 export function midstat(engine: FlowEngine, { print = printLine }: MidstatOptions = {}): void {
   const monitor = engine.monitor<"followed">({ name: "midstat", filter: "tcp" });
   const connections = new Set<Flow<"followed">>();
-  let waits = false;
   let startCount = 0;
   let endCount = 0;
 
   function showTable(): void {
-    waits = false;
     const flows = [...connections].sort((a, b) => b.lastSeen - a.lastSeen);
     const now = flows[0]?.lastSeen;
     print(`${flows.length} connections, ${startCount} began, ${endCount} ended`);
@@ -49,11 +47,7 @@ export function midstat(engine: FlowEngine, { print = printLine }: MidstatOption
     if (flows.length > ROW_COUNT_MAX) print(`… and ${flows.length - ROW_COUNT_MAX} more`);
   }
 
-  monitor.on("packet", "sender", () => {
-    if (waits) return;
-    waits = true;
-    monitor.setTimer(PERIOD, showTable);
-  });
+  monitor.on("packet", "sender", showAfter(monitor, PERIOD, showTable));
   monitor.on("connectionStart", "sender", (flow) => {
     flow.context = "followed";
     connections.add(flow);

@@ -6,7 +6,7 @@
  */
 import { BlockList } from "node:net";
 import { type Duration, defineEvent, type Flow, type FlowEngine, IpProtocol, seconds } from "metanet/flow";
-import { formatTable, nameOf, printLine, timeOfDay } from "./text.ts";
+import { formatTable, nameOf, printLine, showAfter, timeOfDay } from "./text.ts";
 
 /**
  * What is done, the protocol, who with which port opens flows to whom at which port; `<->`: or the other way round.
@@ -29,7 +29,7 @@ export interface FirewallOptions {
    * cut off where no rule accepts them. Who is their client is a guess then.
    */
   readonly midstream?: "drop" | "judge";
-  /** How often the rules' counts are printed, when they have changed. */
+  /** How often the rules' counts are printed while they change. */
   readonly period?: Duration;
 }
 
@@ -60,14 +60,22 @@ export function statefulFirewall(
   const table = rules.map(parseRule);
   const noRule = parseRule("drop any any any -> any any");
   const notSeen: Rule = { ...noRule, text: "drop what belongs to no connection" };
-  let hasChanged = false;
+  const show = (): void => {
+    const rows = [...table, noRule, notSeen].map(({ text, flowCount, packetCount }) => [
+      text,
+      String(flowCount),
+      String(packetCount),
+    ]);
+    for (const line of formatTable(["Rule", "Flows", "Packets"], rows)) print(line);
+  };
+  const count = showAfter(monitor, period, show);
 
   /** The event of a flow's first packet that no rule accepts; its payload is why. */
   const forbidden = defineEvent("connectionStart", (flow: Flow<Rule>) => {
     const rule = isMidstream(flow) && midstream === "drop" ? notSeen : (table.find(fits(flow)) ?? noRule);
     flow.context = rule;
     rule.flowCount++;
-    hasChanged = true;
+    count();
     return rule.isAccepted ? undefined : { rule };
   });
 
@@ -78,7 +86,7 @@ export function statefulFirewall(
     // Only flows that are not let in cost anything from here on.
     flow.on("packet", "sender", () => {
       rule.packetCount++;
-      hasChanged = true;
+      count();
       flow.drop();
     });
     // Both ends believe that it stands: they are told that it does not.
@@ -86,28 +94,14 @@ export function statefulFirewall(
   });
   monitor.on("orphan", "none", () => {
     notSeen.packetCount++;
+    count();
     monitor.drop();
   });
   monitor.on("connectionEnd", "none", ({ context, client, server }) => {
     if (context.isAccepted) context.packetCount += client.packetCount + server.packetCount;
-    hasChanged = true;
+    count();
   });
 
-  const show = (): void => {
-    if (!hasChanged) return;
-    hasChanged = false;
-    const rows = [...table, noRule, notSeen].map(({ text, flowCount, packetCount }) => [
-      text,
-      String(flowCount),
-      String(packetCount),
-    ]);
-    for (const line of formatTable(["Rule", "Flows", "Packets"], rows)) print(line);
-  };
-  const again = (): void => {
-    show();
-    monitor.setTimer(period, again);
-  };
-  monitor.setTimer(period, again);
   return show;
 }
 

@@ -1,8 +1,8 @@
 /**
- * How the examples write things for people.
+ * How the examples write things for people, and when.
  * @module
  */
-import type { FlowEnd } from "metanet/flow";
+import type { Duration, FlowEnd, FlowMonitor } from "metanet/flow";
 
 /** `192.0.2.1:80` or `[2001:db8::1]:80`. */
 export function nameOf({ address, port }: Pick<FlowEnd, "address" | "port">): string {
@@ -30,6 +30,26 @@ export function formatTable(headings: readonly string[], rows: readonly (readonl
       .join("  ")
       .trimEnd(),
   );
+}
+
+/**
+ * Calls `show` a `period` after the first call of what it returns, and so on: never while nothing happens, for a capture may
+ * have years in it.
+ */
+export function showAfter<Context>(
+  monitor: FlowMonitor<Context>,
+  period: Duration,
+  show: () => void,
+): () => void {
+  let waits = false;
+  return () => {
+    if (waits) return;
+    waits = true;
+    monitor.setTimer(period, () => {
+      waits = false;
+      show();
+    });
+  };
 }
 
 /** Prints a line to standard output. */
