@@ -34,9 +34,14 @@ describe("ringFilter()", () => {
   it("ringFilter() puts direction and echo in front, and clears the accumulator behind them", () => {
     const outgoing = ringFilter({ ...OPTIONS, direction: "outgoing" }, PROGRAM, undefined) ?? [];
     assert.deepEqual(outgoing.slice(-PROGRAM.length), PROGRAM);
+    const fanout = { group: 1, mode: "hash" } as const;
+    const incoming = ringFilter({ ...OPTIONS, direction: "incoming", fanout }, PROGRAM, undefined) ?? [];
+    assert.deepEqual(incoming.slice(-PROGRAM.length), PROGRAM);
+    assert.deepEqual(ringFilter({ ...OPTIONS, direction: "incoming" }, PROGRAM, undefined), PROGRAM);
     const echo = ringFilter(OPTIONS, undefined, 1) ?? [];
     assert.deepEqual(echo.slice(-1), KEEP_ALL);
-    for (const front of [outgoing.slice(0, -PROGRAM.length), echo.slice(0, -1)]) {
+    const fronts = [outgoing, incoming].map((program) => program.slice(0, -PROGRAM.length));
+    for (const front of [...fronts, echo.slice(0, -1)]) {
       assert.deepEqual(front.at(-1), instruction(0x00, 0));
       for (const [index, { code, jumpTrue, jumpFalse }] of front.entries()) {
         if (code !== 0x15) continue;
