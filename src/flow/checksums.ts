@@ -87,6 +87,8 @@ export class ChecksumJudge {
     if (checksum === Checksum.unfinished && this.#mode === "auto") return true;
     this.#badCount++;
     if (this.#mode === "verify") return false;
+    // Where none was ever right the capture has none to tell by: made up, or with other addresses put in.
+    if (this.#badCount === this.#count) return true;
     return this.#badCount > BAD_COUNT_MIN && this.#badCount > this.#count * BAD_SHARE_MIN;
   }
 }

@@ -28,7 +28,10 @@ export type FullPolicy = "evict" | "refuse";
 export type MidstreamPolicy = "off" | "on" | "guess";
 
 export interface FlowPolicy {
-  /** `auto`: wrong checksums of packets that left this machine unfinished (offload) are believed once they are many. */
+  /**
+   * `auto`: wrong checksums are believed where the sender's hardware had still to fill them in (offload), while none was
+   * right yet, and once they are many.
+   */
   readonly checksums: "verify" | "trust" | "auto";
   readonly overlap: OverlapPolicy;
   readonly fragments: FragmentPolicy;

@@ -42,7 +42,7 @@ export function withEngineOptions(command: Command): Command {
     )
     .option(
       "--checksums <WAY>",
-      "wrong ones: verify: leave the packet out, trust: do not look, auto: leave it out unless they are many or never finished; auto when absent",
+      "wrong ones: verify: leave the packet out, trust: do not look, auto: leave it out unless they are many, none was right yet, or the hardware had still to fill it in; auto when absent",
     )
     .option("--flows-max <N>", "flows at once; one more takes the place of the oldest; 262144 when absent");
 }
