@@ -5,6 +5,7 @@ import { dhcp4 } from "./dhcp4.ts";
 import { filter } from "./filter.ts";
 import { flow } from "./flow.ts";
 import { flowCaptures } from "./flow-captures.ts";
+import { flowInline } from "./flow-inline.ts";
 import { handover } from "./handover.ts";
 import { jsonLines } from "./json-lines.ts";
 import { layers } from "./layers.ts";
@@ -33,6 +34,7 @@ describe("garbage", () => {
   briefly(filter);
   briefly(flow);
   briefly(flowCaptures);
+  briefly(flowInline);
   briefly(handover);
   briefly(jsonLines);
   briefly(layers);

@@ -11,7 +11,10 @@ export interface FlowEngineOptions {
   readonly random: Random;
   readonly policy?: Partial<Omit<FlowPolicy, "timeouts">> & { readonly timeouts?: Partial<FlowTimeouts> };
   readonly limits?: Partial<FlowLimits>;
-  /** Takes what monitors send: IP packets. Without it `send` and `reset` of a flow are refused. */
+  /**
+   * Takes what monitors send: IP packets. Without it `send` and `reset` of a flow are refused. What it throws the engine
+   * throws, once the packet is done.
+   */
   readonly output?: (packet: Uint8Array) => void;
   /**
    * Is told what callbacks of monitors throw; without it they are only counted. What it throws itself the engine throws,

@@ -130,7 +130,8 @@ export class FlowEngine {
     const { timerCountMax } = this.#limits;
     this.#clock = new FlowClock(this.#table, (row) => this.#end(row, "timeout"), timerCountMax);
     this.#core = this.#makeCore();
-    this.#inline = new Inline(this.#core, options.output);
+    const { output } = options;
+    this.#inline = new Inline(this.#core, output === undefined ? undefined : this.#turn.keeping(output));
   }
 
   /** Follows flows; monitors are told in the order in which they were made, of what servers send in reverse. */

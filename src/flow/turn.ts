@@ -22,6 +22,17 @@ export class Turn {
     this.#thrown ??= { error };
   }
 
+  /** Calls `action`, and keeps what it throws. */
+  keeping<Argument>(action: (argument: Argument) => void): (argument: Argument) => void {
+    return (argument) => {
+      try {
+        action(argument);
+      } catch (error) {
+        this.keep(error);
+      }
+    };
+  }
+
   /** @throws what was kept. */
   end(): void {
     this.#isTaken = false;

@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { milliseconds } from "#base/time.ts";
-import { type FlowFrame, MONITOR_COUNT_MAX } from "#flow/engine.ts";
+import { type FlowEngine, type FlowFrame, MONITOR_COUNT_MAX } from "#flow/engine.ts";
 import { EngineBusyError } from "#flow/errors.ts";
 import { defineEvent } from "#flow/event/user-event.ts";
 import { type ConversationPacket, conversation } from "../support/conversation.ts";
@@ -86,6 +86,35 @@ describe("callbacks that throw", () => {
     assert.deepEqual([engine.statistics.errors, engine.statistics.flows], [4, 1]);
     engine.close();
     assert.equal(engine.statistics.flows, 0);
+  });
+});
+
+describe("an output that throws", () => {
+  it("FlowEngine.handle() throws what it throws once the packet is done, and EngineBusyError where it calls back", () => {
+    const packets = conversation().handshake();
+    const [syn] = packets as [ConversationPacket];
+    const failures: unknown[] = [];
+    const outputs: readonly ((engine: FlowEngine) => void)[] = [
+      () => {
+        throw new Error("no way out");
+      },
+      (engine) => void engine.handle(syn),
+    ];
+    for (const output of outputs) {
+      const { engine, errors } = make({ output: () => output(engine) });
+      const told = record(engine);
+      engine.monitor().on("established", "receiver", (flow) => flow.reset());
+      for (const packet of packets.slice(0, 2)) engine.handle(packet);
+      assert.throws(
+        () => engine.handle(packets[2] as ConversationPacket),
+        (error) => failures.push(error) > 0,
+      );
+      assert.ok(told.includes(`established receiver client ${packets[2]?.time}`));
+      engine.close();
+      assert.deepEqual([engine.statistics.flows, errors], [0, []]);
+    }
+    assert.match(String(failures[0]), /no way out/);
+    assert.ok(failures[1] instanceof EngineBusyError);
   });
 });
 
