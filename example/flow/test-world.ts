@@ -45,7 +45,11 @@ export class FlowWorld {
   /** All of a capture. */
   async replay(name: string): Promise<FlowStatistics> {
     const capture = await readCapture(join(CAPTURES, name));
-    while (await capture.more()) while (capture.next()) this.engine.handle(capture.record);
+    try {
+      while (await capture.more()) while (capture.next()) this.engine.handle(capture.record);
+    } finally {
+      await capture.close();
+    }
     this.close();
     return this.engine.statistics;
   }
