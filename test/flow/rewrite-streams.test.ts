@@ -219,11 +219,11 @@ function converse(one: Case): number {
 }
 
 describe("streams that are edited on their way", () => {
-  const first = Number(process.env["METANET_SEED"] ?? 1);
-  const count = Number(process.env["METANET_RUNS"] ?? 60);
+  const { METANET_SEED: first = "1", METANET_RUNS: count = "60" } = process.env;
   test(`${count} random conversations from seed ${first} on`, () => {
     let editCount = 0;
-    for (let seed = first; seed < first + count; seed++) editCount += converse(caseOf(seed));
-    assert.ok(editCount > count * 5, `${editCount} edits`);
+    for (let seed = Number(first); seed < Number(first) + Number(count); seed++)
+      editCount += converse(caseOf(seed));
+    assert.ok(editCount > Number(count) * 5, `${editCount} edits`);
   });
 });

@@ -75,8 +75,12 @@ export const reads = flowScript(
   },
   { writes: false },
 );
-/** Bytes that were read; the engine's isolate keeps them. */
 let total = 0;
+
+/** Bytes that were read. */
+export function bytesRead(): number {
+  return total;
+}
 
 /** Tells through which isolate each direction of each connection came. */
 export function places(packet: Packet, context: Context): void {

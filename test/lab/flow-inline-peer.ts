@@ -31,15 +31,17 @@ function talk(socket: Socket): void {
     error = thrown.code ?? thrown.message;
   });
   socket.on("close", () => {
-    console.log(JSON.stringify({ lengthBytes: count, sha256: hash.digest("hex"), error }));
-    process.exit();
+    tell({ lengthBytes: count, sha256: hash.digest("hex"), error });
   });
   socket.end(new SeededRandom(Number(seed)).bytes(Number(lengthBytes)));
 }
 
+function tell(report: PeerReport): void {
+  process.stdout.write(`${JSON.stringify(report)}\n`, () => process.exit());
+}
+
 setTimeout(() => {
-  console.log(JSON.stringify({ lengthBytes: -1, sha256: "", error: "too slow" }));
-  process.exit(1);
+  tell({ lengthBytes: -1, sha256: "", error: "too slow" });
 }, 120_000);
 if (role === "client") talk(connect({ host: address, port: Number(port), allowHalfOpen: true }));
 else {
@@ -47,5 +49,5 @@ else {
     server.close();
     talk(socket);
   });
-  server.listen(Number(port), address, () => console.log("listening"));
+  server.listen(Number(port), address, () => process.stdout.write("listening\n"));
 }

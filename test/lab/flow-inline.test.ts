@@ -5,16 +5,12 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { once } from "node:events";
 import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
-import { createServer, request } from "node:http";
-import { connect, createServer as createTcpServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { after, afterEach, before, describe, test } from "node:test";
 import { SeededRandom } from "#base/seeded-random.ts";
-import { inNamespace } from "#linux/namespace.ts";
 import type { LoadedScript, ScriptSpec } from "#script/engine.ts";
 import { edited } from "./flow-inline-edits.ts";
 import type { PeerReport } from "./flow-inline-peer.ts";
@@ -115,69 +111,66 @@ describe("flow programs inline", { skip: rootProblem(), timeout: 600_000 }, () =
     });
   }
 
-  test("a header line is inserted into a request; one is removed from a response, its status replaced", async () => {
-    await engine.load(spec({ function: "headers" }));
-    const server = createServer((asked, answer) => {
-      answer.setHeader("X-Secret", "none of your business");
-      answer.end(`inline: ${asked.headers["x-inline"]}`);
+  /** A program in a host's namespace, which says what it sees line by line. */
+  function runIn(host: string, code: string): Peer {
+    const child = spawn("ip", ["netns", "exec", host, process.execPath, "-e", code], {
+      stdio: ["pipe", "pipe", "inherit"],
     });
-    inNamespace(net.server, () => server.listen(PORT, SERVER[4]));
-    await once(server, "listening");
-    try {
-      const agent = (): ReturnType<typeof request> =>
-        request({ host: SERVER[4], port: PORT, agent: false, createConnection: () => from(net.client) });
-      const asking = agent();
-      asking.end();
-      const [answer] = await once(asking, "response");
-      let text = "";
-      for await (const part of answer) text += String(part);
-      assert.equal(text, "inline: yes");
-      assert.equal(answer.statusCode, 203);
-      assert.equal(answer.headers["x-secret"], undefined);
-    } finally {
-      server.close();
-    }
-  });
-
-  function from(host: string): ReturnType<typeof connect> {
-    return inNamespace(host, () => connect(PORT, SERVER[4]));
+    children.add(child);
+    return new Peer(child);
   }
 
-  test("reset ends both sockets at once; send speaks for an end", async () => {
+  test("a header line is inserted into a request; one is removed from a response, its status replaced", async () => {
+    await engine.load(spec({ function: "headers" }));
+    const server = runIn(
+      net.server,
+      `require("node:http").createServer((asked, answer) => {
+         answer.setHeader("X-Secret", "none of your business");
+         answer.end("inline: " + asked.headers["x-inline"]);
+       }).listen(${PORT}, () => console.log("listening"));`,
+    );
+    await server.line();
+    const client = runIn(
+      net.client,
+      `fetch("http://${SERVER[4]}:${PORT}/").then(async (answer) => console.log(
+         JSON.stringify([answer.status, answer.headers.get("x-secret"), await answer.text()])));`,
+    );
+    assert.deepEqual(JSON.parse(await client.line()), [203, null, "inline: yes"]);
+  });
+
+  test("send speaks for an end", async () => {
+    await engine.load(spec({ function: "speaks" }));
+    const server = runIn(
+      net.server,
+      serving('socket.write("this"); setTimeout(() => socket.end("!"), 500);'),
+    );
+    await server.line();
+    const client = runIn(net.client, connecting(""));
+    let text = "";
+    for (let line = await client.line(); line !== "close "; line = await client.line()) text += line.slice(5);
+    assert.equal(text, "thisand more!");
+    assert.equal(await server.line(), "connected");
+    assert.equal(await server.line(), "close ");
+  });
+
+  test("reset ends both sockets at once", async () => {
     await engine.load(spec({ function: "resets" }));
-    const server = createTcpServer();
-    inNamespace(net.server, () => server.listen(PORT, SERVER[4]));
-    await once(server, "listening");
-    try {
-      const client = from(net.client);
-      const [accepted] = await once(server, "connection");
-      await new Promise((resolve) => client.write("fine", resolve));
-      assert.equal(String((await once(accepted, "data"))[0]), "fine");
-      const ended = [once(client, "error"), once(accepted, "error")];
-      client.write("FORBIDDEN");
-      for (const [error] of await Promise.all(ended)) assert.equal(error.code, "ECONNRESET");
-      await engine.unload("resets");
-      await engine.load(spec({ function: "speaks" }));
-      const other = from(net.client);
-      const [host] = await once(server, "connection");
-      host.end("this");
-      let text = "";
-      for await (const part of other) text += String(part);
-      assert.equal(text, "thisand more");
-    } finally {
-      server.close();
-    }
+    const server = runIn(net.server, serving(""));
+    await server.line();
+    const client = runIn(net.client, connecting('socket.write("fine");'));
+    await server.line();
+    assert.equal(await server.line(), "data fine");
+    client.say("FORBIDDEN");
+    assert.equal(await server.line(), "close ECONNRESET");
+    assert.equal(await client.line(), "close ECONNRESET");
   });
 
   test("a firewall drops", async () => {
     await engine.load(spec({ function: "firewall" }));
     const [client] = await converse(4, 1000);
     assert.equal(client.error, "");
-    const other = inNamespace(net.client, () => connect(PORT + 1, SERVER[4]));
-    other.on("error", () => undefined);
-    await eventually(async () => ((await listed("firewall")).statistics.verdicts.drop ?? 0) > 0);
-    assert.equal(other.connecting, true);
-    other.destroy();
+    runIn(net.client, `require("node:net").connect(${PORT + 1}, "${SERVER[4]}");`);
+    await eventually(async () => ((await listed("firewall")).statistics.verdicts.drop ?? 0) > 1);
   });
 
   test("a program that only reads gets aggregates whole", async () => {
@@ -195,9 +188,11 @@ describe("flow programs inline", { skip: rootProblem(), timeout: 600_000 }, () =
   test("two queues: both directions of a connection come to one isolate", async () => {
     await engine.load(spec({ function: "places", queueCount: 2 }));
     for (let count = 0; count < 8; count++) await converse(count % 2 === 0 ? 4 : 6, 1000);
-    const map = engine.maps.open("places", { key: "text", countMax: 4096 }) as unknown as Iterable<[string]>;
+    const map = engine.maps.open("places", { key: "text", countMax: 4096 }) as unknown as {
+      keys(): Iterable<string>;
+    };
     const isolates = new Map<string, Set<string>>();
-    for (const [key] of map) {
+    for (const key of map.keys()) {
       const [port = "", , isolate = ""] = key.split(" ");
       isolates.set(port, (isolates.get(port) ?? new Set()).add(isolate));
     }
@@ -212,37 +207,65 @@ describe("flow programs inline", { skip: rootProblem(), timeout: 600_000 }, () =
       copyFileSync(CASES, file);
       copyFileSync(join(import.meta.dirname, "flow-inline-edits.ts"), join(folder, "flow-inline-edits.ts"));
       await engine.load(spec({ function: "edits", file }));
-      const server = createTcpServer();
-      inNamespace(net.server, () => server.listen(PORT, SERVER[4]));
-      await once(server, "listening");
-      const client = from(net.client);
-      const [accepted] = await once(server, "connection");
-      client.write(new Uint8Array(30_000));
-      let count = 0;
-      while (count < edited(new Uint8Array(30_000)).length) count += (await once(accepted, "data"))[0].length;
-      const ended = [once(client, "error"), once(accepted, "error")];
+      const server = runIn(net.server, serving(""));
+      await server.line();
+      const client = runIn(net.client, connecting('socket.write("x".repeat(25000));'));
+      await server.line();
+      let text = "";
+      while (text.length < edited(new Uint8Array(25_000)).length) text += (await server.line()).slice(5);
+      assert.match(text, /<instead 2, and a bit longer than before>/);
       copyFileSync(CASES, file);
       await engine.load(spec({ function: "edits", file }));
-      accepted.resume();
-      client.write("more");
-      for (const [error] of await Promise.all(ended)) assert.equal(error.code, "ECONNRESET");
-      server.close();
+      client.say("more");
+      assert.equal(await server.line(), "close ECONNRESET");
+      assert.equal(await client.line(), "close ECONNRESET");
     } finally {
       rmSync(folder, { recursive: true });
     }
   });
 });
 
+/** A server that says when it listens, when it has a connection, and what comes. */
+function serving(first: string): string {
+  return `require("node:net").createServer({ allowHalfOpen: false }, (socket) => {
+    console.log("connected");
+    ${TELLING}
+    ${first}
+  }).listen(${PORT}, () => console.log("listening"));`;
+}
+
+/** A client that says what comes, and sends what it is told. */
+function connecting(first: string): string {
+  return `const socket = require("node:net").connect(${PORT}, "${SERVER[4]}");
+    process.stdin.on("data", (bytes) => socket.write(bytes));
+    ${TELLING}
+    ${first}`;
+}
+
+const TELLING = `let error = "";
+  socket.on("data", (bytes) => console.log("data " + bytes));
+  socket.on("error", ({ code }) => { error = code; });
+  socket.on("close", () => { console.log("close " + error); process.exit(); });`;
+
 class Peer {
+  readonly #child: ChildProcess;
   readonly #lines: AsyncIterator<string>;
 
-  constructor({ stdout }: ChildProcess) {
-    assert.ok(stdout);
-    this.#lines = createInterface({ input: stdout })[Symbol.asyncIterator]();
+  constructor(child: ChildProcess) {
+    assert.ok(child.stdout);
+    this.#child = child;
+    this.#lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   }
 
+  say(text: string): void {
+    this.#child.stdin?.write(text);
+  }
+
+  /** The next line; fails when there is none. */
   async line(): Promise<string> {
-    return String((await this.#lines.next()).value);
+    const next = await this.#lines.next();
+    assert.notEqual(next.done, true, "the process has ended");
+    return String(next.value);
   }
 
   async report(): Promise<PeerReport> {

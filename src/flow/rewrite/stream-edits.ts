@@ -133,7 +133,7 @@ export class StreamEdits {
    * in front of which has arrived. Bytes that were removed count as received with those in front of them.
    */
   toOriginal(offset: number): number {
-    if (offset <= 0) return offset;
+    if (offset < 0) return offset;
     let shift = this.#shift;
     if (offset < this.#settledOffset + shift) {
       return Math.min(Math.max(0, offset - shift), this.#settledOffset);
