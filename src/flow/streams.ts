@@ -18,6 +18,9 @@ const { RECORD_WORDS, Word } = record;
 /** Bytes of a page: small, for most flows that need one need little. */
 const PAGE_BYTES = 2048;
 
+/** Buffers that are asked for a page, where the memory is full. */
+const RECLAIM_COUNT_MAX = 64;
+
 /** The flag of a record that says that a direction has a buffer. */
 export const BUFFER_FLAGS: readonly [client: 16, server: 32] = [RowFlag.clientBuffer, RowFlag.serverBuffer];
 
@@ -35,7 +38,11 @@ export class Streams {
     this.#dispatcher = dispatcher;
     this.#policy = policy;
     this.#limits = limits;
-    this.#pool = new PagePool({ pageBytes: PAGE_BYTES, totalBytesMax: limits.totalBytesMax });
+    this.#pool = new PagePool({
+      pageBytes: PAGE_BYTES,
+      totalBytesMax: limits.totalBytesMax,
+      reclaim: () => this.#reclaim(),
+    });
   }
 
   /** Memory of all of them, in bytes of whole pages. */
@@ -76,5 +83,20 @@ export class Streams {
     words[at] = (words[at] as number) & ~BUFFER_FLAGS[direction];
     this.get(row, direction)?.clear();
     this.#buffers.delete(row * 2 + direction);
+  }
+
+  /** The memory is full: whose turn it is gives up what it keeps for comparison only. False when nobody near it does. */
+  #reclaim(): boolean {
+    let left = RECLAIM_COUNT_MAX;
+    for (const [key, buffer] of this.#buffers) {
+      if (left-- === 0) return false;
+      // Behind the others: its turn comes last now.
+      this.#buffers.delete(key);
+      this.#buffers.set(key, buffer);
+      const before = this.#pool.usedBytes;
+      buffer.forgetReleased();
+      if (this.#pool.usedBytes < before) return true;
+    }
+    return false;
   }
 }

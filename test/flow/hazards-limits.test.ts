@@ -256,3 +256,34 @@ describe("time", () => {
     assert.deepEqual(log, ["timer 1025 2"]);
   });
 });
+
+describe("memory for comparison", () => {
+  it("E26 totalBytesMax: many idle flows give up what they keep for comparison, and who talks now is compared", () => {
+    const engine = new FlowEngine({
+      random: new SeededRandom(1),
+      limits: { totalBytesMax: 20 * PAGE, compareBytes: 4 * PAGE },
+    });
+    const monitor = engine.monitor();
+    const contents: string[] = [];
+    let overruns = 0;
+    monitor.on("retransmission", "receiver", (_, { content }) => contents.push(content));
+    monitor.on("bufferOverrun", "none", () => overruns++);
+    monitor.on("newData", "none", (flow, { sender }) => {
+      while (flow.end(sender).read() !== undefined);
+    });
+    for (let index = 0; index < 100; index++) {
+      const talk = conversation({ client: `10.0.0.1:${1025 + index}` });
+      const packets = [
+        ...talk.handshake(),
+        talk.client("a".repeat(1400)),
+        talk.client("b".repeat(1400)),
+        talk.ack("server"),
+        talk.client("x".repeat(1400), { at: 1400 }),
+      ];
+      for (const packet of packets) engine.handle(packet);
+    }
+    assert.deepEqual(contents, new Array(100).fill("different"));
+    assert.equal(overruns, 0);
+    assert.ok(engine.statistics.heldBytes <= 20 * PAGE);
+  });
+});

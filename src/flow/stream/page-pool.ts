@@ -23,17 +23,21 @@ export interface PagePoolOptions {
   readonly pageBytes: number;
   /** What all lent pages together may have; where it is reached, {@link PagePool.take} answers `undefined`. */
   readonly totalBytesMax: number;
+  /** Called where that is reached: makes somebody give pages back that need not be kept; false when nobody can. */
+  readonly reclaim?: () => boolean;
 }
 
 export class PagePool {
   readonly pageBytes: number;
   readonly #pageCountMax: number;
+  readonly #reclaim: (() => boolean) | undefined;
   readonly #free: Page[] = [];
   #pageCount = 0;
   #lentCount = 0;
 
-  constructor({ pageBytes, totalBytesMax }: PagePoolOptions) {
+  constructor({ pageBytes, totalBytesMax, reclaim }: PagePoolOptions) {
     this.pageBytes = pageBytes;
+    this.#reclaim = reclaim;
     this.#pageCountMax = Math.floor(totalBytesMax / pageBytes);
   }
 
@@ -45,6 +49,7 @@ export class PagePool {
   /** A page with any content, or `undefined` at the limit. */
   take(): Page | undefined {
     if (this.#free.length === 0) this.#grow();
+    if (this.#free.length === 0) this.#reclaim?.();
     const page = this.#free.pop();
     if (page !== undefined) this.#lentCount++;
     return page;

@@ -63,6 +63,7 @@ export class StreamBuffer {
   /** Whether there may be runs above `next` that touch. */
   #mayTouch = false;
   #next: number;
+  #isReserving = false;
   /** Below it nobody needs bytes, except for comparison. */
   #released: number;
 
@@ -217,9 +218,9 @@ export class StreamBuffer {
     this.#drop(Math.min(this.#released, this.#next - this.#compareBytes));
   }
 
-  /** Gives up what is kept for comparison only. */
+  /** Gives up what is kept for comparison only; not while it is looking for memory itself. */
   forgetReleased(): void {
-    this.#drop(this.#released);
+    if (!this.#isReserving) this.#drop(this.#released);
   }
 
   /**
@@ -409,10 +410,14 @@ export class StreamBuffer {
   /** Gets memory for `[from, to)`, if need be that of bytes kept for comparison only; returns how far it reaches. */
   #reserve(from: number, to: number, report: PlaceReport): number {
     const pages = this.#pages;
+    this.#isReserving = true;
     let end = pages.reserve(from, to, this.#pageCountMax);
+    this.#isReserving = false;
     if (end < to) {
       this.#drop(this.#released);
+      this.#isReserving = true;
       end = pages.reserve(from, to, this.#pageCountMax);
+      this.#isReserving = false;
       if (end < to)
         this.#lose(end, to, pages.count < this.#pageCountMax ? "total-bytes" : "stream-bytes", report);
     }
