@@ -220,7 +220,10 @@ export class StreamBuffer {
 
   /** Gives up what is kept for comparison only; not while it is looking for memory itself. */
   forgetReleased(): void {
-    if (!this.#isReserving) this.#drop(this.#released);
+    if (this.#isReserving) return;
+    this.#drop(this.#released);
+    // The last page is not below as a whole: nobody needs it all the same when nothing has come above.
+    if (this.#runs.count === 0) this.#pages.clear();
   }
 
   /**
