@@ -350,7 +350,7 @@ describe("flows inline", () => {
       payload: "go away",
     };
     assert.deepEqual(line.sent, [spoken]);
-    line.engine.advance(1e12 + 1000);
+    line.engine.advance(1e12 + 500);
     assert.deepEqual(line.sent, [spoken, spoken]);
     assert.equal(line.say(false, 500, 105, 0x18, "bye")?.sequence, 507);
     assert.equal(line.say(true, 105, 510, 0x10)?.acknowledgment, 503);
