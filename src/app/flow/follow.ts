@@ -41,6 +41,8 @@ export interface FollowResult {
   readonly flowCount: number;
   /** That the capture ends inside of a record. */
   readonly warning: string | undefined;
+  /** Packets that were left out for their checksums up to the flow's end, of any flow. */
+  readonly refusedChecksums: number;
 }
 
 /** Follows the flow until it ends, or the capture does. @throws ConfigurationError, MalformedCaptureError */
@@ -59,7 +61,8 @@ export async function followFlow(order: FollowOrder, sink: FollowSink): Promise<
     }
     await sink.settle();
     const { isFound, flowCount } = follower;
-    return { isFound, flowCount, warning: capture.truncation?.message };
+    const { refusedChecksums } = engine.statistics;
+    return { isFound, flowCount, warning: capture.truncation?.message, refusedChecksums };
   } finally {
     await capture.close();
   }
@@ -80,7 +83,10 @@ class Follower {
   constructor({ target, acknowledged, engine }: FollowOrder, sink: FollowSink) {
     this.#target = target;
     this.#sink = sink;
-    this.engine = new FlowEngine(engineOptions(engine, { compareBytes: 0 }));
+    const options = engineOptions(engine, { compareBytes: 0 });
+    // Who looks at a stream wants what is there, also what a lost packet at the end of a capture stands in front of.
+    const tail = acknowledged ? "discard" : "deliver";
+    this.engine = new FlowEngine({ ...options, policy: { ...options.policy, tail } });
     const monitor = this.engine.monitor({ name: "follow", view: acknowledged ? "acked" : "sent" });
     monitor.on("connectionStart", "sender", (flow) => this.#began(flow));
   }
