@@ -1,26 +1,13 @@
 /**
- * The stateful firewall where packets pass: a packet script around an engine.
+ * The stateful firewall where packets pass: `metanet script load`, at forward.
  *
  * @module
  */
-import { FlowEngine } from "metanet/flow";
-import { type Context, drop, type Packet, type ScriptOptions, type Verdict, verdict } from "metanet/script";
+import { type FlowScript, flowScript } from "metanet/flow";
 import { statefulFirewall } from "./stateful-firewall.ts";
 
-/** It drops and resets, and changes nothing. */
-export const options: ScriptOptions = { writes: false, connection: false };
-
-let current: Context | undefined;
-const engine = new FlowEngine({
-  // All packets of a flow come by here.
+/** It changes no packet, and all packets of a flow come by here. */
+export const firewall: FlowScript = flowScript(statefulFirewall, {
+  writes: false,
   policy: { unseen: "refuse" },
-  output: (packet) => current?.send(packet.slice()),
-  onError: (monitor, error) => current?.log(`${monitor}: ${error}`),
 });
-statefulFirewall(engine, { print: (line) => current?.log(line) });
-
-/** Load it at forward. */
-export function firewall(packet: Packet, context: Context): Verdict {
-  current = context;
-  return engine.handlePacket(packet) ? verdict.continue : drop;
-}

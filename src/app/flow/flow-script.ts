@@ -66,6 +66,8 @@ class FlowScriptHost {
   #engine: FlowEngine | undefined;
   #context: Context | undefined;
   #errors: unknown[] = [];
+  /** Those that will tell the engine the time: two hooks of one script take turns with every packet. */
+  readonly #ticking = new Set<Context>();
 
   constructor(program: (engine: FlowEngine) => unknown, options: FlowScriptOptions) {
     this.#program = program;
@@ -122,8 +124,11 @@ class FlowScriptHost {
   }
 
   #tick(context: Context): void {
+    if (this.#ticking.has(context)) return;
+    this.#ticking.add(context);
     context.defer(
       () => {
+        this.#ticking.delete(context);
         if (this.#context !== context) return;
         this.#tick(context);
         this.#engine?.advance(context.now);
