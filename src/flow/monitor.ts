@@ -224,7 +224,8 @@ export class FlowMonitor<Context = unknown> {
     const flow = this.#known(row);
     if (flow === undefined) return;
     flow.$end();
-    this.#flows[row] = undefined;
+    // Writing behind the end would make the list a dictionary.
+    if (row < this.#flows.length) this.#flows[row] = undefined;
   }
 
   readonly #onError = (error: unknown, what: unknown): void => {

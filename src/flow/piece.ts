@@ -14,6 +14,9 @@ export class Piece {
   /** Where it lies: `bytes[start]` is the byte at `offset`. */
   bytes: Uint8Array = new Uint8Array(0);
   start = 0;
+  /** The memory of `bytes`, which to ask for costs a call. */
+  #buffer: ArrayBufferLike = this.bytes.buffer;
+  #byteOffset = 0;
 
   /** The byte at `offset` of a direction is `bytes[start]`, and so on up to `bytes[end]`. */
   show(
@@ -28,8 +31,11 @@ export class Piece {
     this.direction = direction;
     this.offset = offset;
     this.end = offset + (end - start);
-    this.bytes = bytes;
     this.start = start;
+    if (bytes === this.bytes) return;
+    this.bytes = bytes;
+    this.#buffer = bytes.buffer;
+    this.#byteOffset = bytes.byteOffset;
   }
 
   /** Whether it has that byte. */
@@ -40,8 +46,7 @@ export class Piece {
   /** What it has from `offset` on, at most `lengthMax` bytes. */
   span(offset: number, lengthMax: number): Uint8Array {
     const start = this.start + (offset - this.offset);
-    const { buffer, byteOffset } = this.bytes;
     // Faster than subarray(), which asks for the class of what it makes.
-    return new Uint8Array(buffer, byteOffset + start, Math.min(lengthMax, this.end - offset));
+    return new Uint8Array(this.#buffer, this.#byteOffset + start, Math.min(lengthMax, this.end - offset));
   }
 }

@@ -21,7 +21,8 @@ export class EventObject
 {
   readonly name: EventName;
   sender: Side = "client";
-  now = 0;
+  // No small integer: fields that become doubles only later cost the code that was compiled before.
+  now: number = Number.NaN;
   end: Side = "client";
   from: TcpState = "CLOSED";
   to: TcpState = "CLOSED";

@@ -114,8 +114,11 @@ export class LayerDecoder {
   ): number {
     const cursor = this.#cursor;
     const end = offset + capturedBytes;
-    layers.bytes = bytes;
-    layers.view = view;
+    // Storing a reference costs the collector's notice; most frames lie in the memory of the one before.
+    if (layers.view !== view) {
+      layers.bytes = bytes;
+      layers.view = view;
+    }
     layers.frameOffset = offset;
     layers.frameEnd = Math.min(end, bytes.length);
     layers.problem = "";
