@@ -63,7 +63,8 @@ describe("every script", () => {
     none(
       scripts.filter(
         (file) =>
-          file.endsWith(".test.ts") && !/\b(it|test)(\.\w+)?\(|\bContract\(|\bsuite\w*\(/.test(read(file)),
+          file.endsWith(".test.ts") &&
+          !/\b(it|test)(\.\w+)?\(|\bContract\(|\bsuite\w*\(|\btestCases\(/.test(read(file)),
       ),
     );
   });

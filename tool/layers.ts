@@ -43,7 +43,7 @@ function everythingFile(projects: readonly string[]): string {
     extends: "./tsconfig.base.json",
     compilerOptions: {
       types: ["node"],
-      lib: ["es2024", "dom"],
+      lib: ["es2024", "esnext.disposable", "dom"],
       customConditions: ["metanet-source"],
       // The set-up is plain JavaScript, as it runs before there is a Node that strips types.
       allowJs: true,

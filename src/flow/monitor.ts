@@ -43,14 +43,6 @@ export interface MonitorOptions {
   readonly edits?: boolean;
 }
 
-/** Whether a frame passes: `bytes[offset, offset + capturedBytes)` of `originalBytes`. */
-export type FramePredicate = (
-  bytes: Uint8Array,
-  offset: number,
-  capturedBytes: number,
-  originalBytes: number,
-) => boolean;
-
 export class FlowMonitor<Context = unknown> {
   readonly name: string;
   readonly view: "sent" | "acked";

@@ -1,4 +1,3 @@
-/// <reference lib="esnext.disposable" preserve="true" />
 /**
  * What `on()` of a monitor and of a flow returns: the way to take the callback out again.
  * @module
