@@ -45,8 +45,8 @@ export class Delivery extends StreamOffsets {
   readonly #urgent = new UrgentMarks();
   /** Where the bytes of the segment at hand begin that have not been told of; -1 for none. */
   #untold = -1;
-  /** What became of the segment at hand: nothing yet, it is in a buffer, or it is shown and there was no room to keep it. */
-  #placed: "" | "kept" | "unkept" = "";
+  /** What became of the bytes of the segment at hand: nothing, kept, or shown where there was no room to keep them. */
+  #became: "" | "kept" | "shown" = "";
   /** What the capture has cut off the segment at hand: a range of the stream, `[from, to)`. */
   #cutFrom = 0;
   #cutTo = -1;
@@ -125,7 +125,7 @@ export class Delivery extends StreamOffsets {
     }
     const buffer = this.#streams.open(row, direction, next);
     const report = this.#report;
-    this.#placed = "kept";
+    this.#became = "kept";
     buffer.place(offset, layers.bytes, start, end, report);
     const { overlapOffset, overlapBytes, content, differenceOffset } = report;
     if (overlapBytes > 0 && content !== "none") {
@@ -146,7 +146,7 @@ export class Delivery extends StreamOffsets {
     if (isLost && offset <= from && stop > buffer.next && buffer.firstHoldOffset() < 0) {
       this.#piece.show(row, direction, from, layers.bytes, start + (from - offset), end);
       buffer.skipTo(stop);
-      this.#placed = "unkept";
+      this.#became = "shown";
     }
     if (buffer.next === from) return;
     this.#table.numbers[(at + DirectionWord.nextOffset) >> 1] = buffer.next;
@@ -186,6 +186,11 @@ export class Delivery extends StreamOffsets {
     this.#streams.get(row, direction)?.takeBack(offset, Number.MAX_SAFE_INTEGER);
   }
 
+  /** Another segment is at hand. */
+  begin(): void {
+    this.#became = "";
+  }
+
   /**
    * The packet at hand goes no further: what it brought, `[offset, end)`, its receiver has not, so that it is new when it
    * is sent again. `next` is what was in order before.
@@ -194,14 +199,12 @@ export class Delivery extends StreamOffsets {
     this.#untold = -1;
     this.#cutTo = -1;
     this.#piece.row = -1;
-    const placed = this.#placed;
-    this.#placed = "";
     const at = directionAt(row, direction);
     const { numbers } = this.#table;
     if (end <= next && this.next(at) === next) return;
     const buffer = this.#streams.get(row, direction);
-    if (placed === "unkept") buffer?.takeBack(Math.max(next, offset), end);
-    else if (placed === "kept") buffer?.undo();
+    if (this.#became === "shown") buffer?.takeBack(Math.max(next, offset), end);
+    else if (this.#became === "kept") buffer?.undo();
     // What it made readable besides its own bytes, nobody has been told of.
     buffer?.takeBack(next, next);
     numbers[(at + DirectionWord.nextOffset) >> 1] = buffer?.next ?? next;
@@ -247,7 +250,6 @@ export class Delivery extends StreamOffsets {
     }
     if (this.#cutTo >= 0) this.#skipCut(row, direction);
     if (((words[flagsAt] as number) & BUFFER_FLAGS[direction]) !== 0) this.#look(row, direction);
-    if (!this.#dispatcher.isDropped) this.#placed = "";
   }
 
   /** What can be told of a direction whose bytes are kept, and what need not be kept any more. */
@@ -375,6 +377,7 @@ export class Delivery extends StreamOffsets {
     const start = piece.start + (from - piece.offset);
     const report = this.#report;
     if (buffer.next < from) buffer.skipTo(from);
+    this.#became = "kept";
     buffer.place(from, piece.bytes, start, piece.start + (piece.end - piece.offset), report);
     if (report.lostBytes > 0)
       this.#teller.tellOverrun(row, direction, report.lostOffset, report.lostBytes, report.lostTo);

@@ -58,6 +58,7 @@ export class TcpTracker {
     const teller = this.#teller;
     const dispatcher = this.#dispatcher;
     segment.begin(row, direction, layers);
+    this.#delivery.begin();
     const refusal = this.#judge.judge(layers);
     const { bytes } = segment.table;
     const { mineState, otherState } = segment;
