@@ -13,6 +13,8 @@ import type { EventHooks, EventName } from "#flow/event/events.ts";
 import type { Flow } from "#flow/flow.ts";
 import type { MonitorOptions } from "#flow/monitor.ts";
 import type { Side } from "#flow/side.ts";
+import { Packet } from "#packet/packet.ts";
+import { tcp } from "#packet/tcp.ts";
 import { CaptureReader } from "#wire/capture.ts";
 import { MalformedCaptureError } from "#wire/capture-record.ts";
 import { CAPTURES, capturesSkipped } from "../support/captures.ts";
@@ -204,7 +206,9 @@ function assertSame(fast: Witness, slow: Witness, where: string): void {
   if (!same) assert.deepEqual(told, wanted, where);
 }
 
-const NETWORKS: readonly Omit<TrafficOptions, "seed">[] = [
+type Network = Omit<TrafficOptions, "seed">;
+
+const NETWORKS: readonly Network[] = [
   {},
   { lostAfter: 0.05, delayed: 0.1 },
   { missed: 0.05, duplicated: 0.1, repeated: 0.1 },
@@ -213,12 +217,20 @@ const NETWORKS: readonly Omit<TrafficOptions, "seed">[] = [
   { link: "raw", ipv6: true, delayed: 0.2, end: "none" },
 ];
 
-/** Packets of one run of a network, all of whose segments may be changed by {@link spoil}. */
-function* spoiled(random: SeededRandom, network: Omit<TrafficOptions, "seed">, seed: number, share: number) {
+/**
+ * Packets of one run of a network, `share` of a hundred of which are changed by {@link spoil}. Odd runs have timestamps,
+ * and the ends of every fourth offer windows that those who send to them do not know of.
+ */
+function* spoiled(random: SeededRandom, network: Network, seed: number, share: number): Generator<FlowFrame> {
+  const at = network.link === "raw" ? 0 : 14;
+  const transportAt = at + (network.ipv6 === true ? 40 : 20);
   let late = 0;
-  for (const packet of makeTraffic({ ...network, seed }).packets) {
-    const bytes = packet.bytes.slice();
-    if (random.below(100) < share) spoil(random, bytes, network.link === "raw" ? 40 : 34);
+  for (const [index, packet] of makeTraffic({ ...network, seed }).packets.entries()) {
+    const isStamped = seed % 2 === 1 && random.below(100) >= share;
+    const bytes = isStamped ? stamped(packet.bytes, at, index) : packet.bytes.slice();
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    if (seed % 4 === 3 && share > 0) view.setUint16(transportAt + 14, view.getUint16(transportAt + 14) % 100);
+    if (random.below(100) < share) spoil(random, view, transportAt);
     if (random.below(100) < share) late += random.below(3) === 0 ? 30 * 86_400_000 : -50;
     const cut = random.below(100) < share ? random.below(20) : 0;
     const rest = bytes.subarray(0, Math.max(54, bytes.length - cut));
@@ -226,9 +238,19 @@ function* spoiled(random: SeededRandom, network: Omit<TrafficOptions, "seed">, s
   }
 }
 
+/** The frame, whose IP header is at `at`, with a timestamp in its segment. */
+function stamped(frame: Uint8Array, at: number, timestamp: number): Uint8Array {
+  const bytes = frame.slice();
+  const etherType = (bytes[at] as number) >> 4 === 6 ? 0x86dd : 0x0800;
+  const packet = new Packet().aim(new DataView(bytes.buffer, at), 0, bytes.length - at, etherType);
+  const segment = packet.find(tcp);
+  assert.ok(segment);
+  segment.timestamp = timestamp;
+  return Uint8Array.from([...bytes.subarray(0, at), ...packet.bytes()]);
+}
+
 /** Changes a field of the TCP header that begins at `at`, a little or entirely. */
-function spoil(random: SeededRandom, bytes: Uint8Array, at: number): void {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+function spoil(random: SeededRandom, view: DataView, at: number): void {
   const near = random.below(21) - 10;
   switch (random.below(9)) {
     case 0:
@@ -268,7 +290,7 @@ describe("Prediction", () => {
       for (let index = 0; index < RUN_COUNT; index++) {
         const seed = firstSeed + index;
         const random = new SeededRandom(seed);
-        const network = NETWORKS[seed % NETWORKS.length] as Omit<TrafficOptions, "seed">;
+        const network = NETWORKS[random.below(NETWORKS.length)] as Network;
         try {
           const count = compare(spoiled(random, network, seed, [0, 3, 15][seed % 3] as number), scene);
           assert.ok(count > 0);
