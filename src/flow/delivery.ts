@@ -7,6 +7,7 @@ import { ConfirmedView } from "./confirmed-view.ts";
 import { rewriteConflict } from "./conflict.ts";
 import { DeliveryTeller } from "./delivery-teller.ts";
 import type { Dispatcher } from "./dispatcher.ts";
+import { KeptBytes } from "./kept-bytes.ts";
 import type { Layers } from "./layers/layers.ts";
 import * as layer from "./layers/layers.ts";
 import { Piece } from "./piece.ts";
@@ -58,6 +59,7 @@ export class Delivery extends StreamOffsets {
     this.#policy = policy;
     this.#limits = limits;
     this.#streams = new Streams(table, dispatcher, policy, limits);
+    this.kept = new KeptBytes(table, this.#streams, this.#piece);
     this.#confirmed = new ConfirmedView(dispatcher);
     this.#teller = new DeliveryTeller(table, dispatcher, this.#urgent);
   }
@@ -296,29 +298,6 @@ export class Delivery extends StreamOffsets {
     if (unread > 0) this.#keepPiece(row, direction, unread);
     this.#piece.row = -1;
     if (buffer !== undefined) this.#settle(row, direction, buffer);
-  }
-
-  /** Kept bytes from `offset` on that lie together, or those of the packet at hand; `undefined` where there are none. */
-  span(row: number, direction: Direction, offset: number, lengthMax: number): Uint8Array | undefined {
-    const piece = this.#piece;
-    if (piece.has(row, direction, offset)) return piece.span(offset, lengthMax);
-    const flags = this.#table.words[row * RECORD_WORDS + Word.flags] as number;
-    if ((flags & BUFFER_FLAGS[direction]) === 0) return undefined;
-    return this.#streams.get(row, direction)?.span(offset, lengthMax);
-  }
-
-  /** The first kept byte at or behind `offset`, at most `end`: what lies between is gone. */
-  keptFrom(row: number, direction: Direction, offset: number, end: number): number {
-    const piece = this.#piece;
-    const pieceAt = piece.row === row && piece.direction === direction ? piece.offset : end;
-    const buffer = this.#streams.get(row, direction);
-    const kept = buffer?.keptFrom(offset) ?? -1;
-    return Math.min(end, Math.max(offset, pieceAt), kept < 0 ? end : kept);
-  }
-
-  /** What lies above the next byte in order. */
-  fragments(row: number, direction: Direction): { readonly offset: number; readonly lengthBytes: number }[] {
-    return this.#streams.get(row, direction)?.fragments() ?? [];
   }
 
   /** How far the other end has acknowledged a direction, as an offset; never beyond what is there. */

@@ -165,12 +165,12 @@ export class FlowEnd {
     const urgent = delivery.urgentFrom(row, direction, offset, offset + length);
     if (urgent === offset) return this.#passUrgent(offset, lengthMax);
     if (urgent > offset) length = urgent - offset;
-    const bytes = delivery.span(row, direction, offset, length);
+    const bytes = delivery.kept.span(row, direction, offset, length);
     if (bytes !== undefined) {
       flow.$readTo(direction, offset + bytes.length);
       return { offset, bytes, gap: undefined };
     }
-    const end = delivery.keptFrom(row, direction, offset, offset + unread);
+    const end = delivery.kept.keptFrom(row, direction, offset, offset + unread);
     flow.$readTo(direction, end);
     return { offset, bytes: undefined, gap: end - offset };
   }
@@ -187,12 +187,12 @@ export class FlowEnd {
    * order; `undefined` when that byte is not kept. Reading them changes nothing.
    */
   at(offset: number, lengthBytes: number): Uint8Array | undefined {
-    return this.#core.delivery.span(this.#flow.$row, this.#direction, offset, lengthBytes);
+    return this.#core.delivery.kept.span(this.#flow.$row, this.#direction, offset, lengthBytes);
   }
 
   /** What has come out of order, above {@link nextOffset}. */
   fragments(): { readonly offset: number; readonly lengthBytes: number }[] {
-    return this.#core.delivery.fragments(this.#flow.$row, this.#direction);
+    return this.#core.delivery.kept.fragments(this.#flow.$row, this.#direction);
   }
 
   /** Sends `payload` as this end would. The other end's answers are not taken away from this one. */
