@@ -33,6 +33,8 @@ const DIRECTIONS = [0, 1] as const;
 const FAST_OPEN_FLAGS = [RowFlag.clientFastOpen, RowFlag.serverFastOpen] as const;
 
 export class Delivery extends StreamOffsets {
+  /** Bytes that can be read. */
+  readonly kept: KeptBytes;
   readonly #table: FlowTable;
   readonly #dispatcher: Dispatcher;
   readonly #policy: FlowPolicy;
