@@ -31,9 +31,11 @@ import { FlowMonitor, type MonitorOptions } from "./monitor.ts";
 import { FLOW_LIMITS, FLOW_POLICY, type FlowLimits, type FlowPolicy } from "./policy.ts";
 import { Inline } from "./rewrite/inline.ts";
 import type { Direction } from "./side.ts";
+import { countPacket } from "./table/count-packet.ts";
 import * as bits from "./table/flags.ts";
 import { FlowTable } from "./table/flow-table.ts";
 import * as record from "./table/record.ts";
+import { timeoutClassOf } from "./table/timeout-class.ts";
 import { isReuse, open, openingOf } from "./tcp/opening.ts";
 import { TcpTracker } from "./tcp/tracker.ts";
 import { Turn } from "./turn.ts";
@@ -42,7 +44,7 @@ import { Turn } from "./turn.ts";
 const { Slot } = slots;
 const { IpProtocol } = layer;
 const { RowFlag, TimeoutClass } = bits;
-const { DIRECTION_WORDS, DirectionWord, RECORD_WORDS, Word } = record;
+const { RECORD_WORDS, Word } = record;
 
 export type { FlowEngineOptions, FlowFrame, FlowStatistics };
 
@@ -265,6 +267,7 @@ export class FlowEngine {
       otherFrames: this.#otherCount,
       malformed: this.#malformedCount,
       badChecksums: this.#checksums.badCount,
+      refusedChecksums: this.#checksums.refusedCount,
       duplicates: this.#duplicates.count,
       fragments: this.#fragmentCount,
       flows: this.#table.count,
@@ -305,8 +308,10 @@ export class FlowEngine {
       const whole = this.#fragments.add(layers, this.#dispatcher.now);
       if (whole === undefined || !this.#decoder.decodeWhole(layers, whole)) return;
     }
-    if (layers.hopLimit < this.#policy.hopLimitMin || !this.#checksums.passes(layers)) return;
-    if (this.#duplicates.isDuplicate(layers, this.#dispatcher.now)) return;
+    if (this.#isUnseen(layers)) {
+      if (this.#given !== undefined) this.#inline.skip(layers);
+      return;
+    }
     const isTcp = layers.protocol === IpProtocol.tcp;
     let row = this.#table.find(layers);
     if (isTcp && row >= 0 && isReuse(this.#table, this.#tracker, row, layers)) {
@@ -314,7 +319,7 @@ export class FlowEngine {
       row = -1;
     }
     this.#dispatcher.isFirst = row < 0;
-    if (row < 0) row = isTcp ? this.#addTcp() : this.#add(false, this.#timeoutClass());
+    if (row < 0) row = isTcp ? this.#addTcp() : this.#add(false, timeoutClassOf(layers.protocol));
     if (row < 0) {
       this.#orphanCount++;
       if (this.#dispatcher.wants(Slot.orphan)) this.#tellFrame(Slot.orphan);
@@ -327,6 +332,12 @@ export class FlowEngine {
       this.#count(row, direction);
       this.#datagram(row, direction);
     }
+  }
+
+  /** Whether no emulated stack sees the packet. */
+  #isUnseen(layers: Layers): boolean {
+    if (layers.hopLimit < this.#policy.hopLimitMin || !this.#checksums.passes(layers)) return true;
+    return this.#duplicates.isDuplicate(layers, this.#dispatcher.now);
   }
 
   #segment(row: number, direction: Direction): void {
@@ -345,18 +356,12 @@ export class FlowEngine {
   }
 
   #count(row: number, direction: Direction): void {
-    const { words, numbers } = this.#table;
-    const layers = this.#layers;
+    const { numbers } = this.#table;
     const base = row * RECORD_WORDS;
-    const at = base + Word.directions + direction * DIRECTION_WORDS;
     const lastSeen = (base + Word.lastSeen) >> 1;
     this.#dispatcher.seenBefore = numbers[lastSeen] as number;
     numbers[lastSeen] = this.#dispatcher.now;
-    words[at + DirectionWord.packetCount] = (words[at + DirectionWord.packetCount] as number) + 1;
-    const network = (at + DirectionWord.networkBytes) >> 1;
-    numbers[network] = (numbers[network] as number) + layers.networkBytes;
-    const payload = (at + DirectionWord.payloadBytes) >> 1;
-    numbers[payload] = (numbers[payload] as number) + layers.payloadBytes;
+    countPacket(this.#table, base, direction, this.#layers);
   }
 
   /** UDP, ICMP and all others: no state, and what is in a packet is all there. */
@@ -371,19 +376,6 @@ export class FlowEngine {
     if (this.#layers.capturedPayloadBytes > 0) this.#delivery.deliverDatagram(row, direction, this.#layers);
   }
 
-  #timeoutClass(): number {
-    switch (this.#layers.protocol) {
-      case IpProtocol.udp:
-      case IpProtocol.udpLite:
-        return TimeoutClass.udp;
-      case IpProtocol.icmp:
-      case IpProtocol.icmpv6:
-        return TimeoutClass.icmp;
-      default:
-        return TimeoutClass.other;
-    }
-  }
-
   #addTcp(): number {
     const layers = this.#layers;
     const opening = openingOf(layers, this.#policy);
@@ -394,11 +386,7 @@ export class FlowEngine {
     );
     if (row < 0) return row;
     open(this.#table, this.#tracker, row, opening, layers);
-    const { words } = this.#table;
-    const base = row * RECORD_WORDS;
-    if (((words[base + Word.monitors] as number) & this.#dispatcher.editing) !== 0) {
-      words[base + Word.flags] = (words[base + Word.flags] as number) | RowFlag.rewritten;
-    }
+    this.#inline.begin(row);
     return row;
   }
 

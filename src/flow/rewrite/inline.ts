@@ -7,6 +7,8 @@ import type { FlowCore } from "../core.ts";
 import type { EndReason } from "../event/events.ts";
 import type { Layers } from "../layers/layers.ts";
 import type { Direction } from "../side.ts";
+import { RowFlag } from "../table/flags.ts";
+import { RECORD_WORDS, Word } from "../table/record.ts";
 import { Editor, type WantedEdit } from "./editor.ts";
 import { Injector } from "./injector.ts";
 import { Rewriter } from "./rewriter.ts";
@@ -31,11 +33,26 @@ export class Inline {
     this.#injector = new Injector(core, this.#rewriter);
   }
 
+  /** A TCP flow is new: whether it may be changed is its monitors' wish. */
+  begin(row: number): void {
+    const { table, dispatcher } = this.#core;
+    const base = row * RECORD_WORDS;
+    if (((table.words[base + Word.monitors] as number) & dispatcher.editing) === 0) return;
+    table.words[base + Word.flags] = (table.words[base + Word.flags] as number) | RowFlag.rewritten;
+  }
+
   /** A packet of a flow that may be changed comes in; whether it goes to the emulated stacks. */
   enter(row: number, direction: Direction, layers: Layers, packet: Packet): boolean {
     if (this.#rewriter.enter(row, direction, layers, packet) === "go") return true;
     this.#core.dispatcher.isDropped = true;
     return false;
+  }
+
+  /** A packet that they do not see: of a flow whose numbers differ it cannot go on as it is. */
+  skip(layers: Layers): void {
+    if (this.#rewriter.isIdle) return;
+    const row = this.#core.table.find(layers);
+    if (row >= 0 && this.#rewriter.isChanged(row)) this.#core.dispatcher.isDropped = true;
   }
 
   /** It has passed them, and leaves. */

@@ -7,7 +7,7 @@
  * sender told selectively. Numbers that have left never change thereby.
  * @module
  */
-import type { Packet } from "#packet/packet.ts";
+import { Packet } from "#packet/packet.ts";
 import type { ViewOf } from "#packet/protocol.ts";
 import { tcp as tcpProtocol } from "#packet/tcp.ts";
 import type { View } from "#packet/view.ts";
@@ -61,6 +61,11 @@ export class Rewriter {
 
   get hasOutput(): boolean {
     return this.#parts.output !== undefined;
+  }
+
+  /** Whether no flow may be changed. */
+  get isIdle(): boolean {
+    return this.#directions.size === 0;
   }
 
   /** Whether the packet at hand is of this direction of this flow. */
@@ -434,17 +439,16 @@ export class Rewriter {
     }
     const first = this.firstSequence(this.#row, this.#direction);
     for (let at = limit; at < changed.length && this.hasOutput; at += limit) {
-      const isLast = at + limit >= changed.length;
-      this.follow(
-        this.maker.make({
-          row: this.#row,
-          direction: this.#direction,
-          sequence: first + to + at,
-          acknowledgement: tcp.uint32(8) as number,
-          flags: (flags & ~(last | TcpFlag.urg)) | (isLast ? last : 0),
-          payload: changed.subarray(at, at + limit),
-        }),
-      );
+      // A copy of the packet as it leaves: what monitors changed in its headers holds for all of it.
+      const copy = tcp.packet.copy();
+      const { $etherType, $start } = tcp.packet;
+      const packet = new Packet().aim(new DataView(copy.buffer), 0, copy.length, $etherType);
+      const part = packet.find(tcpProtocol) as View | undefined;
+      if (part?.$start !== tcp.$start - $start || !replacePayload(part, changed.subarray(at, at + limit)))
+        return;
+      part.setUint32(4, (first + to + at) >>> 0);
+      part.setUint8(13, (flags & ~(last | TcpFlag.urg)) | (at + limit >= changed.length ? last : 0));
+      this.follow(packet.copy());
     }
   }
 
