@@ -62,6 +62,7 @@ export class ChecksumJudge {
   readonly #summer = new WordSummer();
   #view: DataView | undefined;
   #badCount = 0;
+  #refusedCount = 0;
   #count = 0;
 
   constructor(mode: "verify" | "trust" | "auto") {
@@ -73,8 +74,19 @@ export class ChecksumJudge {
     return this.#badCount;
   }
 
+  /** How many of them were not taken. */
+  get refusedCount(): number {
+    return this.#refusedCount;
+  }
+
   /** Whether the receiver would take the packet. */
   passes(layers: Layers): boolean {
+    const passes = this.#judge(layers);
+    if (!passes) this.#refusedCount++;
+    return passes;
+  }
+
+  #judge(layers: Layers): boolean {
     if (this.#mode === "trust") return true;
     if (layers.view !== this.#view) {
       this.#view = layers.view;

@@ -41,6 +41,8 @@ export interface FlowStatistics {
   readonly otherFrames: number;
   readonly malformed: number;
   readonly badChecksums: number;
+  /** Those of them that were left out: policy `checksums`. */
+  readonly refusedChecksums: number;
   /** Packets that were there a moment before: policy `duplicates`. */
   readonly duplicates: number;
   readonly fragments: number;

@@ -48,23 +48,24 @@ export class LineOutput {
 
 /** Rows that the widths are taken from. */
 const SAMPLE_COUNT = 500;
+/** Milliseconds that the first rows wait for others. */
+const WAIT_MAX = 1000;
 const GAP = "  ";
 
 export interface RowStyle {
   readonly headings: readonly string[];
   /** Columns that stand to the right. */
   readonly numeric: readonly string[];
-  /** Longer lines are cut; `undefined` for any. */
-  readonly width: number | undefined;
 }
 
-/** Rows of cells on their way to lines. */
+/** Rows of cells on their way to lines; a terminal folds those that are too long for it, and nothing is lost. */
 export class RowOutput {
   readonly #style: RowStyle;
   readonly #numeric: readonly boolean[];
   readonly #take: (line: string) => void;
   #sample: (readonly string[])[] | undefined = [];
   #widths: readonly number[] = [];
+  #waitingSince: number | undefined;
 
   constructor(style: RowStyle, take: (line: string) => void) {
     this.#style = style;
@@ -78,6 +79,14 @@ export class RowOutput {
       this.#sample.push(cells);
       if (this.#sample.length >= SAMPLE_COUNT) this.end();
     }
+  }
+
+  /** Lets go of rows that have waited so long that others are not to be expected soon: they come as they happen. */
+  settle(): void {
+    if (this.#sample === undefined || this.#sample.length === 0) return;
+    const now = performance.now();
+    this.#waitingSince ??= now;
+    if (now - this.#waitingSince >= WAIT_MAX) this.end();
   }
 
   /** Lets go of what waits for the widths of others. */
@@ -94,8 +103,7 @@ export class RowOutput {
   }
 
   #line(cells: readonly string[]): string {
-    const { width } = this.#style;
-    const line = cells
+    return cells
       .map((cell, column) => {
         const shown = printable(cell);
         const columns = this.#widths[column] ?? 0;
@@ -103,6 +111,5 @@ export class RowOutput {
       })
       .join(GAP)
       .trimEnd();
-    return width !== undefined && line.length > width ? `${line.slice(0, width - 1)}…` : line;
   }
 }

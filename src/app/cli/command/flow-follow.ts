@@ -15,6 +15,7 @@ import { type EngineOptionTexts, engineChoice, withEngineOptions } from "../flow
 import { readWord } from "../option.ts";
 import type { Terminal } from "../terminal.ts";
 import { UsageError } from "../typed-value.ts";
+import { checksumDoubt, endWithWriter } from "./flow-replay.ts";
 
 interface FollowOptions extends EngineOptionTexts {
   readonly stream?: string;
@@ -78,6 +79,7 @@ async function run(terminal: Terminal, file: string, options: FollowOptions): Pr
   };
   const from = readWord(options.from, "--from", FROM);
   const gaps = readWord(options.gaps, "--gaps", GAPS);
+  if (file === "-") endWithWriter();
   const { followFlow } = await import("../../flow/follow.ts");
   const output = await ByteOutput.open(options.output);
   const isText = options.output === "-" && terminal.interactive;
@@ -102,10 +104,12 @@ async function run(terminal: Terminal, file: string, options: FollowOptions): Pr
     settle: () => output.settle(),
   };
   try {
-    const { isFound, flowCount, warning } = await followFlow(order, sink);
+    const { isFound, flowCount, warning, refusedChecksums } = await followFlow(order, sink);
     writer.end();
     if (warning !== undefined)
       terminal.note(`metanet: Warning: ${warning}; the packets before were followed`);
+    const doubt = checksumDoubt(refusedChecksums);
+    if (doubt !== undefined) terminal.note(doubt);
     if (!isFound) throw notFound(order, flowCount);
   } finally {
     await output.close();
@@ -116,8 +120,9 @@ async function run(terminal: Terminal, file: string, options: FollowOptions): Pr
 /** @throws UsageError */
 function targetOf({ stream, flow }: FollowOptions): FollowTarget {
   if ((stream === undefined) === (flow === undefined)) {
+    const seen = stream === undefined ? "no flow is named" : "--stream and --flow are both given";
     throw new UsageError(
-      "Cannot follow: say which flow, by --stream N or by --flow ADDRESS:PORT-ADDRESS:PORT",
+      `Cannot follow: ${seen}; say which flow, by --stream N or by --flow ADDRESS:PORT-ADDRESS:PORT`,
     );
   }
   if (stream !== undefined) {

@@ -6,6 +6,7 @@ import { stat } from "node:fs/promises";
 import { Command } from "commander";
 import { RECORD_HEADINGS } from "../../flow/record-row.ts";
 import type { LaneSummary, ReplayOrder } from "../../flow/replay-lane.ts";
+import type { FlowStatistics } from "../../flow.ts";
 import { formatBytes } from "../columns.ts";
 import { type EngineOptionTexts, engineChoice, withEngineOptions, workerCount } from "../flow-option.ts";
 import { packetProgress } from "../progress.ts";
@@ -37,15 +38,18 @@ export function flowReplayCommand(terminal: Terminal): Command {
 const MORE = `
 Flows are told of in the order in which they end: connections five seconds after both ends have closed or one has reset
 them, what is quiet after a while (a SYN without answer 30 s, connections 5 min, datagrams 60 s), all others at the end of
-the capture. STREAM numbers TCP connections and UDP flows, each from 0, in the order of their first packets, as
+the capture. Of standard input Ctrl-C is its end. STREAM numbers TCP connections and UDP flows, each from 0, in the order of their first packets, as
 \`flow follow --stream\` takes them and as tshark numbers tcp.stream where no flow is quiet for too long. With several
 workers the lines are the same; those that one packet ends may come in another order.
 
+SENT and RECEIVED are bytes of payload, by the sequence numbers of TCP; as in Zeek they and SECONDS are missing of flows
+that are all in one moment.
+
 STATE is Zeek's conn_state: S0 no answer, S1 established, SF ended in order, REJ refused, S2 S3 half closed, RSTO RSTR
 reset by client or server, RSTOS0 RSTRH reset before it began, SH SHR ended before it began, OTH no start seen.
-HISTORY has a letter for each thing in the order of its first time, of the client in capitals: s SYN, h SYN with ACK, a ACK,
-d data, f FIN, r RST, t data again, g data that is missing, w a window of 0, i and q flags that do not go together, ^
-when the server was seen first. JSON has, besides Zeek's fields, stream, end (how the flow ended) and encapsulation. A
+HISTORY has a letter for each thing in the order in which it happened, of the client in capitals: s SYN, h SYN with ACK,
+a ACK, d data, f FIN, r RST, t data again, g data that is missing, w a window of 0, i and q flags that do not go together,
+^ when the server was seen first. Most come once; s h f r again with another number, t g w the 10th, 100th, ... time. JSON has, besides Zeek's fields, stream, end (how the flow ended) and encapsulation. A
 flow's uid is the same each time the same capture is replayed.
 
 Exit codes: 0 done (a capture that ends inside of a packet is told), 1 the capture is damaged or cannot be read, or the
@@ -72,17 +76,18 @@ async function run(terminal: Terminal, file: string, options: ReplayOptions): Pr
   const { replayCapture } = await import("../../flow/replay.ts");
   const progress = packetProgress();
   const lines = new LineOutput(terminal, progress.clear);
-  const width = process.stdout.isTTY ? process.stdout.columns : undefined;
-  const rows = new RowOutput({ headings: RECORD_HEADINGS, numeric: NUMERIC, width }, (line) =>
-    lines.add(line),
-  );
+  const rows = new RowOutput({ headings: RECORD_HEADINGS, numeric: NUMERIC }, (line) => lines.add(line));
+  if (file === "-") endWithWriter();
   try {
     const { summary, problem } = await replayCapture(order, workers, {
       row: json
         ? (row, mark) => lines.add(withStream(row, mark))
         : (row, mark) => rows.add([streamName(mark), ...row.split("\t")]),
       progress: progress.show,
-      settle: () => lines.settle(),
+      settle: () => {
+        rows.settle();
+        return lines.settle();
+      },
     });
     rows.end();
     await lines.settle();
@@ -91,10 +96,20 @@ async function run(terminal: Terminal, file: string, options: ReplayOptions): Pr
     const { warning } = summary;
     if (warning !== undefined)
       terminal.note(`metanet: Warning: ${warning}; the packets before were replayed`);
+    const doubt = json ? checksumDoubt(summary.statistics.refusedChecksums) : undefined;
+    if (doubt !== undefined) terminal.note(doubt);
     if (problem !== undefined) throw problem;
   } finally {
     progress.clear();
   }
+}
+
+/**
+ * Ctrl-C in front of a pipe ends whoever writes into it as well: what came until then is read to its end. Once more ends
+ * this program.
+ */
+export function endWithWriter(): void {
+  process.once("SIGINT", () => undefined);
 }
 
 /** Every worker reads the file for itself. */
@@ -134,13 +149,13 @@ function* summaryLines({ frames, bytes, firstTime, lastTime, ...summary }: LaneS
   const flows = Object.values(protocols).reduce((sum, count) => sum + count, 0);
   const time = firstTime === undefined ? 0 : (lastTime - firstTime) / 1000;
   if (flows > 0) yield "";
-  yield `${number(flows)} flows in ${number(frames)} packets, ${formatBytes(bytes)}, ${time.toFixed(3)} s of the capture`;
+  yield `${counting(flows, "flow")} in ${counting(frames, "packet")}, ${formatBytes(bytes)}, ${time.toFixed(3)} s of the capture`;
   const more: [name: string, text: string][] = [
     ["protocols", counted(protocols)],
     ["states", counted(states)],
     ["not IP", count(statistics.otherFrames)],
     ["malformed", count(statistics.malformed)],
-    ["bad sums", count(statistics.badChecksums)],
+    ["bad sums", badSums(statistics)],
     ["fragments", count(statistics.fragments)],
     ["no flow", count(statistics.orphans)],
     ["missing", missedBytes > 0 ? formatBytes(missedBytes) : ""],
@@ -151,4 +166,20 @@ function* summaryLines({ frames, bytes, firstTime, lastTime, ...summary }: LaneS
 
 function count(value: number): string {
   return value > 0 ? value.toLocaleString("en") : "";
+}
+
+function counting(number: number, noun: string): string {
+  return `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
+}
+
+function badSums({ badChecksums, refusedChecksums }: FlowStatistics): string {
+  if (badChecksums === 0) return "";
+  if (refusedChecksums === 0) return counting(badChecksums, "packet");
+  return `${counting(badChecksums, "packet")}, ${refusedChecksums.toLocaleString("en")} left out; see --checksums`;
+}
+
+/** For those who are shown no sum: that packets did not count. */
+export function checksumDoubt(refusedCount: number): string | undefined {
+  if (refusedCount === 0) return undefined;
+  return `metanet: Warning: ${counting(refusedCount, "packet")} with wrong checksums left out; see --checksums`;
 }

@@ -11,7 +11,7 @@ import { readDuration } from "../option.ts";
 import { printable } from "../table.ts";
 import type { Terminal } from "../terminal.ts";
 import { UsageError } from "../typed-value.ts";
-import { checkReadable } from "./flow-replay.ts";
+import { checkReadable, endWithWriter } from "./flow-replay.ts";
 
 interface RunOptions extends EngineOptionTexts {
   readonly function?: string;
@@ -80,7 +80,8 @@ async function run(
 ): Promise<void> {
   const { interface: name, filter, write, promiscuous = false } = options;
   if ((file === undefined) === (name === undefined)) {
-    throw new UsageError("Cannot run: name a capture, or an interface with --interface");
+    const seen = file === undefined ? "no packets are named" : "a capture and --interface are both given";
+    throw new UsageError(`Cannot run: ${seen}; name a capture, or an interface with --interface`);
   }
   const workers = workerCount(options.workers);
   if (workers > 1 && write !== undefined) {
@@ -104,6 +105,7 @@ async function run(
   const over = Promise.withResolvers<void>();
   const { runProgram } = await import("../../flow/run.ts");
   // A capture ends by itself, and Ctrl-C ends it as it ends every program.
+  if (file === "-") endWithWriter();
   const stop =
     file === undefined ? untilInterrupted(limit, over.promise) : new Promise<never>(() => undefined);
   try {

@@ -59,9 +59,9 @@ export function flowWatchCommand(terminal: Terminal): Command {
 
 const MORE = `
 Keys: s sorts by the next of rate, bytes, packets, age; q ends it.
-Columns: STATE is that of the end in front of it, as RFC 9293 names it; AGAIN counts retransmissions; AGE is since the first
-packet, IDLE since the last. Packets lost are those that found no room in the ring because this program is too slow: give
-a filter, or workers.
+Columns: STATE is that of the end in front of it, as RFC 9293 names it; PACKETS and BYTES are of both ways, bytes those of IP
+packets; AGAIN counts retransmissions; AGE is since the first packet, IDLE since the last. Packets lost are those that found
+no room in the ring because this program is too slow: give a filter, or workers.
 With a filter that asks for one direction (src, dst) an interface shows one half of each connection.
 
 Exit codes: 0 done, 1 the interface is not there or went away, or the filter is wrong; 2 usage; 6 not root.
