@@ -181,6 +181,13 @@ test("raise() refuses an event below another built-in event", () => {
   ]);
 });
 
+test("raise() tells of arguments that were taken for each other", () => {
+  const floating = floatingEvent("packet");
+  assert.throws(() => raise(floating as never, events.packet as never), {
+    message: "Cannot raise: the event being handled comes first, the floating event second",
+  });
+});
+
 test("raise() has limits: for one pass, and for events that raise themselves", () => {
   const errors: unknown[] = [];
   const many = floatingEvent("packet");

@@ -141,6 +141,12 @@ export function raise<Root extends EventName, Payload extends object>(
   payload: Payload,
 ): void;
 export function raise(event: EventPayloads[EventName], floating: FloatingEvent, payload?: unknown): void {
+  // Without types the two are easily taken for each other, and neither then has the name or the root of the other.
+  if (floating.root === undefined) {
+    throw new ConfigurationError(
+      "Cannot raise: the event being handled comes first, the floating event second",
+    );
+  }
   if (event.name !== floating.root) {
     throw new ConfigurationError(
       `Cannot raise ${describeEvent(floating)}: the event being handled is ${event.name}`,
