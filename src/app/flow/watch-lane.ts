@@ -84,6 +84,7 @@ export class WatchLane {
   handle(frame: FlowFrame): void {
     this.#bytes += frame.originalBytes;
     this.#time = Math.max(this.#time, frame.seconds * 1000 + frame.nanoseconds / 1e6);
+    this.#snapshotTime ??= this.#time;
     this.#engine.handle(frame);
   }
 
@@ -93,18 +94,18 @@ export class WatchLane {
     this.#engine.advance(time);
   }
 
-  /** What is to be seen now; rates are since the snapshot before. */
+  /** What is to be seen now; rates are since the snapshot before, or since the first packet. */
   snapshot(order: WatchOrder, countMax: number): WatchSnapshot {
     const time = this.#time;
     const seconds = (time - (this.#snapshotTime ?? time)) / 1000;
+    const since = Math.max(0.001, seconds);
     this.#snapshotTime = time;
     const states: Record<string, number> = {};
     const first = new Foremost(countMax);
     for (const flow of this.#open) {
-      const { client, server, context, protocol, firstSeen } = flow;
+      const { client, server, context, protocol } = flow;
       const bytes = client.networkBytes + server.networkBytes;
-      const since = seconds > 0 ? seconds : Math.max(0.001, (time - firstSeen) / 1000);
-      context.bytesPerSecond = Math.max(0, bytes - context.bytesBefore) / Math.max(0.001, since);
+      context.bytesPerSecond = seconds > 0 ? Math.max(0, bytes - context.bytesBefore) / since : 0;
       context.bytesBefore = bytes;
       if (protocol === IpProtocol.tcp) {
         const name = `${client.state}/${server.state}`;
