@@ -163,6 +163,11 @@ describe("loadScript()", () => {
     ],
     ["throws nothing much", "throw 7;", /it throws while it is loaded: 7/],
     ["no function", "export const a = 1;", /no export of that name; it exports no function/],
+    [
+      "no function but the default",
+      "export default function snat() {}",
+      /no export of that name; it has a default export, taken when none is named/,
+    ],
     ["no such function", "export const snatt = () => {};", /did you mean snatt\? its functions are snatt/],
     [
       "no function of that name",

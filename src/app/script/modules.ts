@@ -207,7 +207,10 @@ function functionOf(exported: Readonly<Record<string, unknown>>, wanted: Wanted)
   const found = exported[functionName ?? "default"];
   if (typeof found === "function") return found as PacketScript;
   const named = functions.filter((name) => name !== "default");
-  const there = named.length === 0 ? "it exports no function" : `its functions are ${named.join(", ")}`;
+  const alone = functions.includes("default")
+    ? "it has a default export, taken when none is named"
+    : "it exports no function";
+  const there = named.length === 0 ? alone : `its functions are ${named.join(", ")}`;
   if (functionName === undefined) {
     throw new ScriptLoadError(
       `Cannot load ${file}: no function was named, and it has no default export; ${there}`,
