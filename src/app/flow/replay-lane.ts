@@ -4,6 +4,7 @@
  */
 import type { ConnectionRecord } from "#flow/record/recorder.ts";
 import { recordConnections } from "#flow/record/recorder.ts";
+import { LinkType } from "#packet/link-type.ts";
 import type { CaptureFile } from "../capture-file.ts";
 import { FlowEngine, type FlowStatistics, IpProtocol } from "../flow.ts";
 import { type EngineChoice, engineOptions } from "./engine-choice.ts";
@@ -55,7 +56,11 @@ export interface LaneSummary {
   readonly missedBytes: number;
   /** That the capture ends inside of a record. */
   readonly warning: string | undefined;
+  /** A link type (LINKTYPE_ number) whose packets cannot be looked at; `undefined` when there is none. */
+  readonly strangeLinkType: number | undefined;
 }
+
+const LINK_TYPES: ReadonlySet<number> = new Set(Object.values(LinkType));
 
 /** Rows in a batch before it is told of. */
 const ROWS_MAX = 1024;
@@ -76,6 +81,8 @@ export class ReplayLane {
   #bytes = 0;
   #firstTime: number | undefined;
   #missedBytes = 0;
+  #linkType = -1;
+  #strangeLinkType: number | undefined;
   #tcpCount = 0;
   #udpCount = 0;
   /** The frame that began a flow which will have a row. */
@@ -142,6 +149,7 @@ export class ReplayLane {
       protocols: this.#protocols,
       missedBytes: this.#missedBytes,
       warning: truncation?.message,
+      strangeLinkType: this.#strangeLinkType,
     };
   }
 
@@ -153,10 +161,16 @@ export class ReplayLane {
     while (capture.next()) {
       this.#frame++;
       this.#bytes += record.originalBytes;
+      if (record.linkType !== this.#linkType) this.#noteLinkType(record.linkType);
       this.#firstTime ??= record.seconds * 1000 + record.nanoseconds / 1e6;
       if (share === undefined || share.owns(record)) engine.handle(record);
       else engine.advance(record.seconds * 1000 + record.nanoseconds / 1e6);
     }
+  }
+
+  #noteLinkType(linkType: number): void {
+    this.#linkType = linkType;
+    if (!LINK_TYPES.has(linkType)) this.#strangeLinkType ??= linkType;
   }
 
   #mark(protocol: number): number {

@@ -96,6 +96,12 @@ async function run(terminal: Terminal, file: string, options: ReplayOptions): Pr
     const { warning } = summary;
     if (warning !== undefined)
       terminal.note(`metanet: Warning: ${warning}; the packets before were replayed`);
+    const { strangeLinkType } = summary;
+    if (strangeLinkType !== undefined) {
+      terminal.note(
+        `metanet: Warning: packets of link type ${strangeLinkType} are not looked at: it is not known here; capture as Ethernet, raw IP or Linux cooked`,
+      );
+    }
     const doubt = json ? checksumDoubt(summary.statistics.refusedChecksums) : undefined;
     if (doubt !== undefined) terminal.note(doubt);
     if (problem !== undefined) throw problem;
