@@ -43,10 +43,10 @@ export class Flow<Context = unknown> {
   readonly #generation: number;
   #context: Context | undefined;
   /** Of each direction what was told of, -1 when nothing was, and where the first byte is that was not read. */
-  #clientTold = -1;
-  #clientRead = 0;
-  #serverTold = -1;
-  #serverRead = 0;
+  #clientTold: number;
+  #clientRead: number;
+  #serverTold: number;
+  #serverRead: number;
   #extra: Extra | undefined;
 
   /** Made by the monitor. */
@@ -56,6 +56,11 @@ export class Flow<Context = unknown> {
     this.#row = row;
     this.#generation = generation;
     this.#context = undefined;
+    // Fields that held `undefined` first take numbers as they come; others would have a box each, made with the flow.
+    this.#clientTold = -1;
+    this.#clientRead = 0;
+    this.#serverTold = -1;
+    this.#serverRead = 0;
   }
 
   /** A number that no other open flow of the engine has, 0 to 2^53 - 1. */

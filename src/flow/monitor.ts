@@ -34,7 +34,10 @@ export interface MonitorOptions {
   readonly packets?: string;
   /** Bytes as they were sent, or only once the receiver has acknowledged them; `sent` when not given. */
   readonly view?: "sent" | "acked";
-  /** Bytes of a direction kept for it while it has not read them; 0: what a callback leaves is gone. */
+  /**
+   * Bytes of a direction kept for it while it has not read them; 0: what a callback leaves is gone. Who listens to
+   * `newData` only to count wants 0: keeping costs several times as much as all the rest.
+   */
   readonly unreadBytesMax?: number;
   /**
    * Whether it may change the bytes of its flows, by `FlowEnd.insert` and the like: then they are forwarded in order only,
