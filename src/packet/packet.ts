@@ -192,8 +192,9 @@ export class Packet extends View {
     this.$limit = data.byteLength;
   }
 
-  /** A free view of bytes that lie inside of `outer`. */
+  /** A free view of bytes that lie inside of `outer`; where that is gone from the packet, so is what lies inside. */
   $raw(start: number, end: number, outer: View): View {
+    if (outer.$generation !== this.$generation) return goneFrom(this, outer, start, end);
     let view = this.#raws[this.#rawCount];
     if (view === undefined) {
       view = rawProtocol.make(this);
@@ -237,6 +238,15 @@ export class Packet extends View {
   *$views(): Iterable<View> {
     for (let index = 0; index < this.$aimedCount; index++) yield this.$aimed[index] as View;
   }
+}
+
+/** A view of bytes that a view has of its own since its place in the packet is gone. */
+function goneFrom(packet: Packet, outer: View, start: number, end: number): View {
+  const view = rawProtocol.make(packet);
+  view.$data = outer.$data;
+  view.$start = start;
+  view.$end = Math.max(start, end);
+  return view;
 }
 
 /** Headers in front of that of the network layer. */

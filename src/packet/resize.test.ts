@@ -103,4 +103,14 @@ describe("splice", () => {
     );
     assertGood(packet);
   });
+
+  it("splice() of a header leaves its view without a place in the packet, and so what is inside of it", () => {
+    const packet = make();
+    const datagram = the(packet, udp);
+    const ip = the(packet, ipv4);
+    assert.equal(ip.splice(ip.headerBytes, 10), true);
+    assert.equal(datagram.as(udp), undefined);
+    assert.equal(datagram.payload().lengthBytes, 0);
+    for (const view of packet.$views()) assert.ok(view.$start >= packet.$start && view.$end <= packet.$end);
+  });
 });

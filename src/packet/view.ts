@@ -74,6 +74,8 @@ export class View {
 
   /** The same without asking the header: a protocol on an unusual port. */
   as<V extends View>(protocol: Protocol<V>): V | undefined {
+    // A view whose bytes are gone holds zeros of its own: no place of the packet is behind it.
+    if (this.$generation !== this.packet.$generation) return undefined;
     const isCovered = this.$covered || this.$of.coversPayload;
     return protocol.aim(this.packet, this.$start + this.$header, this.$end, this, isCovered);
   }
