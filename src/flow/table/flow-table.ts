@@ -32,11 +32,6 @@ const GENERATION_MASK: number = -GENERATION;
 const PROTOCOL_BYTE = Word.bytes * 4;
 const TIMEOUT_CLASS_BYTE = Word.bytes * 4 + 3;
 const TIMEOUT_CLASS_COUNT = 256;
-/**
- * A large piece of memory begins 16 bytes behind a page's begin, where the C library's header ends. From here on a record
- * is three whole lines of the processor's cache; it would lie in four.
- */
-const RECORDS_OFFSET = 48;
 
 /** What a table is made with; `now` in milliseconds since 1970. */
 export interface FlowTableOptions {
@@ -85,10 +80,10 @@ export class FlowTable {
         `Cannot make a flow table: timeouts are [${timeouts.join(", ")}], wanted 1 to 256 that are not negative`,
       );
     }
-    const memory = reserve(RECORDS_OFFSET + flowCountMax * RECORD_WORDS * 4);
-    this.words = new Int32Array(memory, RECORDS_OFFSET);
-    this.numbers = new Float64Array(memory, RECORDS_OFFSET);
-    this.bytes = new Uint8Array(memory, RECORDS_OFFSET);
+    const memory = reserve(flowCountMax * RECORD_WORDS * 4);
+    this.words = new Int32Array(memory);
+    this.numbers = new Float64Array(memory);
+    this.bytes = new Uint8Array(memory);
     this.flowCountMax = flowCountMax;
     this.#key0 = hashKey[0] | 0;
     this.#key1 = hashKey[1] | 0;
