@@ -19,7 +19,10 @@ export interface EventHooks {
   /** The handshake is complete, once. */
   readonly established: "sender" | "receiver";
   readonly stateChange: "sender" | "receiver";
-  /** Bytes can be read that could not be read before; the packet that brought them can still be dropped. */
+  /**
+   * Bytes can be read that could not be read before; the packet that brought them can still be dropped. Where only a gap
+   * can be read, with nothing behind it, `lengthBytes` is 0.
+   */
   readonly newData: "none";
   /** Bytes, a SYN or a FIN that were there before. Raised before new bytes of the same segment are. */
   readonly retransmission: "receiver";

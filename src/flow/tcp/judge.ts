@@ -127,8 +127,10 @@ export class Judge {
 
   /** Whether both ends say what is refused to either; what is refused is remembered if not. */
   #isConfirmed(layers: Layers): boolean {
-    if (this.#policy.unseen === "refuse") return false;
-    const { row, direction } = this.#segment;
+    const { row, direction, base, table } = this.#segment;
+    // Whose payload we have changed passes here, all of it: nothing of it was missed.
+    const isRewritten = ((table.words[base + Word.flags] as number) & RowFlag.rewritten) !== 0;
+    if (this.#policy.unseen === "refuse" || isRewritten) return false;
     const { sequence, acknowledgement } = layers;
     const length = layers.payloadBytes + (layers.flags & TcpFlag.fin);
     const end = (sequence + length) | 0;
