@@ -9,9 +9,10 @@ import { HASH_SEED_BYTES } from "./shared-map-hash.ts";
 
 /**
  * `hash` refuses new keys when it is full (`set` answers false, counted); `lru` evicts the key that was used longest
- * ago (counted); `array` has the keys 0 to `countMax` - 1 from the start, all with the value 0, and loses none.
+ * ago (counted); `array` has the keys 0 to `countMax` - 1 from the start, all with the value 0, and loses none;
+ * `prefix` has address prefixes and finds the longest one that an address lies in.
  */
-export type SharedMapKind = "hash" | "lru" | "array";
+export type SharedMapKind = "hash" | "lru" | "array" | "prefix";
 
 /**
  * `number`: an integer from 0 to 2^53 - 1 (an IPv4 address, a port, a MAC address); `bigint`: 0 to 2^128 - 1 (an
