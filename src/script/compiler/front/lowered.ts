@@ -1,0 +1,73 @@
+/**
+ * What the expressions of a script become: values of the intermediate form, or things that exist at compile time only.
+ * @module
+ */
+import type TypeScript from "typescript";
+import type { UsedMap } from "../compiled.ts";
+import type { Value } from "../ir/ir.ts";
+import type { ProtocolModel } from "./protocol-model.ts";
+
+/** A header of the packet, or bytes of it, as `View` in user space. */
+export interface LoweredView {
+  /** `undefined` for bytes without a protocol. */
+  readonly protocol: ProtocolModel | undefined;
+  /** To the first `checkedBytes` of the header. */
+  readonly pointer: Value | undefined;
+  readonly checkedBytes: number;
+  /** From the start of the frame. */
+  readonly start: Value;
+  readonly end: Value;
+  /** Bytes of the header. */
+  readonly header: Value;
+  /** What `View.$note` is for IPv6: the number behind the extension headers, -1 when unknown. */
+  readonly note: Value | undefined;
+  /** The view it was made from; `undefined` for the packet's own. */
+  readonly outer: LoweredView | undefined;
+}
+
+export type Lowered =
+  | { readonly kind: "integer"; readonly value: Value; readonly isBig: boolean }
+  /** A bigint of up to 128 bits, not negative. */
+  | { readonly kind: "wide"; readonly high: Value; readonly low: Value }
+  | { readonly kind: "boolean"; readonly value: Value }
+  /** A fraction or a number beyond what is exact: good as a part of other constants only. */
+  | { readonly kind: "fraction"; readonly value: number }
+  | { readonly kind: "text"; readonly text: string }
+  | { readonly kind: "undefined" }
+  /** `inner` means something where `isThere` is true; elsewhere its values are zeros. */
+  | { readonly kind: "optional"; readonly isThere: Value; readonly inner: Lowered }
+  /** `mark` is set when `code` is {@link MARK_CODE}. */
+  | { readonly kind: "verdict"; readonly code: Value; readonly mark: Value | undefined }
+  | { readonly kind: "packet" }
+  | { readonly kind: "context" }
+  | { readonly kind: "bus" }
+  | { readonly kind: "view"; readonly view: LoweredView }
+  | { readonly kind: "protocol"; readonly model: ProtocolModel }
+  | { readonly kind: "map"; readonly map: UsedMap }
+  | { readonly kind: "counter"; readonly name: string }
+  /** Fields by name; those of a constant object of the module, or of a literal of the function. */
+  | { readonly kind: "record"; readonly fields: ReadonlyMap<string, Lowered> }
+  /** A list whose elements are known one by one: a literal, a constant of the module. */
+  | { readonly kind: "list"; readonly elements: readonly Lowered[] }
+  /** A typed array on the stack. */
+  | {
+      readonly kind: "array";
+      readonly memory: Value;
+      readonly count: number;
+      readonly bytes: 1 | 2 | 4 | 8;
+      readonly isSigned: boolean;
+      readonly isBig: boolean;
+    }
+  /** Bytes of the packet, as `view.bytes(at, constant)` gives them. */
+  | { readonly kind: "bytes"; readonly start: Value; readonly length: Value; readonly view: LoweredView }
+  /** A function of the script; `environment` is where its free names are looked up. */
+  | {
+      readonly kind: "function";
+      readonly declaration: TypeScript.SignatureDeclaration;
+      readonly environment: unknown;
+    }
+  /** Something of the language or of metanet/script, by its name: `Math.floor`, `drop`, `handOver`. */
+  | { readonly kind: "builtin"; readonly name: string };
+
+/** The code of a verdict that sets the mark and continues; it becomes two instructions when it is returned. */
+export const MARK_CODE = 3;

@@ -1,0 +1,41 @@
+/**
+ * Protocols as the compiler sees them: built-in ones from the packet layer's own declarations, a script's from what it
+ * gave `defineProtocol`.
+ * @module
+ */
+import type TypeScript from "typescript";
+import type { ChecksumSpec } from "#packet/protocol.ts";
+import type { Lowered } from "./lowered.ts";
+
+/** A field with a fixed place. */
+export interface FieldModel {
+  readonly name: string;
+  /** Bits from the start of the header. */
+  readonly at: number;
+  /** 1 to 128. */
+  readonly bits: number;
+  /** `address4`, `address6` and `mac` are written as text as well. */
+  readonly as: "number" | "boolean" | "bytes" | "address4" | "address6" | "mac";
+}
+
+/** A function of the declaration, applied to views: from its source, inlined where it is needed. */
+export type ModelFunction =
+  | { readonly kind: "script"; readonly lowered: Lowered }
+  | { readonly kind: "source"; readonly node: TypeScript.ArrowFunction }
+  | { readonly kind: "constant"; readonly value: number };
+
+export interface ProtocolModel {
+  readonly name: string;
+  readonly fields: ReadonlyMap<string, FieldModel>;
+  /** Bytes that must be there before anything is asked. */
+  readonly minimumBytes: number;
+  readonly headerBytes: ModelFunction;
+  readonly contentBytes: ModelFunction | undefined;
+  readonly accepts: ModelFunction | undefined;
+  readonly announces: ModelFunction | undefined;
+  readonly announcesToo: ModelFunction | undefined;
+  readonly isCarrier: boolean;
+  /** The numbers by which a header of the named protocol announces this one. */
+  readonly carriedBy: Readonly<Record<string, number | readonly number[] | "any">>;
+  readonly checksum: ChecksumSpec | undefined;
+}
