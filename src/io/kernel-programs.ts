@@ -50,6 +50,13 @@ export type Relocation =
   | { readonly kind: "kernel-function"; readonly at: number; readonly name: string }
   /** Where a field is in a structure of the kernel, in bytes: into the instruction's `offset`. */
   | { readonly kind: "kernel-field"; readonly at: number; readonly structure: string; readonly field: string }
+  /** The number of a structure in the kernel's type information, into `immediate`. */
+  | { readonly kind: "kernel-type"; readonly at: number; readonly structure: string }
+  /**
+   * Nanoseconds from the kernel's TAI clock to the wall clock (CLOCK_REALTIME less CLOCK_TAI, two's complement), into the
+   * 64-bit constant of a 16-byte instruction.
+   */
+  | { readonly kind: "clock"; readonly at: number }
   /** The index of an interface, into `immediate`. */
   | { readonly kind: "interface"; readonly at: number; readonly name: string };
 
