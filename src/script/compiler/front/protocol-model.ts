@@ -3,9 +3,10 @@
  * gave `defineProtocol`.
  * @module
  */
-import type TypeScript from "typescript";
 import type { ChecksumSpec } from "#packet/protocol.ts";
-import type { Lowered } from "./lowered.ts";
+import type { Value } from "../ir/ir.ts";
+import type { Lowered, LoweredView } from "./lowered.ts";
+import type { Lowering } from "./lowering.ts";
 
 /** A field with a fixed place. */
 export interface FieldModel {
@@ -18,10 +19,13 @@ export interface FieldModel {
   readonly as: "number" | "boolean" | "bytes" | "address4" | "address6" | "mac";
 }
 
-/** A function of the declaration, applied to views: from its source, inlined where it is needed. */
+/**
+ * A function of the declaration, applied to views: a script's own, inlined where it is needed, or what the compiler
+ * has for a protocol of the packet layer.
+ */
 export type ModelFunction =
   | { readonly kind: "script"; readonly lowered: Lowered }
-  | { readonly kind: "source"; readonly node: TypeScript.ArrowFunction }
+  | { readonly kind: "built"; readonly lower: (lowering: Lowering, view: LoweredView) => Value }
   | { readonly kind: "constant"; readonly value: number };
 
 export interface ProtocolModel {
