@@ -89,7 +89,7 @@ describe("LayerDecoder.decode()", () => {
       );
       assert.deepEqual(
         [layers.sequence, layers.acknowledgement, layers.flags, layers.window],
-        [0xfffffff0, 0x80000001, 0x18, 65_535],
+        [0xfffffff0 | 0, 0x80000001 | 0, 0x18, 65_535],
       );
       assert.deepEqual([layers.encapsulation, layers.tunnelCount, layers.vlan], [0, 0, -1]);
     }

@@ -48,11 +48,11 @@ export function decodeIpv4(layers: Layers, cursor: Cursor, at: number, limit: nu
   layers.source0 = 0;
   layers.source1 = 0;
   layers.source2 = IPV4_PREFIX;
-  layers.source3 = view.getUint32(at + 12);
+  layers.source3 = view.getInt32(at + 12);
   layers.target0 = 0;
   layers.target1 = 0;
   layers.target2 = IPV4_PREFIX;
-  layers.target3 = view.getUint32(at + 16);
+  layers.target3 = view.getInt32(at + 16);
   layers.hopLimit = bytes[at + 8] as number;
   const fragment = view.getUint16(at + 6) & (MORE_FRAGMENTS | FRAGMENT_OFFSET);
   if (fragment !== 0) {

@@ -45,14 +45,14 @@ export function decodeIpv6(layers: Layers, cursor: Cursor, at: number, limit: nu
   layers.networkOffset = at;
   layers.networkBytes = HEADER_BYTES + payloadBytes;
   layers.networkHeaderBytes = HEADER_BYTES;
-  layers.source0 = view.getUint32(at + 8);
-  layers.source1 = view.getUint32(at + 12);
-  layers.source2 = view.getUint32(at + 16);
-  layers.source3 = view.getUint32(at + 20);
-  layers.target0 = view.getUint32(at + 24);
-  layers.target1 = view.getUint32(at + 28);
-  layers.target2 = view.getUint32(at + 32);
-  layers.target3 = view.getUint32(at + 36);
+  layers.source0 = view.getInt32(at + 8);
+  layers.source1 = view.getInt32(at + 12);
+  layers.source2 = view.getInt32(at + 16);
+  layers.source3 = view.getInt32(at + 20);
+  layers.target0 = view.getInt32(at + 24);
+  layers.target1 = view.getInt32(at + 28);
+  layers.target2 = view.getInt32(at + 32);
+  layers.target3 = view.getInt32(at + 36);
   layers.hopLimit = bytes[at + 7] as number;
   layers.isFragment = false;
   layers.fragmentHeaderOffset = 0;
@@ -165,10 +165,10 @@ function takeFinalTarget(layers: Layers, at: number, end: number): void {
   if (type === ROUTING_SOURCE) address = end - 16;
   else if (type !== ROUTING_HOME && type !== ROUTING_SEGMENTS) return;
   if (address < at + 8 || address + 16 > end || address + 16 > layers.frameEnd) return;
-  layers.target0 = view.getUint32(address);
-  layers.target1 = view.getUint32(address + 4);
-  layers.target2 = view.getUint32(address + 8);
-  layers.target3 = view.getUint32(address + 12);
+  layers.target0 = view.getInt32(address);
+  layers.target1 = view.getInt32(address + 4);
+  layers.target2 = view.getInt32(address + 8);
+  layers.target3 = view.getInt32(address + 12);
 }
 
 function failed(layers: Layers, problem: "malformed" | "too-deep"): Step {

@@ -1,7 +1,7 @@
 /**
  * Where the headers of one frame lie and what of them decides about flows: one object, filled again for every frame
- * by `LayerDecoder`. Numbers only, so that a packet costs no memory. Words of 32 bits are unsigned, as a `Uint32Array`
- * gives them back.
+ * by `LayerDecoder`. Numbers only, so that a packet costs no memory. Words of 32 bits are signed: small integers, where
+ * an unsigned one above 2^31 would be an object; `x >>> 0` where a word leaves the engine as a number.
  * @module
  */
 
@@ -101,7 +101,7 @@ export class Layers {
   payloadBytes = 0;
   capturedPayloadBytes = 0;
 
-  /** TCP only: sequence and acknowledgement numbers (unsigned), the flags' byte, the window as it stands. */
+  /** TCP only: sequence and acknowledgement numbers (signed words), the flags' byte, the window as it stands. */
   sequence = 0;
   acknowledgement = 0;
   /** FIN 1, SYN 2, RST 4, PSH 8, ACK 16, URG 32, ECE 64, CWR 128. */

@@ -86,8 +86,8 @@ function decodeTcp(layers: Layers, at: number, end: number): cursors.Step {
   if (headerBytes < TCP_BYTES_MIN || payloadOffset > end) return malformed(layers);
   layers.sourcePort = view.getUint16(at);
   layers.targetPort = view.getUint16(at + 2);
-  layers.sequence = view.getUint32(at + 4);
-  layers.acknowledgement = view.getUint32(at + 8);
+  layers.sequence = view.getInt32(at + 4);
+  layers.acknowledgement = view.getInt32(at + 8);
   layers.flags = word & 0xff;
   layers.window = view.getUint16(at + 14);
   layers.urgentPointer = view.getUint16(at + 18);

@@ -236,7 +236,7 @@ export class Rewriter {
     layers.networkBytes -= layers.payloadBytes;
     layers.payloadBytes = 0;
     layers.capturedPayloadBytes = 0;
-    layers.sequence = sequence;
+    layers.sequence = sequence | 0;
     layers.flags = flags;
     return true;
   }
@@ -255,9 +255,9 @@ export class Rewriter {
     const said = reference + ((layers.acknowledgement - first - reference) | 0);
     mine.saidAcknowledged = said;
     if (theirs.edits.isNeutral) return;
-    const original = (first + theirs.edits.toOriginal(said)) >>> 0;
+    const original = (first + theirs.edits.toOriginal(said)) | 0;
     if (original !== layers.acknowledgement) {
-      tcp.setUint32(8, original);
+      tcp.setUint32(8, original >>> 0);
       layers.acknowledgement = original;
     }
     translateBlocks(tcp, theirs.edits, first, reference);
