@@ -6,6 +6,14 @@ import { InvariantError } from "#base/errors.ts";
 import type { Place } from "../place.ts";
 import type { Block, Edge, Instruction, IrFunction, Terminator, Value, ValueType } from "./ir.ts";
 
+/** See {@link FunctionBuilder.remember}. */
+export interface Remembered {
+  readonly blockCount: number;
+  readonly idCount: number;
+  readonly current: Block | undefined;
+  readonly instructionCount: number;
+}
+
 /** Makes one function; what is appended goes to the block that was begun last. */
 export class FunctionBuilder {
   readonly #function: IrFunction;
@@ -33,6 +41,35 @@ export class FunctionBuilder {
   begin(block: Block): void {
     if (block !== this.#function.entry) this.#function.blocks.push(block);
     this.#current = block;
+  }
+
+  /** Leaves the block open, to go on with it by {@link resume}. */
+  suspend(): Block {
+    const block = this.#current;
+    if (block === undefined) throw new InvariantError("Cannot leave the block: it has ended");
+    this.#current = undefined;
+    return block;
+  }
+
+  /** Goes on with a block that was begun and has not ended. */
+  resume(block: Block): void {
+    this.#current = block;
+  }
+
+  /** Where the function stands, for {@link forget}. */
+  remember(): Remembered {
+    const { blocks, idCount } = this.#function;
+    const current = this.#current;
+    const instructionCount = current?.instructions.length ?? 0;
+    return { blockCount: blocks.length, idCount, current, instructionCount };
+  }
+
+  /** Takes back what was made since; blocks that were open then, other than the last one, must not have been touched. */
+  forget({ blockCount, idCount, current, instructionCount }: Remembered): void {
+    this.#function.blocks.length = blockCount;
+    this.#function.idCount = idCount;
+    this.#current = current;
+    if (current !== undefined) current.instructions.length = instructionCount;
   }
 
   /** Whether instructions can be appended: not behind a terminator. */

@@ -30,9 +30,11 @@ export interface Value {
  * What the result of an operation may be:
  * `number`: exact in a double, that is within ±(2^53 - 1); the compiler refuses what could be more.
  * `bigint`: 0 to 2^64 - 1 or -2^63 to 2^63 - 1; the compiler refuses what could be more.
- * `wrap`: modulo 2^64, as inside of BigInt.asUintN(64, …), or where the compiler knows better.
+ * `wrap`: modulo 2^64, as inside of BigInt.asUintN(64, …), or where the compiler knows better; taken as 0 to 2^64 - 1.
+ * `word`: what the machine does, after legalisation: 64 bits, signed or not as whoever uses them says; nothing is
+ *   refused any more (x / 0 is 0, x % 0 is x, shift counts are taken modulo 64).
  */
-export type Domain = "number" | "bigint" | "wrap";
+export type Domain = "number" | "bigint" | "wrap" | "word";
 
 /**
  * Operations on two integers.
@@ -123,6 +125,8 @@ export interface BinaryInstruction extends Base {
   readonly domain: Domain;
   readonly left: Value;
   readonly right: Value;
+  /** Of `divide` and `remainder` in the domain `word`: both operands are two's complement. */
+  readonly isSigned?: boolean;
 }
 
 export interface UnaryInstruction extends Base {
@@ -138,6 +142,8 @@ export interface CompareInstruction extends Base {
   readonly comparison: Comparison;
   readonly left: Value;
   readonly right: Value;
+  /** After legalisation: both operands are two's complement, or (`false`, also of `equal`) both are words. */
+  readonly isSigned?: boolean;
 }
 
 /** Whether an entry was found; its pointer may be used where this is known to be true. */
