@@ -23,6 +23,8 @@ export interface CompileTarget {
   readonly onError: "drop" | "accept";
   /** Whether packets, bytes, verdicts and the script's counters are counted. */
   readonly statistics: boolean;
+  /** The bit of the mark by which packets that are handed over get to user space; `undefined`: none can be here. */
+  readonly handOverMark?: number;
 }
 
 /** What an attach point lets a function do. */
