@@ -14,7 +14,8 @@ static bool export_functions(napi_env env, napi_value exports, const Function *f
 
 NAPI_MODULE_INIT() {
   const Function *tables[] = {socket_functions, batch_functions, watch_functions, passing_functions,
-                              privilege_functions, ring_functions, device_functions};
+                              privilege_functions, ring_functions, device_functions, bpf_functions,
+                              events_functions};
   for (size_t index = 0; index < sizeof tables / sizeof *tables; index++) {
     if (!export_functions(env, exports, tables[index])) return NULL;
   }

@@ -65,5 +65,7 @@ extern const Function passing_functions[];
 extern const Function privilege_functions[];
 extern const Function ring_functions[];
 extern const Function device_functions[];
+extern const Function bpf_functions[];
+extern const Function events_functions[];
 
 #endif

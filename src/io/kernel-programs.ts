@@ -3,6 +3,51 @@
  * there, whoever attached it, is judged by the kernel's verifier.
  * @module
  */
+import { ConfigurationError, UnavailableError } from "#base/errors.ts";
+
+/** The verifier does not take a program. */
+export class ProgramRefusedError extends UnavailableError {
+  override readonly code: string = "program-refused";
+  /** What the verifier said last. */
+  readonly reason: string;
+  /** The instruction at which it stopped; `undefined` when it did not say. */
+  readonly instruction: number | undefined;
+  /** Where in the script that comes from; `undefined` when it is not known. */
+  readonly line: ProgramLine | undefined;
+  /** All that the verifier said: many lines. */
+  readonly log: string;
+
+  constructor(message: string, refusal: Refusal) {
+    super(message);
+    this.reason = refusal.reason;
+    this.instruction = refusal.instruction;
+    this.line = refusal.line;
+    this.log = refusal.log;
+  }
+}
+
+/** See {@link ProgramRefusedError}. */
+export interface Refusal {
+  readonly reason: string;
+  readonly instruction: number | undefined;
+  readonly line: ProgramLine | undefined;
+  readonly log: string;
+}
+
+/** This process may not load programs; the message says which capability is missing. */
+export class KernelProgramsForbiddenError extends ConfigurationError {
+  override readonly code: string = "kernel-programs-forbidden";
+}
+
+/** The kernel cannot do what was asked for; the message says which one can. */
+export class KernelProgramsUnsupportedError extends UnavailableError {
+  override readonly code: string = "kernel-programs-unsupported";
+}
+
+/** Where a program should be attached or pinned there is something already. */
+export class KernelPlaceTakenError extends ConfigurationError {
+  override readonly code: string = "kernel-place-taken";
+}
 
 /** Where programs are run; see `CompileTarget` of the compiler. */
 export type KernelProgramType = "netfilter" | "tcx-ingress" | "tcx-egress" | "xdp";
@@ -89,7 +134,10 @@ export interface KernelMap {
   /** A file descriptor, good in all threads of this process. */
   readonly descriptor: number;
   get(key: Uint8Array): Uint8Array | undefined;
-  /** `false` when it was refused: full, there already (`new`), or not there (`existing`). */
+  /**
+   * `false` when it was refused: full, frozen, there already (`new`), or not there (`existing`). In per-processor kinds a
+   * value of `valueBytes` goes to one processor, and the others get zeros.
+   */
   set(key: Uint8Array, value: Uint8Array, mode?: "any" | "new" | "existing"): boolean;
   delete(key: Uint8Array): boolean;
   /** Keys and values at about this moment: what changes meanwhile may be missing or old. */
@@ -104,7 +152,7 @@ export interface KernelRing {
 }
 
 export interface TestRun {
-  /** What the program returned, as a number of 32 bits. */
+  /** What the program returned, as a signed number of 32 bits. */
   readonly verdict: number;
   /** The packet as the program left it. */
   readonly bytes: Uint8Array;

@@ -23,6 +23,16 @@ export interface Watch {
   readonly [watchBrand]: true;
 }
 
+declare const eventsBrand: unique symbol;
+
+/** A mapped ring of events; made by {@link Native.openEvents}, empty after {@link Native.closeEvents}. */
+export interface Events {
+  readonly [eventsBrand]: true;
+}
+
+/** Words of a row that {@link Native.readEvents} writes: offset and length in the slab. */
+export const EVENT_WORDS = 2;
+
 /** Words of a table row that {@link Native.receiveBatch} writes: payload, address, control length, flags. */
 export const RECEIVE_WORDS = 4;
 
@@ -135,6 +145,21 @@ export interface Native {
   readBatch(fd: number, slab: Uint8Array, lengths: Int32Array, slotBytes: number): number;
   /** Packets of rows `start` to `start + count` ({@link PIECE_WORDS}) that were written, or -errno of the first. */
   writeBatch(fd: number, slab: Uint8Array, table: Int32Array, start: number, count: number): number;
+
+  /**
+   * bpf(2): what the kernel returned, or -errno. Addresses in the attribute are written by the call, from the command's
+   * buffers in the order of `native/bpf.c`, of at most 64 MiB; no address for those left out or `undefined`.
+   */
+  bpf(command: number, attribute: Uint8Array, ...buffers: readonly (Uint8Array | undefined)[]): number;
+  /** The memory of a ring of events (BPF_MAP_TYPE_RINGBUF); independent of the descriptor from now on. */
+  openEvents(fd: number): Events;
+  /**
+   * Takes events out of the ring, as many as slab and table hold: their count, rows of {@link EVENT_WORDS} in the
+   * table. One that is longer than the whole slab is lost and comes alone, with offset -1.
+   */
+  readEvents(events: Events, slab: Uint8Array, table: Int32Array): number;
+  /** Harmless twice; reads give 0 afterwards. */
+  closeEvents(events: Events): void;
 
   sendDescriptors(fd: number, bytes: Uint8Array, descriptors: Int32Array): number;
   /** Bytes, 0 at the end, -1 when there is nothing yet; unused places of `descriptors` become -1. */
