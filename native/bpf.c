@@ -2,7 +2,7 @@
  * bpf(2): programs and maps of the kernel. Attributes are made in TypeScript; where addresses stand in them is told
  * here, so that none comes from JavaScript, and what they point to is copied into memory that ends at a page which
  * nobody may touch: the kernel, which takes the lengths from the attributes or from a map, faults (EFAULT) instead of
- * reading or writing beyond a buffer.
+ * reading or writing beyond a buffer. And clocks that programs of the kernel read, and JavaScript cannot.
  */
 #include "metanet.h"
 
@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #define ATTRIBUTE_BYTES_MAX 256
@@ -189,4 +190,17 @@ static napi_value call_bpf(napi_env env, napi_callback_info info) {
   return make_number(env, (double)run(command, &attribute, buffers, count));
 }
 
-const Function bpf_functions[] = {{"bpf", call_bpf}, {NULL, NULL}};
+/* clockSeconds(clock): clock_gettime(2), exact to less than a microsecond. */
+static napi_value call_clock_seconds(napi_env env, napi_callback_info info) {
+  Arguments arguments;
+  int64_t clock;
+  struct timespec time;
+  if (!read_arguments(&arguments, env, info, "clockSeconds", 1, 1) ||
+      !integer_argument(&arguments, 0, "clock", 0, 15, &clock)) {
+    return NULL;
+  }
+  if (clock_gettime((clockid_t)clock, &time) < 0) return throw_errno(env, "clockSeconds", errno);
+  return make_number(env, (double)time.tv_sec + (double)time.tv_nsec / 1e9);
+}
+
+const Function bpf_functions[] = {{"bpf", call_bpf}, {"clockSeconds", call_clock_seconds}, {NULL, NULL}};

@@ -48,6 +48,7 @@ describe("the addon's arguments", { skip: nativeProblem() ?? false }, () => {
     readBatch: [999_999, new Uint8Array(64), new Int32Array(4), 16],
     writeBatch: [999_999, new Uint8Array(64), Int32Array.of(0, 8, 8, 8), 0, 2],
     bpf: [0, new Uint8Array(72)],
+    clockSeconds: [0],
     openEvents: [999_999],
     readEvents: [{}, new Uint8Array(64), new Int32Array(2)],
     closeEvents: [{}],
@@ -180,6 +181,7 @@ describe("the addon's arguments", { skip: nativeProblem() ?? false }, () => {
     ["writeBatch", [1, new Uint8Array(64), new Int32Array(6000), 0, NATIVE_BATCH_COUNT_MAX + 1]],
     ["watch", [0, 0, () => {}]],
     ["watch", [0, 4, () => {}]],
+    ["clockSeconds", [16]],
     ["bpf", [8, new Uint8Array(72)]], // PROG_ATTACH, which is not made here
     ["bpf", [0, new Uint8Array(0)]],
     ["bpf", [0, new Uint8Array(6)]],

@@ -151,6 +151,8 @@ export interface Native {
    * buffers in the order of `native/bpf.c`, of at most 64 MiB; no address for those left out or `undefined`.
    */
   bpf(command: number, attribute: Uint8Array, ...buffers: readonly (Uint8Array | undefined)[]): number;
+  /** clock_gettime(2), 0 to 15: seconds, exact to less than a microsecond. */
+  clockSeconds(clock: number): number;
   /** The memory of a ring of events (BPF_MAP_TYPE_RINGBUF); independent of the descriptor from now on. */
   openEvents(fd: number): Events;
   /**

@@ -69,12 +69,17 @@ export class BtfTypes {
     return this.#find(name, (kind) => kind === Kind.function);
   }
 
+  /** The id of a structure of this name that has fields; `undefined` when there is none. */
+  structureId(name: string): number | undefined {
+    return this.#find(name, (kind, parts) => kind === Kind.structure && parts > 0);
+  }
+
   /**
    * Where a structure's field begins, in bytes, also when it is in an unnamed part of it; `undefined` when there is no
    * such structure or field, or the field is of single bits.
    */
   fieldOffset(structure: string, field: string): number | undefined {
-    const id = this.#find(structure, (kind, parts) => kind === Kind.structure && parts > 0);
+    const id = this.structureId(structure);
     if (id === undefined) return undefined;
     const name = this.#nameAt(field);
     const bits = name === undefined ? undefined : this.#fieldBits(id, name, 0);

@@ -24,6 +24,8 @@ export const KernelNeeds = {
 
 export type KernelNeed = keyof typeof KernelNeeds;
 
+const NO_INTERFACE = "there is no such interface; see `ip link`";
+
 /** Bits of capability sets (linux/capability.h). */
 const CAPABILITIES = { CAP_BPF: 39n, CAP_NET_ADMIN: 12n, CAP_PERFMON: 38n } as const;
 
@@ -41,21 +43,26 @@ export function bpfError(doing: string, answer: number, need: KernelNeed): Error
     }
     case "ERANGE":
       return new SystemCallError(`${doing}: the kernel does not take this priority`, errno);
-    case "ENOSYS":
     case "EINVAL":
+      // An XDP link's answer to an interface that is not there, as well.
+      if (need === "xdp") return new UnavailableError(`Cannot ${doing}: ${NO_INTERFACE}`);
+      return unsupported(doing, errno, need);
+    case "ENOSYS":
     case "EAFNOSUPPORT":
-    case "EOPNOTSUPP": {
-      const { version, option } = KernelNeeds[need];
-      const seen = `this is Linux ${release()}, which answers ${errno}`;
-      return new KernelProgramsUnsupportedError(
-        `Cannot ${doing}: ${seen}; it takes Linux ${version} or newer with ${option}, see \`metanet doctor\``,
-      );
-    }
+    case "EOPNOTSUPP":
+      return unsupported(doing, errno, need);
     case "ENODEV":
-      return new UnavailableError(`Cannot ${doing}: there is no such interface; see \`ip link\``);
+      return new UnavailableError(`Cannot ${doing}: ${NO_INTERFACE}`);
     default:
       return new SystemCallError(doing, errno);
   }
+}
+
+function unsupported(doing: string, errno: string, need: KernelNeed): KernelProgramsUnsupportedError {
+  const { version, option } = KernelNeeds[need];
+  const seen = `this is Linux ${release()}, which answers ${errno}`;
+  const wanted = `it takes Linux ${version} or newer with ${option}, see \`metanet doctor\``;
+  return new KernelProgramsUnsupportedError(`Cannot ${doing}: ${seen}; ${wanted}`);
 }
 
 function whyForbidden(): string {

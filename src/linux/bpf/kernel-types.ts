@@ -11,6 +11,7 @@ export const KERNEL_TYPES_FILE = "/sys/kernel/btf/vmlinux";
 
 let types: BtfTypes | undefined;
 const functions = new Map<string, number>();
+const structures = new Map<string, number>();
 const fields = new Map<string, number>();
 
 /** @throws KernelProgramsUnsupportedError when this kernel has no such function, or does not tell */
@@ -19,6 +20,15 @@ export function kernelFunctionId(name: string): number {
   if (known === undefined)
     throw unsupported(`call ${name}() of the kernel`, "this kernel has no such function");
   functions.set(name, known);
+  return known;
+}
+
+/** @throws KernelProgramsUnsupportedError when this kernel has no such structure, or does not tell */
+export function kernelStructureId(name: string): number {
+  const known = structures.get(name) ?? kernelTypes().structureId(name);
+  if (known === undefined)
+    throw unsupported(`use ${name} of the kernel`, "this kernel has no such structure");
+  structures.set(name, known);
   return known;
 }
 

@@ -8,7 +8,8 @@ import type { KernelMap, ProgramImage, Relocation } from "#io/kernel-programs.ts
 import { INSTRUCTION_BYTES, PseudoCall, PseudoConstant } from "#wire/ebpf.ts";
 import { native } from "../native.ts";
 import { translateErrors } from "../system-error.ts";
-import { kernelFieldOffset, kernelFunctionId } from "./kernel-types.ts";
+import { kernelFieldOffset, kernelFunctionId, kernelStructureId } from "./kernel-types.ts";
+import { wallClockOffset } from "./wall-clock.ts";
 
 /** The instructions as this kernel takes them; the image stays as it is. */
 export function relocate(image: ProgramImage, maps: ReadonlyMap<string, KernelMap>): Uint8Array {
@@ -45,6 +46,12 @@ function apply(
     case "kernel-field":
       view.setInt16(at + 2, kernelFieldOffset(relocation.structure, relocation.field), true);
       return;
+    case "kernel-type":
+      view.setInt32(at + 4, kernelStructureId(relocation.structure), true);
+      return;
+    case "clock":
+      setConstant(view, at, wallClockOffset());
+      return;
     case "interface": {
       const { name } = relocation;
       const index = translateErrors(`find the interface ${name}`, () => native().interfaceIndex(name));
@@ -52,6 +59,12 @@ function apply(
       return;
     }
   }
+}
+
+/** The 64 bits of an instruction of 16 bytes. */
+function setConstant(view: DataView, at: number, value: bigint): void {
+  view.setInt32(at + 4, Number(BigInt.asIntN(32, value)), true);
+  view.setInt32(at + INSTRUCTION_BYTES + 4, Number(BigInt.asIntN(32, value >> 32n)), true);
 }
 
 function setSource(view: DataView, at: number, source: number): void {
