@@ -7,6 +7,21 @@ import type { UsedMap } from "../compiled.ts";
 import type { Value } from "../ir/ir.ts";
 import type { ProtocolModel } from "./protocol-model.ts";
 
+/**
+ * The checksum that a header outside has over this one and what is behind it.
+ * `none`: there is no such header. `some`: there may be one. `deep`: there are several, or this header has one of its
+ * own as well; then nothing is written.
+ */
+export interface Covering {
+  readonly kind: "none" | "some" | "deep";
+  /** From the start of the frame; 0 for none. */
+  readonly checksumAt: Value;
+  /** 1 where 0 there means none. */
+  readonly isZeroNone: Value;
+  /** 1 where this header begins at an odd place of what the checksum is over. */
+  readonly oddness: Value;
+}
+
 /** A header of the packet, or bytes of it, as `View` in user space. */
 export interface LoweredView {
   /** `undefined` for bytes without a protocol. */
@@ -21,8 +36,8 @@ export interface LoweredView {
   readonly header: Value;
   /** What `View.$note` is for IPv6: the number behind the extension headers, -1 when unknown. */
   readonly note: Value | undefined;
-  /** The view it was made from; `undefined` for the packet's own. */
-  readonly outer: LoweredView | undefined;
+  /** What is outside of it and has a checksum over it. */
+  readonly covering: Covering;
 }
 
 export type Lowered =
@@ -45,7 +60,10 @@ export type Lowered =
   | { readonly kind: "protocol"; readonly model: ProtocolModel }
   | { readonly kind: "map"; readonly map: UsedMap }
   | { readonly kind: "counter"; readonly name: string }
-  /** Fields by name; those of a constant object of the module, or of a literal of the function. */
+  /**
+   * Fields by name; those of a constant object of the module, or of a literal of the function. What a script assigns
+   * to them later stands in the path's state.
+   */
   | { readonly kind: "record"; readonly fields: ReadonlyMap<string, Lowered> }
   /** A list whose elements are known one by one: a literal, a constant of the module. */
   | { readonly kind: "list"; readonly elements: readonly Lowered[] }
@@ -66,8 +84,29 @@ export type Lowered =
       readonly declaration: TypeScript.SignatureDeclaration;
       readonly environment: unknown;
     }
-  /** Something of the language or of metanet/script, by its name: `Math.floor`, `drop`, `handOver`. */
-  | { readonly kind: "builtin"; readonly name: string };
+  /** Something of the language or of metanet/script, by its name: `Math.floor`, `script.drop`, `script.handOver`. */
+  | { readonly kind: "builtin"; readonly name: string }
+  /** A method of something, on its way to being called: `list.map`. */
+  | { readonly kind: "method"; readonly receiver: Lowered; readonly name: string }
+  /** One of two that have no form in common (an address of IPv4 or of IPv6); what is done, is done to each. */
+  | {
+      readonly kind: "choice";
+      readonly condition: Value;
+      readonly ifTrue: Lowered;
+      readonly ifFalse: Lowered;
+    }
+  /** What a division gives, until it is made whole; `isRandom` for what `context.random()` gives. */
+  | {
+      readonly kind: "quotient";
+      readonly dividend: Value;
+      readonly divisor: Value;
+      readonly isRandom: boolean;
+      readonly node: TypeScript.Node;
+    }
+  /** A `Set` of constants. */
+  | { readonly kind: "set"; readonly elements: readonly Lowered[] }
+  /** Something that has been refused already where it was declared. */
+  | { readonly kind: "refused" };
 
 /** The code of a verdict that sets the mark and continues; it becomes two instructions when it is returned. */
 export const MARK_CODE = 3;

@@ -69,6 +69,20 @@ export interface Lowering {
    */
   hidden(name: HiddenVariable): Value;
   assignHidden(name: HiddenVariable, value: Value): void;
+  /** One of two values of one type, both of them known. */
+  select(condition: Value, ifTrue: Value, ifFalse: Value): Value;
+  /** The script fails here, on this way; nothing comes behind. */
+  fault(message: string): never;
+  /**
+   * The value itself where there is one; where there is none the script fails (an optional of which TypeScript was
+   * told that it is there). A choice is not resolved.
+   */
+  present(lowered: Lowered): Lowered;
+  /** What `state` has on the way that is being lowered. Joins of ways join it; where it was not set it is `initial`. */
+  recall(state: PathKey): Lowered;
+  remember(state: PathKey, lowered: Lowered): void;
+  /** From now on, before the function returns on whatever way. Once for each action. */
+  atReturn(action: AtReturn): void;
   /** Calls a function of the script, or an expression of a protocol's declaration, with these arguments: inlined. */
   call(callee: Lowered, parameters: readonly Lowered[]): Lowered;
   /** What a constant expression is, at compile time: a number, a text, an object; `undefined` when it is not one. */
@@ -82,6 +96,38 @@ export interface Lowering {
   note(text: string): void;
   /** Remembers that the function writes to the packet; refuses it where the attach point forbids it. */
   writes(node: TypeScript.Node): void;
+}
+
+/** Something that is known differently on different ways through the function. */
+export interface PathKey {
+  readonly initial: Lowered;
+}
+
+/** What the files for packets do for the packet, its views and their bytes; `packet-parts.ts` has them all. */
+export interface PacketParts {
+  /** The protocol of metanet/script of this name; `undefined` when there is none, or none that the kernel can have. */
+  protocol(name: string): Lowered | undefined;
+  /** `defineProtocol(…)`. */
+  define(lowering: Lowering, node: TypeScript.Node, declaration: Lowered): Lowered;
+  /** A property of a packet, view, bytes or connection, which is no method. */
+  property(lowering: Lowering, node: TypeScript.Node, receiver: Lowered, name: string): Lowered;
+  /** A method of them. */
+  call(
+    lowering: Lowering,
+    node: TypeScript.Node,
+    receiver: Lowered,
+    method: string,
+    parameters: readonly Lowered[],
+  ): Lowered;
+  /** An assignment to a property of them. */
+  assign(lowering: Lowering, node: TypeScript.Node, receiver: Lowered, name: string, value: Lowered): void;
+  /** Writes `length` bytes of the packet to the stack, zeros behind where there are fewer; how many there are. */
+  copyBytes(
+    lowering: Lowering,
+    node: TypeScript.Node,
+    bytes: Lowered,
+    to: { readonly memory: Value; readonly at: number; readonly length: number },
+  ): Value;
 }
 
 /** What is done right before the function returns, on every way: the checksums of transports. */
