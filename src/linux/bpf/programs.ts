@@ -41,6 +41,8 @@ export class LinuxKernelPrograms implements KernelPrograms {
   }
 
   listen(ring: KernelMap, event: (bytes: Uint8Array) => void): LinuxKernelRing {
+    if (ring.spec.kind !== "ring")
+      throw new ConfigurationError(`Cannot listen to map ${ring.spec.name}: it is no ring`);
     return new LinuxKernelRing(ring, event);
   }
 
