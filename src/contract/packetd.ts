@@ -9,6 +9,7 @@ const loaded = {
   name: t.text("the script's name"),
   version: t.uint("grows with every reload, from 1"),
   engine: t.text("user (netfilter queue) or kernel"),
+  reason: t.text("why it is not in the kernel, where it might have been; empty when there is none"),
   writing: t.boolean("the script changes packets, so that each comes by itself and not as an aggregate"),
   "read-bytes": t.uint("how much of each packet it sees, in bytes from the IP header on"),
   persisted: t.boolean("it will be loaded again after a restart"),
@@ -28,7 +29,9 @@ export const packetd = contract(
         name: t.text("what it is listed and unloaded by: 1 to 64 of a-z A-Z 0-9 _ -, a letter first"),
         file: t.text("the module's absolute path; packetd's user must be able to read it"),
         function: t.text("the exported function"),
-        hook: t.text("prerouting, input, forward, output or postrouting"),
+        hook: t.text(
+          "prerouting, input, forward, output or postrouting; ingress, egress or xdp of an interface, in the kernel",
+        ),
         family: t.text("inet (IPv4 and IPv6, the default), ip, ip6 or bridge").optional(),
         in: t
           .text("only packets that came in by this interface; * at the end stands for anything")
@@ -47,6 +50,12 @@ export const packetd = contract(
           .duration("milliseconds one packet may keep the isolate busy; 500 when absent")
           .optional(),
         seed: t.uint32("for context.random; a random one when absent").optional(),
+        engine: t
+          .text("user, kernel, or auto (the default): the kernel when the script is the same there")
+          .optional(),
+        pin: t
+          .boolean("a program in the kernel stays when packetd ends, however it does; false when absent")
+          .optional(),
         persist: t.boolean("load it again after a restart; false when absent").optional(),
         namespace: t
           .text(
@@ -110,9 +119,16 @@ export const packetd = contract(
         deadline: t.list("duration", "milliseconds"),
         "time-limit": t.list("duration", "milliseconds"),
         engine: t.list("text", "user or kernel; empty for a script that could not be loaded"),
+        "engine-wanted": t.list("text", "user, kernel or auto"),
+        reason: t.list("text", "why it is not in the kernel, where it might have been; else empty"),
+        attached: t.list("text", "where it is in the kernel, one place a line; empty in user space"),
+        pinned: t.list("boolean", "stay when packetd ends"),
+        "hands-over-to": t.list("text", "functions in user space that get what these hand over, or empty"),
+        redirected: t.list("uint", "packets sent out of another interface in place of their way"),
+        handed: t.list("uint", "packets handed over to them"),
         state: t.list(
           "text",
-          "running, restarting, failed, or unloadable: it could not be loaded at the start",
+          "running, waiting (for its interface), restarting, failed, or unloadable: not loaded at the start",
         ),
         version: t.list("uint", "grow with every reload, from 1"),
         persisted: t.list("boolean", "loaded again after a restart"),
@@ -211,8 +227,10 @@ export const packetd = contract(
       },
       answer: {
         name: t.list("text", "names"),
-        kind: t.list("text", "hash, lru or array"),
+        kind: t.list("text", "hash, lru, array or prefix"),
         key: t.list("text", "kinds of keys"),
+        engine: t.list("text", "kernel for those that programs in the kernel have as well, else user"),
+        "per-processor": t.list("boolean", "have a value for each processor, and show the sum"),
         size: t.list("uint", "entries there are"),
         "size-max": t.list("uint", "entries there can be"),
         "memory-bytes": t.list("uint", "bytes of memory"),
@@ -223,7 +241,7 @@ export const packetd = contract(
       },
     },
     "/packetd/map/read": {
-      says: "Entries of a shared map; keys are text: numbers in decimal, bytes in hexadecimal.",
+      says: "Entries of a shared map; keys are text: numbers in decimal, bytes in hexadecimal, prefixes as 10.0.0.0/8.",
       kind: "call",
       sent: "anyone",
       tags: {

@@ -52,6 +52,8 @@ export interface QueueRule {
    * first. The bridge family asks for nothing: not every kernel could.
    */
   readonly tracksConnections?: boolean;
+  /** Only packets whose mark has this bit, one of {@link QueueRuleMarks.handOver}; it is cleared. */
+  readonly handOverMark?: number;
 }
 
 /** What a rule has brought to its queue. */
@@ -72,9 +74,15 @@ export interface QueueRuleMarks {
    * arrives.
    */
   readonly sent: number;
+  /** Set by programs in the kernel on what they hand over to a script: a bit for each of them; none when absent. */
+  readonly handOver?: readonly number[];
 }
 
-export const QUEUE_RULE_MARKS: QueueRuleMarks = { done: 0x4000_0000, sent: 0x2000_0000 };
+export const QUEUE_RULE_MARKS: QueueRuleMarks = {
+  done: 0x4000_0000,
+  sent: 0x2000_0000,
+  handOver: [0x1000_0000, 0x0800_0000, 0x0400_0000, 0x0200_0000],
+};
 
 export interface QueueRules {
   readonly marks: QueueRuleMarks;

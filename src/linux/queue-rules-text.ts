@@ -40,21 +40,26 @@ export function chooseRule(table: string, rule: QueueRule, generation: number): 
   const words = [`add rule ${rule.family} ${table} ${chain} `];
   if (rule.inInterface !== undefined) words.push(`iifname "${rule.inInterface}" `);
   if (rule.outInterface !== undefined) words.push(`oifname "${rule.outInterface}" `);
-  const before = words.join("");
   const match = rule.match ?? "";
+  const before = words.join("");
+  if (rule.handOverMark !== undefined) words.push(`meta mark & ${hex(rule.handOverMark)} != 0 `);
   const line = `${before}${match} counter jump ${queueChain(rule.name, generation)}`;
   return { chain, line, matchStart: before.length, matchEnd: before.length + match.length };
 }
 
 /** Makes the two chains of a script that are at no hook. */
 export function prepareText(table: string, rule: QueueRule, generation: number): string {
-  const { family, name, tracksConnections = false } = rule;
+  const { family, name, handOverMark, tracksConnections = false } = rule;
   const queue = `${family} ${table} ${queueChain(name, generation)}`;
   return [
     `add table ${family} ${table}`,
     `add chain ${queue}`,
     // Decides nothing: that there is an expression of this kind makes the kernel track.
     ...(tracksConnections && family !== "bridge" ? [`add rule ${queue} ct state invalid`] : []),
+    // Here, so that the script and whoever is behind it see the mark without it.
+    ...(handOverMark === undefined
+      ? []
+      : [`add rule ${queue} meta mark set meta mark & ${hex(~handOverMark)}`]),
     `add chain ${family} ${table} ${matchChain(name, generation)}`,
     chooseRule(table, rule, generation).line,
     "",

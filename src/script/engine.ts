@@ -1,6 +1,6 @@
 /**
- * An engine runs packet scripts. There is one for user space and there will be one in the kernel; both take the same
- * description and tell the same statistics.
+ * An engine runs packet scripts. There is one for user space and one in the kernel; both take the same description and
+ * tell the same statistics.
  * @module
  */
 import type { Duration } from "#base/time.ts";
@@ -9,6 +9,18 @@ import type { VerdictKind } from "./verdict.ts";
 
 /** What becomes of a packet whose script fails, is too slow, or is not there. */
 export type OnError = "drop" | "accept";
+
+/** Where scripts run: `user` over netfilter's queues, `kernel` as eBPF. */
+export type EngineName = "user" | "kernel";
+
+/** Which engine is wanted; `auto` takes the kernel when the script can run there exactly as in user space. */
+export type EngineChoice = EngineName | "auto";
+
+/** One side of an interface, or its driver: in the kernel only, with packets that begin with Ethernet. */
+export type InterfaceHook = "ingress" | "egress" | "xdp";
+
+/** Where scripts get their packets: netfilter's hooks, and those of interfaces. */
+export type ScriptHook = Hook | InterfaceHook;
 
 export type ScriptFamily = "inet" | "ip" | "ip6" | "bridge";
 
@@ -20,7 +32,7 @@ export interface ScriptSpec {
   readonly file: string;
   /** The exported function. */
   readonly function: string;
-  readonly hook: Hook;
+  readonly hook: ScriptHook;
   readonly family: ScriptFamily;
   readonly inInterface?: string;
   readonly outInterface?: string;
@@ -37,7 +49,16 @@ export interface ScriptSpec {
   readonly timeLimit: Duration;
   /** For `context.random`; a random one when absent. */
   readonly seed?: number;
+  /** `auto` when absent. */
+  readonly engine?: EngineChoice;
+  /** Whether a program in the kernel stays attached when its process ends, however it does; `false` when absent. */
+  readonly pin?: boolean;
+  /** Only packets whose mark has this bit, which the kernel's half of the script has set; for engines alone. */
+  readonly handOverMark?: number;
 }
+
+/** A script that netfilter's queues can bring its packets to. */
+export type QueuedSpec = ScriptSpec & { readonly hook: Hook };
 
 /** An error of a script, as it is counted: where in the script, what, how often. */
 export interface ScriptFault {
@@ -60,6 +81,10 @@ export interface ScriptStatistics {
   readonly held: number;
   readonly sent: number;
   readonly deferred: number;
+  /** Handed over by the kernel's half of a script to the other; none when absent. */
+  readonly handed?: number;
+  /** Sent out of another interface in place of their way; none when absent. */
+  readonly redirected?: number;
   /** Nanoseconds that 50 and 99 of 100 packets took at most; 0 before the first. */
   readonly timeP50: number;
   readonly timeP99: number;
@@ -69,14 +94,25 @@ export interface ScriptStatistics {
 
 export interface LoadedScript {
   readonly spec: ScriptSpec;
-  readonly engine: "user" | "kernel";
-  readonly state: "running" | "restarting" | "failed";
+  readonly engine: EngineName;
+  /** `waiting`: for an interface that is not there. */
+  readonly state: "running" | "waiting" | "restarting" | "failed";
   /** Grows with every reload, from 1. */
   readonly version: number;
   /** Whether the script is run on aggregates, and how much of each packet it sees. */
   readonly isWriting: boolean;
   readonly readBytes: number;
   readonly statistics: ScriptStatistics;
+  /** Why it is not in the kernel, where it might have been; one sentence or several. */
+  readonly reason?: string;
+  /** Where it is in the kernel: `netfilter ipv4 prerouting -150`, `tcx-ingress eth0`. */
+  readonly attached?: readonly string[];
+  /** Its program stays when the process ends. */
+  readonly isPinned?: boolean;
+  /** The function of the same module that decides in user space about what this one hands over. */
+  readonly handsOverTo?: string;
+  /** What may not be meant, and where the kernel cannot be as user space. */
+  readonly warnings?: readonly string[];
 }
 
 export interface ScriptEngine {

@@ -5,8 +5,10 @@
  */
 import { ConfigurationError, LimitExceededError } from "#base/errors.ts";
 import type { Random } from "#base/random.ts";
+import type { KernelMapSpec } from "#io/kernel-programs.ts";
 import { describeValue } from "./faults.ts";
-import { type MapTime, SharedMap, type SharedMapDescription } from "./shared-map.ts";
+import { MemoryMap } from "./memory-map.ts";
+import type { MapTime, SharedMap, SharedMapDescription } from "./shared-map.ts";
 import { HASH_SEED_BYTES } from "./shared-map-hash.ts";
 import type { SharedMapKey } from "./shared-map-key.ts";
 import {
@@ -54,9 +56,25 @@ export interface MapRequest {
   readonly options?: MapOptions;
 }
 
+/** A map of the kernel as it travels to another thread: descriptors are good in all of them. */
+export interface KernelMapHandle {
+  readonly name: string;
+  readonly shape: MapShape;
+  readonly descriptor: number;
+  readonly spec: KernelMapSpec;
+}
+
+/** The maps that programs in the kernel have. */
+export interface KernelMaps {
+  /** `undefined` when they have none of the name. */
+  find(name: string): { readonly view: SharedMap; readonly handle: KernelMapHandle } | undefined;
+  list(): readonly SharedMapDescription[];
+}
+
 /** The answer: the map, or the error that the script gets; plain data, fit for a message between threads. */
 export type MapAnswer =
   | { readonly handle: SharedMapHandle }
+  | { readonly kernel: KernelMapHandle }
   | { readonly error: "conflict"; readonly made: MapShape; readonly wanted: MapShape }
   | { readonly error: "configuration" | "limit"; readonly message: string };
 
@@ -64,12 +82,22 @@ export type MapAnswer =
 export class MapDirectory {
   readonly #random: Random;
   readonly #options: { readonly owner: number; readonly time: MapTime };
-  readonly #maps = new Map<string, SharedMap>();
+  readonly #maps = new Map<string, MemoryMap>();
+  readonly #kernel: KernelMaps | undefined;
   #bytes = 0;
 
-  /** @param options.random for the seeds of the maps' hashes; whoever guesses them can make a map slow. */
-  constructor(options: { readonly random: Random; readonly owner: number; readonly time: MapTime }) {
+  /**
+   * @param options.random for the seeds of the maps' hashes; whoever guesses them can make a map slow.
+   * @param options.kernel maps that are found there are taken from there, and made there by nobody here.
+   */
+  constructor(options: {
+    readonly random: Random;
+    readonly owner: number;
+    readonly time: MapTime;
+    readonly kernel?: KernelMaps;
+  }) {
     this.#random = options.random;
+    this.#kernel = options.kernel;
     this.#options = { owner: options.owner, time: options.time };
   }
 
@@ -78,6 +106,18 @@ export class MapDirectory {
    * @throws MapConflictError, ConfigurationError, LimitExceededError
    */
   open(name: string, options?: MapOptions): SharedMap {
+    const held = this.#kernel?.find(name);
+    if (held === undefined) return this.#open(name, options);
+    checkShape(held.view, options);
+    return held.view;
+  }
+
+  /** Whether a map of this name is in memory here. */
+  has(name: string): boolean {
+    return this.#maps.has(name);
+  }
+
+  #open(name: string, options: MapOptions | undefined): MemoryMap {
     const known = this.#maps.get(name);
     if (known) {
       checkShape(known, options);
@@ -98,7 +138,7 @@ export class MapDirectory {
       );
     }
     const seed = this.#random.bytes(HASH_SEED_BYTES);
-    const map = new SharedMap(createSharedMap({ ...options, name, seed }), this.#options);
+    const map = new MemoryMap(createSharedMap({ ...options, name, seed }), this.#options);
     this.#maps.set(name, map);
     this.#bytes += totalBytes;
     return map;
@@ -106,8 +146,12 @@ export class MapDirectory {
 
   /** Answers an isolate; throws nothing that a script could cause. */
   answer(request: MapRequest): MapAnswer {
+    const { name, options } = request;
     try {
-      return { handle: this.open(request.name, request.options).handle };
+      const held = this.#kernel?.find(name);
+      if (held === undefined) return { handle: this.#open(name, options).handle };
+      checkShape(held.view, options);
+      return { kernel: held.handle };
     } catch (error) {
       if (error instanceof MapConflictError) {
         return { error: "conflict", made: error.made, wanted: error.wanted };
@@ -129,7 +173,8 @@ export class MapDirectory {
 
   /** All maps, by name. */
   list(): SharedMapDescription[] {
-    return [...this.#maps.values()].map((map) => map.describe()).sort((a, b) => (a.name < b.name ? -1 : 1));
+    const own = [...this.#maps.values()].map((map) => map.describe());
+    return [...own, ...(this.#kernel?.list() ?? [])].sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
   /** To be called when a thread has ended, however it did: whatever lock it held is free again. How many it held. */
@@ -143,19 +188,23 @@ export class MapDirectory {
 /** An isolate's directory: what it has once been given, it keeps. */
 export class IsolateMaps {
   readonly #ask: (request: MapRequest) => MapAnswer;
+  readonly #kernel: ((handle: KernelMapHandle) => SharedMap) | undefined;
   readonly #options: { readonly owner: number; readonly time: MapTime };
   readonly #maps = new Map<string, SharedMap>();
 
   /**
    * @param options.ask brings a request to the supervisor's {@link MapDirectory.answer} and waits for the answer.
+   * @param options.kernel makes a view of a map of the kernel; without it there are none.
    * @param options.owner the isolate's number, which no other living thread has.
    */
   constructor(options: {
     readonly ask: (request: MapRequest) => MapAnswer;
+    readonly kernel?: (handle: KernelMapHandle) => SharedMap;
     readonly owner: number;
     readonly time: MapTime;
   }) {
     this.#ask = options.ask;
+    this.#kernel = options.kernel;
     this.#options = { owner: options.owner, time: options.time };
   }
 
@@ -172,9 +221,16 @@ export class IsolateMaps {
     }
     const answer = this.#ask(options === undefined ? { name } : { name, options });
     if ("handle" in answer) {
-      const map = new SharedMap<Key>(answer.handle, this.#options);
+      const map = new MemoryMap<Key>(answer.handle, this.#options);
       this.#maps.set(name, map as unknown as SharedMap);
       return map;
+    }
+    if ("kernel" in answer) {
+      if (this.#kernel === undefined)
+        throw new ConfigurationError(`Cannot open map '${name}' of the kernel here`);
+      const map = this.#kernel(answer.kernel);
+      this.#maps.set(name, map);
+      return map as unknown as SharedMap<Key>;
     }
     if (answer.error === "conflict") throw new MapConflictError(name, answer.made, answer.wanted);
     if (answer.error === "limit") throw new LimitExceededError(answer.message);

@@ -145,6 +145,51 @@ class TextKeys implements KeyForm {
   }
 }
 
+/** Addresses cut to so many bits, whose number stands in the last word. */
+export class PrefixKeys implements KeyForm {
+  readonly words: Int32Array;
+  /** Bits of a whole address. */
+  readonly bitsMax: number;
+  readonly #address: Int32Array;
+  readonly #form: KeyForm;
+
+  constructor(key: "number" | "bigint") {
+    this.#form = key === "number" ? new NumberKeys() : new BigintKeys();
+    this.bitsMax = key === "number" ? 32 : 128;
+    this.words = new Int32Array(this.bitsMax / 32 + 1);
+    this.#address = this.#form.words.subarray(0, this.bitsMax / 32);
+  }
+
+  write(key: SharedMapKey): number {
+    if (this.#form.write(key) < 0) return -1;
+    // An IPv4 address has nothing in the number's upper half.
+    if (this.bitsMax === 32 && this.#form.words[1] !== 0) return -1;
+    this.cut(this.bitsMax);
+    return this.words.length;
+  }
+
+  /** Makes the words those of a prefix of the address that was written last. @param bits 0 to {@link bitsMax} */
+  cut(bits: number): void {
+    const count = this.#address.length;
+    // The highest word of an address comes last.
+    for (let index = 0, left = bits; index < count; index++, left -= 32) {
+      const kept = Math.min(32, Math.max(0, left));
+      const mask = kept === 0 ? 0 : -1 << (32 - kept);
+      this.words[count - 1 - index] = (this.#address[count - 1 - index] as number) & mask;
+    }
+    this.words[count] = bits;
+  }
+
+  read(from: Int32Array, at: number): SharedMapKey {
+    if (this.bitsMax === 32) return (from[at] as number) >>> 0;
+    return this.#form.read(from, at);
+  }
+
+  bitsAt(from: Int32Array, at: number): number {
+    return from[at + this.words.length - 1] as number;
+  }
+}
+
 const FORMS: Readonly<Record<SharedMapKeyKind, (keyBytes: number) => KeyForm>> = {
   number: () => new NumberKeys(),
   bigint: () => new BigintKeys(),
@@ -154,5 +199,6 @@ const FORMS: Readonly<Record<SharedMapKeyKind, (keyBytes: number) => KeyForm>> =
 
 /** How the keys of a map of this shape are written and read. */
 export function keyFormOf(shape: MapShape): KeyForm {
+  if (shape.kind === "prefix") return new PrefixKeys(shape.key === "number" ? "number" : "bigint");
   return FORMS[shape.key](shape.keyBytes);
 }

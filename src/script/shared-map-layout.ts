@@ -34,6 +34,12 @@ export interface MapOptions {
   readonly timeToLive?: Duration;
   /** Bytes that each entry holds besides its number, up to {@link MAP_VALUE_BYTES_MAX}; none unless told. */
   readonly valueBytes?: number;
+  /**
+   * Whether each processor adds to a number of its own in the kernel, so that none waits for another: scripts may only
+   * `add` and `delete`, and whoever reads sees the sum. `false` unless told; for `hash`, `lru` and `array`, without
+   * `timeToLive` and `valueBytes`.
+   */
+  readonly perProcessor?: boolean;
 }
 
 /** {@link MapOptions} with nothing left open. */
@@ -46,6 +52,7 @@ export interface MapShape {
   /** Milliseconds; `undefined` is for ever. */
   readonly timeToLive: Duration | undefined;
   readonly valueBytes: number;
+  readonly perProcessor: boolean;
 }
 
 /** A map as it travels to another thread: plain data around one memory. */
@@ -87,6 +94,9 @@ export const HEADER = {
   words: 16,
 } as const;
 
+/** Words behind the header of a map of prefixes: which lengths, 0 to 128 bits, any prefix has had, a bit for each. */
+export const LENGTH_WORDS = 6;
+
 /** Words of an entry; the key begins at `key`, the value's bytes behind it. A free entry's hash is 0. */
 export const ENTRY = { next: 0, hash: 1, older: 2, newer: 3, expires: 4, value: 6, key: 8 } as const;
 
@@ -108,10 +118,13 @@ export interface MapLayout {
  */
 export function shapeOf(name: string, options: MapOptions): MapShape {
   const { kind = "hash", key = "number", countMax = 65_536, timeToLive, valueBytes = 0 } = options;
+  const { perProcessor = false } = options;
   const refuse = (what: string): never => {
     throw new ConfigurationError(`Cannot make map '${name}': ${what}`);
   };
-  if (!["hash", "lru", "array"].includes(kind)) refuse(`kind is '${kind}', wanted hash, lru or array`);
+  if (!["hash", "lru", "array", "prefix"].includes(kind)) {
+    refuse(`kind is '${kind}', wanted hash, lru, array or prefix`);
+  }
   if (!["number", "bigint", "text", "bytes"].includes(key)) {
     refuse(`key is '${key}', wanted number, bigint, text or bytes`);
   }
@@ -129,6 +142,8 @@ export function shapeOf(name: string, options: MapOptions): MapShape {
   if (kind === "array" && timeToLive !== undefined) {
     refuse("an array's entries do not expire; use kind hash");
   }
+  if (kind === "prefix") refusePrefix(key, timeToLive, refuse);
+  if (perProcessor !== false) refusePerProcessor({ ...options, kind }, refuse);
   if (options.keyBytes !== undefined && (key === "number" || key === "bigint")) {
     refuse(`keyBytes is for text and bytes; a ${key} has a size of its own`);
   }
@@ -136,7 +151,7 @@ export function shapeOf(name: string, options: MapOptions): MapShape {
     key
   ];
   within(keyBytes, 1, MAP_KEY_BYTES_MAX, "keyBytes");
-  const shape = { kind, key, keyBytes, countMax, timeToLive, valueBytes };
+  const shape = { kind, key, keyBytes, countMax, timeToLive, valueBytes, perProcessor };
   const { totalBytes } = layoutOf(shape);
   if (totalBytes > MAP_MEMORY_BYTES_MAX) {
     refuse(`it would take ${totalBytes} bytes, at most ${MAP_MEMORY_BYTES_MAX}; make countMax smaller`);
@@ -144,14 +159,38 @@ export function shapeOf(name: string, options: MapOptions): MapShape {
   return shape;
 }
 
+type Refuse = (what: string) => never;
+
+function refusePrefix(key: SharedMapKeyKind, timeToLive: Duration | undefined, refuse: Refuse): void {
+  if (key !== "number" && key !== "bigint") {
+    refuse(`prefixes are of addresses: key number (IPv4) or bigint (IPv6), not ${key}`);
+  }
+  if (timeToLive !== undefined) refuse("prefixes do not expire; use kind hash");
+}
+
+function refusePerProcessor(
+  { kind, perProcessor, timeToLive, valueBytes }: MapOptions,
+  refuse: Refuse,
+): void {
+  if (perProcessor !== true) refuse(`perProcessor is ${String(perProcessor)}, wanted true or false`);
+  if (kind === "prefix") refuse("a map of prefixes is not perProcessor");
+  if (timeToLive !== undefined) refuse("entries of a map perProcessor do not expire; leave out timeToLive");
+  if (valueBytes !== undefined && valueBytes !== 0) {
+    refuse("entries of a map perProcessor have a number only; leave out valueBytes");
+  }
+}
+
 export function layoutOf(shape: MapShape): MapLayout {
   // A text's length stands before it, so that "a" and "a\0" differ.
-  const keyWords = Math.ceil(shape.keyBytes / 4) + (shape.key === "text" ? 1 : 0);
+  const isPrefix = shape.kind === "prefix";
+  // Prefixes end in their length; an IPv4 address has one word.
+  const prefixWords = shape.key === "number" ? 2 : 5;
+  const keyWords = isPrefix ? prefixWords : Math.ceil(shape.keyBytes / 4) + (shape.key === "text" ? 1 : 0);
   // Even, so that the float64 of every entry are aligned.
   const entryWords = 2 * Math.ceil((ENTRY.key + keyWords + Math.ceil(shape.valueBytes / 4)) / 2);
   // An array's entries are found by their number.
   const bucketCount = shape.kind === "array" ? 2 : 2 ** Math.ceil(Math.log2(Math.max(2, shape.countMax)));
-  const bucketsAt = HEADER.words;
+  const bucketsAt = HEADER.words + (isPrefix ? LENGTH_WORDS : 0);
   const entriesAt = bucketsAt + bucketCount;
   const totalBytes = 4 * (entriesAt + shape.countMax * entryWords);
   return { keyWords, bucketsAt, bucketMask: bucketCount - 1, entriesAt, entryWords, totalBytes };

@@ -1,18 +1,11 @@
 /**
- * A map that the threads of several isolates use at once: entries in one SharedArrayBuffer under one lock, so that
- * each operation happens at one moment for all, and `countMax` is exact. No operation allocates but those that list.
- *
- * A thread may end anywhere, a lock held by it is broken with {@link SharedMap.breakLocksOf}, and the map is whole
- * again; what the dead thread was just doing has happened or has not.
+ * State that scripts share, in whatever isolate or engine they run: numbers, and perhaps bytes, by keys. Each operation
+ * happens at one moment for all.
  * @module
  */
-import { ConfigurationError } from "#base/errors.ts";
 import type { Instant } from "#base/time.ts";
-import { hashWords } from "./shared-map-hash.ts";
-import { type KeyForm, keyFormOf, type SharedMapKey } from "./shared-map-key.ts";
-import { ENTRY, HEADER, type MapShape, type SharedMapHandle } from "./shared-map-layout.ts";
-import { checkOwner, LOCK_SLEEPERS, takeLockFrom, waitForLock } from "./shared-map-lock.ts";
-import { MapTable } from "./shared-map-table.ts";
+import type { SharedMapKey } from "./shared-map-key.ts";
+import type { MapShape } from "./shared-map-layout.ts";
 
 /** The time by which entries expire; whoever owns it moves it, once for each batch of packets. */
 export interface MapTime {
@@ -34,396 +27,72 @@ export interface SharedMapDescription extends MapShape {
   readonly waits: number;
   /** Times the links were made anew after a thread had ended among them. */
   readonly repairs: number;
+  /** `kernel`: programs there have it as well. */
+  readonly engine: "user" | "kernel";
 }
 
-/** Entries read under one hold of the lock while listing. */
-const LIST_CHUNK = 64;
-const TYPE_OF = { number: "number", bigint: "bigint", text: "string", bytes: "object" } as const;
-
-/** One thread's view of the map; `Key` is what the map was made for. */
-export class SharedMap<Key extends SharedMapKey = SharedMapKey> {
+/** A map as a script has it; `Key` is what the map was made for. */
+export interface SharedMap<Key extends SharedMapKey = SharedMapKey> {
   readonly name: string;
   readonly shape: MapShape;
-  readonly #handle: SharedMapHandle;
-  readonly #owner: number;
-  readonly #time: MapTime;
-  readonly #table: MapTable;
-  readonly #words: Int32Array;
-  readonly #numbers: Float64Array;
-  readonly #bytes: Uint8Array;
-  readonly #keys: KeyForm;
-  readonly #seed0: number;
-  readonly #seed1: number;
-  readonly #isArray: boolean;
-  readonly #isLru: boolean;
-  /** Milliseconds; 0 is for ever. */
-  readonly #timeToLive: number;
-
-  /**
-   * @param options.owner this thread's number, of its own among all that use the map; 1 to 2^30 - 1.
-   * @throws ConfigurationError when the owner's number is none.
-   */
-  constructor(handle: SharedMapHandle, options: { readonly owner: number; readonly time: MapTime }) {
-    checkOwner(options.owner);
-    this.name = handle.name;
-    this.shape = handle.shape;
-    this.#handle = handle;
-    this.#owner = options.owner;
-    this.#time = options.time;
-    this.#table = new MapTable(handle.memory, handle.shape);
-    this.#words = this.#table.words;
-    this.#numbers = new Float64Array(handle.memory);
-    this.#bytes = new Uint8Array(handle.memory);
-    this.#keys = keyFormOf(handle.shape);
-    this.#seed0 = this.#words[HEADER.seed0] as number;
-    this.#seed1 = this.#words[HEADER.seed1] as number;
-    this.#isArray = handle.shape.kind === "array";
-    this.#isLru = handle.shape.kind === "lru";
-    this.#timeToLive = handle.shape.timeToLive ?? 0;
-  }
-
-  /** Give this to another thread, which makes a SharedMap of its own around it. */
-  get handle(): SharedMapHandle {
-    return this.#handle;
-  }
-
   /**
    * How many entries there are. In an `lru` map with a time to live, entries that were read late in their life may
    * still be counted after its end.
    */
-  get size(): number {
-    if (this.#isArray) return this.shape.countMax;
-    this.#take();
-    try {
-      while (this.#dropOldestIfExpired());
-      return this.#words[HEADER.count] as number;
-    } finally {
-      this.#give();
-    }
-  }
-
-  /** The number at `key`; `undefined` when there is none. A use, for an `lru` map. */
-  get(key: Key): number | undefined {
-    const count = this.#load(key);
-    this.#take();
-    try {
-      const at = this.#find(count);
-      if (at === 0) return undefined;
-      if (this.#isLru) this.#table.renew(at);
-      return this.#numbers[(at + ENTRY.value) >> 1];
-    } finally {
-      this.#give();
-    }
-  }
-
-  /** Whether there is an entry; no use, for an `lru` map. */
-  has(key: Key): boolean {
-    const count = this.#load(key);
-    this.#take();
-    try {
-      return this.#find(count) !== 0;
-    } finally {
-      this.#give();
-    }
-  }
-
-  /** Puts a number there; its time to live begins anew. `false` when there is no room (or no such key). */
-  set(key: Key, value: number): boolean {
-    const count = this.#load(key);
-    this.#take();
-    try {
-      const at = this.#findOrInsert(count, true);
-      if (at === 0) return false;
-      this.#numbers[(at + ENTRY.value) >> 1] = value;
-      return true;
-    } finally {
-      this.#give();
-    }
-  }
-
+  readonly size: number;
+  /**
+   * The number at `key`; `undefined` when there is none. A use, for an `lru` map. In a map of prefixes: that of the
+   * longest one the address lies in.
+   */
+  get(key: Key): number | undefined;
+  /** Whether there is an entry, as {@link get} finds it; no use, for an `lru` map. */
+  has(key: Key): boolean;
+  /**
+   * Puts a number there; its time to live begins anew. `false` when there is no room (or no such key). In a map of
+   * prefixes: for this address alone.
+   */
+  set(key: Key, value: number): boolean;
+  /**
+   * Puts a number at the prefix of so many bits, 0 to 32 (IPv4) or 128 (IPv6); what the address has behind them does
+   * not count. `false` when there is no room, or it is no prefix.
+   * @throws ConfigurationError when the map is not one of prefixes.
+   */
+  setPrefix(address: Key, bits: number, value: number): boolean;
+  /** Takes a prefix out; `false` when there is none. @throws ConfigurationError as {@link setPrefix}. */
+  deletePrefix(address: Key, bits: number): boolean;
   /**
    * Adds to the number there, or to 0 where there is no entry, and answers the sum; `undefined` when there is no
-   * room. The entry keeps the time it has left, so that what is counted is counted per time to live.
+   * room. The entry keeps the time it has left, so that what is counted is counted per time to live. In a map of
+   * prefixes: to that of the longest one the address lies in, and `undefined` when there is none.
    */
-  add(key: Key, delta = 1): number | undefined {
-    const count = this.#load(key);
-    this.#take();
-    try {
-      const at = this.#findOrInsert(count, false);
-      if (at === 0) return undefined;
-      const sum = (this.#numbers[(at + ENTRY.value) >> 1] as number) + delta;
-      this.#numbers[(at + ENTRY.value) >> 1] = sum;
-      return sum;
-    } finally {
-      this.#give();
-    }
-  }
-
+  add(key: Key, delta?: number): number | undefined;
   /**
    * Sets the number only where `expected` stands, or nothing when that is `undefined`; then its time to live begins
-   * anew. Whether it did.
+   * anew. Whether it did. In a map of prefixes: for this address alone.
    */
-  compareAndSet(key: Key, expected: number | undefined, value: number): boolean {
-    const count = this.#load(key);
-    this.#take();
-    try {
-      const found = this.#find(count);
-      const seen = found === 0 ? undefined : this.#numbers[(found + ENTRY.value) >> 1];
-      if (seen !== expected) return false;
-      const at = this.#findOrInsert(count, true);
-      if (at === 0) return false;
-      this.#numbers[(at + ENTRY.value) >> 1] = value;
-      return true;
-    } finally {
-      this.#give();
-    }
-  }
-
+  compareAndSet(key: Key, expected: number | undefined, value: number): boolean;
   /** Lets an entry's time to live begin anew, and uses it; `false` when there is none. */
-  touch(key: Key): boolean {
-    const count = this.#load(key);
-    this.#take();
-    try {
-      const at = this.#find(count);
-      if (at !== 0) this.#renew(at);
-      return at !== 0;
-    } finally {
-      this.#give();
-    }
-  }
-
+  touch(key: Key): boolean;
   /** Copies the entry's bytes into the first `valueBytes` of `into`; `false` when there is no entry or no room. */
-  getBytes(key: Key, into: Uint8Array): boolean {
-    const count = this.#load(key);
-    const { valueBytes } = this.shape;
-    if (into.length < valueBytes) return false;
-    this.#take();
-    try {
-      const at = this.#find(count);
-      if (at === 0) return false;
-      if (this.#isLru) this.#table.renew(at);
-      const from = this.#bytesAt(at);
-      for (let index = 0; index < valueBytes; index++) into[index] = this.#bytes[from + index] as number;
-      return true;
-    } finally {
-      this.#give();
-    }
-  }
-
+  getBytes(key: Key, into: Uint8Array): boolean;
   /**
    * Puts exactly `valueBytes` bytes there, beside the number, which is 0 in a new entry; its time to live begins
-   * anew. `false` when there is no room, or another count of bytes.
+   * anew. `false` when there is no room, or another count of bytes. In a map of prefixes: for this address alone.
    */
-  setBytes(key: Key, bytes: Uint8Array): boolean {
-    const count = this.#load(key);
-    if (bytes.length !== this.shape.valueBytes) return false;
-    this.#take();
-    try {
-      const at = this.#findOrInsert(count, true);
-      if (at === 0) return false;
-      const to = this.#bytesAt(at);
-      for (let index = 0; index < bytes.length; index++) this.#bytes[to + index] = bytes[index] as number;
-      return true;
-    } finally {
-      this.#give();
-    }
-  }
-
-  /** Takes the entry out; `false` when there is none, and always for an array. */
-  delete(key: Key): boolean {
-    const count = this.#load(key);
-    if (this.#isArray) return false;
-    this.#take();
-    try {
-      const at = this.#find(count);
-      if (at !== 0) this.#table.remove(at);
-      return at !== 0;
-    } finally {
-      this.#give();
-    }
-  }
-
+  setBytes(key: Key, bytes: Uint8Array): boolean;
+  /** Takes the entry out; `false` when there is none, and always for an array. Of prefixes: this address alone. */
+  delete(key: Key): boolean;
   /** Takes all entries out; makes all values of an array 0. */
-  clear(): void {
-    this.#take();
-    try {
-      if (this.#isArray) this.#words.fill(0, this.#table.layout.entriesAt);
-      else this.#table.clear();
-    } finally {
-      this.#give();
-    }
-  }
-
+  clear(): void;
   /**
    * Keys and numbers, in no order. Others may change the map meanwhile: an entry that is there from the first step to
-   * the last comes exactly once, one that comes or goes meanwhile at most once for each time it was put in.
+   * the last comes exactly once, one that comes or goes meanwhile at most once for each time it was put in. Of a map
+   * of prefixes the keys are the addresses that prefixes begin with; {@link prefixes} has the rest.
    */
-  *entries(): Generator<[Key, number]> {
-    for (let first = 1; ; first += LIST_CHUNK) {
-      const chunk = this.#readChunk(first);
-      if (!chunk) return;
-      yield* chunk;
-    }
-  }
-
+  entries(): Generator<[Key, number]>;
   /** The keys of {@link entries}. */
-  *keys(): Generator<Key> {
-    for (const [key] of this.entries()) yield key;
-  }
-
-  describe(): SharedMapDescription {
-    const count = (word: number): number => (Atomics.load(this.#words, word) as number) >>> 0;
-    return {
-      name: this.name,
-      ...this.shape,
-      size: this.size,
-      memoryBytes: this.#handle.memory.byteLength,
-      refused: count(HEADER.refused),
-      evicted: count(HEADER.evicted),
-      expired: count(HEADER.expired),
-      waits: count(HEADER.waits),
-      repairs: count(HEADER.repairs),
-    };
-  }
-
-  /**
-   * Takes the lock from a thread that has ended, and puts in order what it left. Only for owners that are gone for
-   * certain. Whether it held the lock.
-   */
-  breakLocksOf(gone: number): boolean {
-    if (!takeLockFrom(this.#words, gone, this.#owner)) return false;
-    try {
-      if (!this.#isArray) this.#table.rebuild();
-      return true;
-    } finally {
-      this.#give();
-    }
-  }
-
-  #take(): void {
-    const words = this.#words;
-    if (Atomics.compareExchange(words, HEADER.lock, 0, this.#owner) !== 0) waitForLock(words, this.#owner);
-    if (words[HEADER.isChanging] === 0) return;
-    try {
-      this.#table.rebuild();
-    } catch (error) {
-      // No stack for it: the next one does it.
-      this.#give();
-      throw error;
-    }
-  }
-
-  /** Calls nothing but what the engine has built in: it also runs when the stack is full. */
-  #give(): void {
-    const words = this.#words;
-    if (Atomics.exchange(words, HEADER.lock, 0) >= LOCK_SLEEPERS) Atomics.notify(words, HEADER.lock, 1);
-  }
-
-  /** Writes the key into this thread's words; how many, or -1 when no entry can have it. */
-  #load(key: Key): number {
-    const count = this.#keys.write(key);
-    if (count < 0 && typeof key !== TYPE_OF[this.shape.key]) {
-      throw new ConfigurationError(
-        `Cannot look up a ${typeof key} in map '${this.name}': its keys are ${this.shape.key}; make it with another key`,
-      );
-    }
-    return count;
-  }
-
-  #hash(count: number): number {
-    return hashWords(this.#keys.words, count, this.#seed0, this.#seed1) | 1;
-  }
-
-  /** The live entry with the loaded key; 0 when there is none. */
-  #find(count: number): number {
-    if (count < 0) return 0;
-    if (this.#isArray) return this.#elementAt();
-    const at = this.#table.find(this.#keys.words, count, this.#hash(count));
-    if (at === 0 || !this.#isExpired(at)) return at;
-    this.#table.remove(at);
-    this.#count(HEADER.expired);
-    return 0;
-  }
-
-  /** The entry with the loaded key, new if need be; 0 when it has no room. `isSet` starts its time to live anew. */
-  #findOrInsert(count: number, isSet: boolean): number {
-    let at = this.#find(count);
-    if (this.#isArray) {
-      if (at === 0) this.#count(HEADER.refused);
-      return at;
-    }
-    if (at !== 0) {
-      if (isSet) this.#renew(at);
-      else if (this.#isLru) this.#table.renew(at);
-      return at;
-    }
-    if (count >= 0 && this.#makeRoom()) {
-      at = this.#table.insert(this.#keys.words, count, this.#hash(count));
-      if (at !== 0) this.#numbers[(at + ENTRY.expires) >> 1] = this.#time.now + this.#timeToLive;
-    }
-    if (at === 0) this.#count(HEADER.refused);
-    return at;
-  }
-
-  #makeRoom(): boolean {
-    if ((this.#words[HEADER.count] as number) < this.shape.countMax) return true;
-    if (this.#dropOldestIfExpired()) return true;
-    if (!this.#isLru) return false;
-    this.#table.remove(this.#table.oldest());
-    this.#count(HEADER.evicted);
-    return true;
-  }
-
-  #dropOldestIfExpired(): boolean {
-    if (this.#timeToLive === 0) return false;
-    const oldest = this.#table.oldest();
-    if (oldest === 0 || !this.#isExpired(oldest)) return false;
-    this.#table.remove(oldest);
-    this.#count(HEADER.expired);
-    return true;
-  }
-
-  #isExpired(at: number): boolean {
-    return this.#timeToLive !== 0 && (this.#numbers[(at + ENTRY.expires) >> 1] as number) <= this.#time.now;
-  }
-
-  #renew(at: number): void {
-    if (this.#timeToLive !== 0) this.#numbers[(at + ENTRY.expires) >> 1] = this.#time.now + this.#timeToLive;
-    else if (!this.#isLru) return;
-    this.#table.renew(at);
-  }
-
-  /** The array's element that the loaded key numbers; 0 when the array is shorter. */
-  #elementAt(): number {
-    const { words } = this.#keys;
-    const index = (words[0] as number) >>> 0;
-    return words[1] === 0 && index < this.shape.countMax ? this.#table.entryAt(index + 1) : 0;
-  }
-
-  #bytesAt(at: number): number {
-    return 4 * (at + ENTRY.key + this.#table.layout.keyWords);
-  }
-
-  #count(word: number): void {
-    this.#words[word] = ((this.#words[word] as number) + 1) | 0;
-  }
-
-  /** The live entries numbered from `first`; `undefined` past the last. */
-  #readChunk(first: number): [Key, number][] | undefined {
-    const chunk: [Key, number][] = [];
-    this.#take();
-    try {
-      const last = this.#isArray ? this.shape.countMax : (this.#words[HEADER.touched] as number);
-      if (first > last) return undefined;
-      for (let number = first; number <= last && number < first + LIST_CHUNK; number++) {
-        const at = this.#table.entryAt(number);
-        if (!this.#isArray && (this.#words[at + ENTRY.hash] === 0 || this.#isExpired(at))) continue;
-        const key = this.#isArray ? number - 1 : this.#keys.read(this.#words, at + ENTRY.key);
-        chunk.push([key as Key, this.#numbers[(at + ENTRY.value) >> 1] as number]);
-      }
-      return chunk;
-    } finally {
-      this.#give();
-    }
-  }
+  keys(): Generator<Key>;
+  /** Addresses, lengths in bits and numbers of a map of prefixes, in no order; none of another map. */
+  prefixes(): Generator<[address: Key, bits: number, value: number]>;
+  describe(): SharedMapDescription;
 }

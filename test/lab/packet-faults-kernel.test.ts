@@ -124,7 +124,7 @@ export function signs(packet: Packet, context: Context) {
   test("without nft, what an earlier process has left stays", async () => {
     run("nft add table inet metanet-scripts");
     const without = new LinuxQueueRules({ program: "/nowhere/nft" });
-    const rule = { ...spec(), index: 0, queueNumber: 1, bypass: false };
+    const rule = { ...spec(), hook: "forward", index: 0, queueNumber: 1, bypass: false } as const;
     try {
       await assert.rejects(without.reserve([rule]), NftMissingError);
       await assert.rejects(without.load(rule), NftMissingError);

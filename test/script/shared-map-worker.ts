@@ -5,7 +5,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { SeededRandom } from "#base/seeded-random.ts";
 import { instant } from "#base/time.ts";
-import { SharedMap } from "#script/shared-map.ts";
+import { MemoryMap } from "#script/memory-map.ts";
 import type { SharedMapHandle } from "#script/shared-map-layout.ts";
 
 /** What a thread does. `churn` goes on until it is terminated. */
@@ -24,7 +24,7 @@ export interface MapTaskResult {
 }
 
 const { task, handle, owner, count, keyCount } = workerData as MapTask;
-const map = new SharedMap<number>(handle, { owner, time: { now: instant(0) } });
+const map = new MemoryMap<number>(handle, { owner, time: { now: instant(0) } });
 const random = new SeededRandom(owner);
 
 function increase(key: number): void {

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { describe, it } from "node:test";
 import { Worker } from "node:worker_threads";
 import { instant } from "#base/time.ts";
-import { SharedMap } from "#script/shared-map.ts";
+import { MemoryMap } from "#script/memory-map.ts";
 import { createSharedMap, HEADER, type MapOptions } from "#script/shared-map-layout.ts";
 import type { MapTask, MapTaskResult } from "./shared-map-worker.ts";
 
@@ -13,7 +13,7 @@ const SUPERVISOR = 1000;
 
 function makeMap(options: MapOptions) {
   const handle = createSharedMap({ name: "hammered", seed, ...options });
-  return { handle, map: new SharedMap<number>(handle, { owner: SUPERVISOR, time }) };
+  return { handle, map: new MemoryMap<number>(handle, { owner: SUPERVISOR, time }) };
 }
 
 /** A thread at work; `result` is there when it is done. */
@@ -30,7 +30,7 @@ async function runAll(tasks: readonly MapTask[]): Promise<MapTaskResult[]> {
   return Promise.all(started.map(({ result }) => result));
 }
 
-describe("SharedMap between threads", () => {
+describe("MemoryMap between threads", () => {
   for (const kind of ["hash", "lru", "array"] as const) {
     for (const task of ["add", "increase"] as const) {
       it(`${task === "add" ? "add()" : "compareAndSet()"} of four threads in a ${kind} loses nothing`, async () => {

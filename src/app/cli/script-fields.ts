@@ -9,7 +9,16 @@ import { ConfigurationError } from "#base/errors.ts";
 import { checkMatch, checkQueueRule } from "#io/queue-rules.ts";
 import { networkNamespace } from "#linux/namespace.ts";
 import type { Takes } from "#mailbox/registry.ts";
-import { FAMILIES, HOOKS, ON_ERROR, QUEUE_COUNT_MAX } from "#service/packetd/config.ts";
+import {
+  ENGINES,
+  FAMILIES,
+  HOOKS,
+  INTERFACE_HOOKS,
+  isInterfaceHook,
+  ON_ERROR,
+  placeProblem,
+  QUEUE_COUNT_MAX,
+} from "#service/packetd/config.ts";
 import { nearest } from "../suggest.ts";
 import { readDuration, readWhole } from "./option.ts";
 import { UsageError } from "./typed-value.ts";
@@ -29,6 +38,8 @@ export interface LoadOptions {
   readonly timeLimit?: string;
   readonly seed?: string;
   readonly persist?: boolean;
+  readonly engine?: string;
+  readonly pin?: boolean;
 }
 
 export type LoadFields = Takes<"/packetd/script/load">;
@@ -37,10 +48,18 @@ export type LoadFields = Takes<"/packetd/script/load">;
 export function withLoadOptions(command: Command): Command {
   return command
     .requiredOption("-f, --function <NAME>", "the exported function to run")
-    .requiredOption("-H, --hook <HOOK>", HOOKS.join(", "))
+    .requiredOption(
+      "-H, --hook <HOOK>",
+      `${HOOKS.join(", ")}; ${INTERFACE_HOOKS.join(", ")} in the kernel only`,
+    )
     .option("-n, --name <NAME>", "what it is listed and unloaded by; the function's name when left out")
     .option("-i, --in <IF>", "only packets that came in by this interface; 'veth*' for all that begin so")
     .option("-o, --out <IF>", "only packets that leave by this interface")
+    .option(
+      "--engine <ENGINE>",
+      "auto (the kernel, when the script is the same there), kernel or user",
+      "auto",
+    )
     .option("-m, --match <EXPR>", "only these packets, in nft's language: 'udp dport 53'")
     .option("--family <FAMILY>", FAMILIES.join(", "), "inet")
     .option("--on-error <VERDICT>", "drop or accept, when the script fails or is not there", "drop")
@@ -52,7 +71,8 @@ export function withLoadOptions(command: Command): Command {
     .option("--deadline <DURATION>", "how long a verdict that comes later is waited for", "2s")
     .option("--time-limit <DURATION>", "how long one packet may keep the script busy", "500ms")
     .addOption(new Option("--seed <N>", "for context.random: the same sequence each time"))
-    .option("--persist", "load it again at every start of packetd");
+    .option("--persist", "load it again at every start of packetd")
+    .option("--pin", "let a program in the kernel stay when packetd ends, also by kill -9");
 }
 
 /**
@@ -77,6 +97,8 @@ export function loadFields(file: string, options: LoadOptions): LoadFields {
     "time-limit": readDuration(options.timeLimit ?? "500ms", "--time-limit"),
     seed: seed === undefined ? undefined : readWhole(seed, "--seed", 0, 0xffff_ffff),
     persist: options.persist ?? false,
+    engine: word(options.engine ?? "auto", "--engine", ENGINES),
+    pin: options.pin ?? false,
     namespace: networkNamespace(),
   };
   checkPlace(fields);
@@ -107,18 +129,28 @@ function word<Word extends string>(text: string, option: string, words: readonly
 }
 
 /** Interfaces that the hook does not know, and what is no match at all. @throws UsageError */
-function checkPlace({ name, hook, family, in: inInterface, out: outInterface, match }: LoadFields): void {
+function checkPlace(fields: LoadFields): void {
+  const { name, hook, family, in: inInterface, out: outInterface, match } = fields;
+  const interfaces = {
+    ...(inInterface === undefined ? {} : { inInterface }),
+    ...(outInterface === undefined ? {} : { outInterface }),
+  };
+  const at = word(hook, "--hook", HOOKS);
+  const known = word(family ?? "inet", "--family", FAMILIES);
+  const engine = word(fields.engine ?? "auto", "--engine", ENGINES);
+  const problem = placeProblem({ hook: at, engine, family: known, ...interfaces });
+  if (problem !== undefined) throw new UsageError(`Cannot load ${name}: ${asOptions(problem)}`);
   try {
     if (match !== undefined) checkMatch(match);
+    const queued = isInterfaceHook(at) ? "forward" : at;
     checkQueueRule({
       name,
-      hook: word(hook, "--hook", HOOKS),
-      family: word(family ?? "inet", "--family", FAMILIES),
+      hook: queued,
+      family: known,
       index: 0,
       queueNumber: 0,
       bypass: false,
-      ...(inInterface === undefined ? {} : { inInterface }),
-      ...(outInterface === undefined ? {} : { outInterface }),
+      ...interfaces,
     });
   } catch (error) {
     if (!(error instanceof ConfigurationError) || error instanceof UsageError) throw error;
@@ -126,4 +158,9 @@ function checkPlace({ name, hook, family, in: inInterface, out: outInterface, ma
     const text = error.message.replace("the rule ", "").replace("inInterface", "--in");
     throw new UsageError(text.replace("outInterface", "--out"));
   }
+}
+
+/** Options have other names in messages. */
+function asOptions(text: string): string {
+  return text.replace("engine kernel", "--engine kernel").replace(/'(in|out)'/g, "--$1");
 }

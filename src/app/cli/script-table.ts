@@ -11,6 +11,7 @@ import type { Terminal } from "./terminal.ts";
 const HEADINGS = [
   "NAME",
   "AT",
+  "ENGINE",
   "PACKETS",
   "BYTES",
   "ACCEPT",
@@ -36,22 +37,25 @@ export function showScripts(
     const last = before.scripts.get(row.name)?.packets ?? row.packets;
     return [Math.max(0, Math.round((row.packets - last) / before.seconds))];
   };
-  const [name, at, packets, ...rest] = HEADINGS;
+  const [name, at, engine, packets, ...rest] = HEADINGS;
   terminal.table(
-    [name, at, packets, ...(before ? ["PER SECOND"] : []), ...rest],
-    scripts.map((row) => [row.name, placeOf(row), row.packets, ...rateOf(row), ...cells(row)]),
+    [name, at, engine, packets, ...(before ? ["PER SECOND"] : []), ...rest],
+    scripts.map((row) => {
+      const first = [row.name, placeOf(row), row.engine === "" ? "-" : row.engine];
+      return [...first, row.packets, ...rateOf(row), ...cells(row)];
+    }),
   );
   for (const row of scripts) for (const line of linesOf(row)) terminal.out(line);
 }
 
 function cells(row: ScriptRow): Cell[] {
-  const { accepted, dropped, continued, repeated, queued, marked, later } = row;
+  const { accepted, dropped, continued, repeated, queued, marked, later, redirected } = row;
   return [
     formatBytes(row.bytes),
     accepted,
     dropped,
     continued,
-    repeated + queued + marked + later,
+    repeated + queued + marked + later + redirected,
     warnAbove0(row.errors),
     row["time-p99"] > 0 ? formatNanoseconds(row["time-p99"]) : "-",
     row.state === "running" ? `running v${row.version}` : { warning: row.state },
@@ -69,6 +73,7 @@ function* linesOf(row: ScriptRow): Iterable<string> {
   const indent = `  ${row.name}: `;
   if (row.error !== "")
     yield `${indent}not loaded: ${row.error.replaceAll("\n", `\n${" ".repeat(indent.length)}`)}`;
+  yield* kernelLines(row, indent);
   const notes = [
     ...(row.bypassed > 0 ? [`${row.bypassed} packets went by --on-error ${row["on-error"]}, unseen`] : []),
     ...(row.held > 0 ? [`${row.held} packets wait for a verdict`] : []),
@@ -80,6 +85,23 @@ function* linesOf(row: ScriptRow): Iterable<string> {
   for (const { kind, place, message, count } of row.faults) {
     const times = count === 1 ? "once" : `${count} times`;
     yield `${indent}${shortPlace(place)}: ${kind} ${times}: ${printable(message)}`;
+  }
+}
+
+/** Where it is in the kernel, or why it is not. */
+function* kernelLines(row: ScriptRow, indent: string): Iterable<string> {
+  if (row.attached !== "") {
+    const stays = row.pinned ? "; it stays when packetd ends" : "";
+    yield `${indent}in the kernel at ${row.attached.split("\n").map(printable).join(", ")}${stays}`;
+  }
+  if (row.state === "waiting") yield `${indent}waits for its interface`;
+  if (row["hands-over-to"] !== "") {
+    yield `${indent}${row.handed} packets handed over to ${printable(row["hands-over-to"])} in user space`;
+  }
+  if (row.reason !== "") {
+    const [first = "", ...others] = row.reason.split("\n");
+    const more = others.length === 0 ? "" : ` (and ${others.length} more; \`metanet script check\` tells)`;
+    yield `${indent}in user space: ${printable(first)}${more}`;
   }
 }
 

@@ -5,7 +5,7 @@
  */
 import { ConfigurationError } from "#base/errors.ts";
 import { checkMatch, checkQueueRule, RULE_INDEX_MAX } from "#io/queue-rules.ts";
-import { scriptSpec } from "#service/packetd/config.ts";
+import { isInterfaceHook, scriptSpec } from "#service/packetd/config.ts";
 import type { Contradiction } from "./cross-check.ts";
 import type { Path } from "./positions.ts";
 import type { PacketdSection } from "./schema.ts";
@@ -23,7 +23,8 @@ export function checkScripts(section: PacketdSection): Contradiction[] {
       const out = outInterface === undefined ? {} : { outInterface };
       checkQueueRule({
         name,
-        hook,
+        // What hooks of interfaces want, the specification has been asked.
+        hook: isInterfaceHook(hook) ? "forward" : hook,
         family,
         index: 0,
         ...inn,

@@ -143,7 +143,7 @@ describe("parseConfiguration()", () => {
     a: { file: a.ts, function: f, hook: forwad }
     b: { file: /b.ts, function: f, hook: input, queues: 0, onerror: drop }`,
       "gw.yaml:3:16: packetd.scripts.a.file: 'a.ts' is not the absolute path of a script; write it like /etc/metanet/scripts/nat.ts",
-      "gw.yaml:3:41: packetd.scripts.a.hook: 'forwad' is not one of prerouting, input, forward, output, postrouting; write it like prerouting or input or forward or output or postrouting",
+      "gw.yaml:3:41: packetd.scripts.a.hook: 'forwad' is not one of prerouting, input, forward, output, postrouting, ingress, egress, xdp; write it like prerouting or input or forward or output or postrouting or ingress or egress or xdp",
       "gw.yaml:4:57: packetd.scripts.b.queues: the number 0 is not one; write a whole number from 1 to 64",
       "gw.yaml:4:60: packetd.scripts.b.onerror: there is no such key; did you mean on-error?",
     ],

@@ -166,15 +166,29 @@ export interface ScriptSection {
   readonly deadline: Duration;
   readonly "time-limit": Duration;
   readonly seed?: number | undefined;
+  readonly engine: (typeof ENGINES)[number];
+  readonly pin: boolean;
 }
 
-const HOOKS = ["prerouting", "input", "forward", "output", "postrouting"] as const;
+const HOOKS = [
+  "prerouting",
+  "input",
+  "forward",
+  "output",
+  "postrouting",
+  "ingress",
+  "egress",
+  "xdp",
+] as const;
+const ENGINES = ["auto", "kernel", "user"] as const;
 const FAMILIES = ["inet", "ip", "ip6", "bridge"] as const;
 
 const script: z.ZodType<ScriptSection> = z.strictObject({
   file: kind.scriptFile.describe("Module of the script; the services' user must be able to read it"),
   function: kind.functionName.describe("Exported function that is run"),
-  hook: kind.word(HOOKS).describe("Where it gets its packets"),
+  hook: kind
+    .word(HOOKS)
+    .describe("Where it gets its packets; ingress, egress and xdp are those of an interface, in the kernel"),
   family: kind.word(FAMILIES).prefault("inet").describe("Which packets there are; inet is IPv4 and IPv6"),
   in: kind.interfacePattern
     .optional()
@@ -194,6 +208,13 @@ const script: z.ZodType<ScriptSection> = z.strictObject({
   deadline: kind.duration.prefault("2s").describe("How long a verdict that comes later is waited for"),
   "time-limit": kind.duration.prefault("500ms").describe("How long one packet may keep the isolate busy"),
   seed: kind.whole(0, 0xffff_ffff).optional().describe("For context.random; a random one when left out"),
+  engine: kind
+    .word(ENGINES)
+    .prefault("auto")
+    .describe("Where it runs: in the kernel, in user space, or in the kernel when it is the same there"),
+  pin: kind.flag
+    .prefault(false)
+    .describe("Let a program in the kernel stay when packetd ends, also by kill -9"),
 });
 
 /** Packet scripts. */

@@ -6,7 +6,7 @@
 import type { MessagePort } from "node:worker_threads";
 import type { PacketQueueOptions } from "#io/packet-queue.ts";
 import type { ScriptOptions } from "#script/context.ts";
-import type { ScriptFault, ScriptSpec } from "#script/engine.ts";
+import type { QueuedSpec, ScriptFault } from "#script/engine.ts";
 import type { MapOptions } from "#script/map-directory.ts";
 import type { ScriptNeeds } from "./analysis.ts";
 
@@ -65,7 +65,7 @@ export const BEAT = {
 
 /** One version of a script, for one worker. */
 export interface VersionDescription {
-  readonly spec: ScriptSpec;
+  readonly spec: QueuedSpec;
   /** Its number among all versions of all scripts of the engine. */
   readonly key: number;
   readonly seed: number;

@@ -4,7 +4,7 @@
  */
 import { basename } from "node:path";
 import { COUNTERS_BYTES, ScriptCounters, sumCounters } from "#script/counters.ts";
-import type { LoadedScript, ScriptFault, ScriptSpec, ScriptStatistics } from "#script/engine.ts";
+import type { LoadedScript, QueuedSpec, ScriptFault, ScriptStatistics } from "#script/engine.ts";
 import { FaultTable } from "#script/faults.ts";
 import { TIME_HISTOGRAM_BYTES, TimeHistogram } from "#script/time-histogram.ts";
 import { VERDICT_KINDS, type VerdictKind } from "#script/verdict.ts";
@@ -36,7 +36,7 @@ export function newCountMemory(): CountMemory {
 }
 
 export interface EntryParts {
-  readonly spec: ScriptSpec;
+  readonly spec: QueuedSpec;
   readonly settings: QueueSettings;
   readonly group: IsolateGroup;
   readonly queues: readonly QueueDescription[];
@@ -49,7 +49,7 @@ export interface EntryParts {
 }
 
 export class LoadedEntry {
-  spec: ScriptSpec;
+  spec: QueuedSpec;
   versions: readonly VersionDescription[];
   version: number;
   readonly settings: QueueSettings;

@@ -7,9 +7,10 @@ import { randomInt } from "node:crypto";
 import { ConfigurationError, LimitExceededError } from "#base/errors.ts";
 import { milliseconds } from "#base/time.ts";
 import { COPY_RANGE_BYTES_MAX, type PacketQueueOptions, QueueUnsupportedError } from "#io/packet-queue.ts";
-import { type QueueRules, RULE_INDEX_MAX } from "#io/queue-rules.ts";
+import { QUEUE_HOOKS, type QueueRules, RULE_INDEX_MAX } from "#io/queue-rules.ts";
+import type { Hook } from "#packet/packet.ts";
 import type { ScriptBus } from "#script/context.ts";
-import type { LoadedScript, ScriptEngine, ScriptSpec } from "#script/engine.ts";
+import type { LoadedScript, QueuedSpec, ScriptEngine, ScriptSpec } from "#script/engine.ts";
 import { HELD_COUNT_MAX } from "#script/held.ts";
 import type { MapDirectory } from "#script/map-directory.ts";
 import { decodeTuples, encodeTuples } from "#wire/cbor.ts";
@@ -37,6 +38,8 @@ export interface UserEngineOptions {
   readonly maps: MapDirectory;
   /** Queues are numbered from here on; 27904 (0x6d00) at first. */
   readonly queueNumberFirst?: number;
+  /** Places at a hook where programs in the kernel stand, or others. */
+  readonly takenPlaces?: (hook: Hook) => readonly number[];
   /** A line that a script wrote. */
   readonly scriptSaid?: (script: string, text: string) => void;
   /** What went wrong around a script. */
@@ -80,13 +83,14 @@ export class UserScriptEngine implements ScriptEngine {
     });
   }
 
-  reserve(specs: readonly ScriptSpec[]): Promise<readonly string[]> {
+  reserve(all: readonly ScriptSpec[]): Promise<readonly string[]> {
     return this.#next(async () => {
+      const specs = all.filter(isQueued);
       for (const spec of specs) this.#reserved.set(spec.name, { spec, index: this.#freeIndex(spec) });
       const rules = [...this.#reserved.values()].map(({ spec, index }) => ruleOf({ spec, index }));
       const refused = await this.#options.rules.reserve(rules);
       for (const name of refused) this.#reserved.delete(name);
-      return refused;
+      return [...refused, ...all.filter((spec) => !isQueued(spec)).map(({ name }) => name)];
     });
   }
 
@@ -100,6 +104,12 @@ export class UserScriptEngine implements ScriptEngine {
 
   async list(): Promise<readonly LoadedScript[]> {
     return [...this.#entries.values()].map((entry) => entry.describe());
+  }
+
+  /** Places at a hook that scripts have, or are to have. */
+  places(hook: Hook): number[] {
+    const all = [...this.#entries.values(), ...this.#reserved.values()];
+    return all.filter(({ spec }) => spec.hook === hook).map(({ index }) => index);
   }
 
   close(): Promise<void> {
@@ -119,7 +129,7 @@ export class UserScriptEngine implements ScriptEngine {
   }
 
   /** The same queue, and between two batches another version: the kernel notices nothing. */
-  async #reload(entry: LoadedEntry, spec: ScriptSpec): Promise<LoadedEntry> {
+  async #reload(entry: LoadedEntry, spec: QueuedSpec): Promise<LoadedEntry> {
     const { group, memories, settings } = entry;
     const versions = this.#versions(spec, settings, memories);
     await this.#loadAll(group, versions);
@@ -131,7 +141,7 @@ export class UserScriptEngine implements ScriptEngine {
   }
 
   /** Queues of its own, then the rule in one step, and what waits on the queues of before is seen to. */
-  async #loadAnew(spec: ScriptSpec, settings: QueueSettings, before?: LoadedEntry): Promise<LoadedEntry> {
+  async #loadAnew(spec: QueuedSpec, settings: QueueSettings, before?: LoadedEntry): Promise<LoadedEntry> {
     const { rules } = this.#options;
     const group = this.#groupFor(spec);
     const reserved = this.#reserved.get(spec.name);
@@ -166,7 +176,7 @@ export class UserScriptEngine implements ScriptEngine {
   }
 
   /** Connections are asked for where queues bring none; what only perhaps wants them runs without, if need be. */
-  #openQueues(spec: ScriptSpec, settings: QueueSettings): QueueDescription[] {
+  #openQueues(spec: QueuedSpec, settings: QueueSettings): QueueDescription[] {
     const options = queueOptions(spec, settings);
     try {
       return this.#numbers.open(spec.queueCount, options, HELD_COUNT_MAX);
@@ -210,7 +220,7 @@ export class UserScriptEngine implements ScriptEngine {
   }
 
   #versions(
-    spec: ScriptSpec,
+    spec: QueuedSpec,
     settings: QueueSettings,
     memories: readonly CountMemory[],
   ): VersionDescription[] {
@@ -243,7 +253,7 @@ export class UserScriptEngine implements ScriptEngine {
   }
 
   /** The bit that makes packets skip the scripts behind this one; none when there are none. */
-  #doneMark(spec: ScriptSpec, index: number): number {
+  #doneMark(spec: QueuedSpec, index: number): number {
     const isBehind = [...this.#entries.values(), ...this.#reserved.values()].some(
       (other) => other.spec.hook === spec.hook && other.index > index && other.spec.name !== spec.name,
     );
@@ -261,10 +271,8 @@ export class UserScriptEngine implements ScriptEngine {
   }
 
   /** Scripts run in the order of their loading. */
-  #freeIndex({ name, hook }: ScriptSpec): number {
-    const used = [...this.#entries.values(), ...this.#reserved.values()]
-      .filter(({ spec }) => spec.hook === hook)
-      .map(({ index }) => index);
+  #freeIndex({ name, hook }: QueuedSpec): number {
+    const used = [...this.places(hook), ...(this.#options.takenPlaces?.(hook) ?? [])];
     const behind = Math.max(-1, ...used) + 1;
     if (behind <= RULE_INDEX_MAX) return behind;
     for (let index = 0; index <= RULE_INDEX_MAX; index++) if (!used.includes(index)) return index;
@@ -273,7 +281,7 @@ export class UserScriptEngine implements ScriptEngine {
     );
   }
 
-  #groupFor({ name, isolate, queueCount }: ScriptSpec): IsolateGroup {
+  #groupFor({ name, isolate, queueCount }: QueuedSpec): IsolateGroup {
     for (const known of this.#groups) {
       if (known.name !== isolate || known.state === "failed") continue;
       if (known.threads.length === queueCount) return known;
@@ -384,8 +392,16 @@ export class UserScriptEngine implements ScriptEngine {
   }
 }
 
+function isQueued(spec: ScriptSpec): spec is QueuedSpec {
+  return (QUEUE_HOOKS as readonly string[]).includes(spec.hook);
+}
+
 /** @throws ConfigurationError */
-function checkSpec({ name, queueCount, deadline, timeLimit }: ScriptSpec): void {
+function checkSpec(spec: ScriptSpec): asserts spec is QueuedSpec {
+  const { name, queueCount, deadline, timeLimit } = spec;
+  if (!isQueued(spec)) {
+    throw new ConfigurationError(`Cannot load ${name}: ${spec.hook} is in the kernel only`);
+  }
   if (!Number.isInteger(queueCount) || queueCount < 1 || queueCount > 64) {
     throw new ConfigurationError(`Cannot load ${name} with ${queueCount} queues: not 1 to 64`);
   }
@@ -410,7 +426,7 @@ function settingsOf(needs: ScriptNeeds, { options, maySend }: ProbedModule): Que
   };
 }
 
-function queueOptions(spec: ScriptSpec, settings: QueueSettings): Omit<PacketQueueOptions, "queueNumber"> {
+function queueOptions(spec: QueuedSpec, settings: QueueSettings): Omit<PacketQueueOptions, "queueNumber"> {
   return {
     copyRangeBytes: settings.copyRangeBytes,
     queueLengthMax: QUEUE_LENGTH_MAX,
@@ -422,7 +438,7 @@ function queueOptions(spec: ScriptSpec, settings: QueueSettings): Omit<PacketQue
 }
 
 function ruleOf({ spec, settings, index, queues = [] }: RuleSource): Parameters<QueueRules["load"]>[0] {
-  const { name, family, hook, inInterface, outInterface, match, onError, queueCount } = spec;
+  const { name, family, hook, inInterface, outInterface, match, onError, queueCount, handOverMark } = spec;
   return {
     name,
     family,
@@ -435,6 +451,7 @@ function ruleOf({ spec, settings, index, queues = [] }: RuleSource): Parameters<
     ...(inInterface === undefined ? {} : { inInterface }),
     ...(outInterface === undefined ? {} : { outInterface }),
     ...(match === undefined ? {} : { match }),
+    ...(handOverMark === undefined ? {} : { handOverMark }),
   };
 }
 
@@ -442,7 +459,7 @@ function ruleOf({ spec, settings, index, queues = [] }: RuleSource): Parameters<
 type RuleSource = Pick<LoadedEntry, "spec" | "index"> & Partial<Pick<LoadedEntry, "settings" | "queues">>;
 
 /** Whether the version can be swapped where it is, without the kernel. */
-function isSameWay(before: LoadedEntry, spec: ScriptSpec, settings: QueueSettings): boolean {
+function isSameWay(before: LoadedEntry, spec: QueuedSpec, settings: QueueSettings): boolean {
   if (before.isFailed || before.group.state !== "running") return false;
   const way = ({
     hook,
@@ -453,8 +470,19 @@ function isSameWay(before: LoadedEntry, spec: ScriptSpec, settings: QueueSetting
     isolate,
     onError,
     queueCount,
-  }: ScriptSpec) =>
-    JSON.stringify([hook, family, inInterface, outInterface, match, isolate, onError, queueCount]);
+    handOverMark,
+  }: QueuedSpec) =>
+    JSON.stringify([
+      hook,
+      family,
+      inInterface,
+      outInterface,
+      match,
+      isolate,
+      onError,
+      queueCount,
+      handOverMark,
+    ]);
   const own = before.settings;
   return (
     way(before.spec) === way(spec) &&

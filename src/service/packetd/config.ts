@@ -6,7 +6,14 @@
 import { ConfigurationError } from "#base/errors.ts";
 import { type Duration, milliseconds, seconds } from "#base/time.ts";
 import type { Hook } from "#packet/packet.ts";
-import type { OnError, ScriptFamily, ScriptSpec } from "#script/engine.ts";
+import type {
+  EngineChoice,
+  InterfaceHook,
+  OnError,
+  ScriptFamily,
+  ScriptHook,
+  ScriptSpec,
+} from "#script/engine.ts";
 
 /** What may be asked for a script; the first four must be. */
 export interface ScriptOptions {
@@ -26,9 +33,16 @@ export interface ScriptOptions {
   readonly deadline?: Duration | undefined;
   readonly timeLimit?: Duration | undefined;
   readonly seed?: number | undefined;
+  readonly engine?: string | undefined;
+  readonly pin?: boolean | undefined;
 }
 
-export const HOOKS: readonly Hook[] = ["prerouting", "input", "forward", "output", "postrouting"];
+/** Netfilter's hooks. */
+export const QUEUE_HOOKS: readonly Hook[] = ["prerouting", "input", "forward", "output", "postrouting"];
+/** Hooks of interfaces, for scripts in the kernel. */
+export const INTERFACE_HOOKS: readonly InterfaceHook[] = ["ingress", "egress", "xdp"];
+export const HOOKS: readonly ScriptHook[] = [...QUEUE_HOOKS, ...INTERFACE_HOOKS];
+export const ENGINES: readonly EngineChoice[] = ["auto", "kernel", "user"];
 export const FAMILIES: readonly ScriptFamily[] = ["inet", "ip", "ip6", "bridge"];
 export const ON_ERROR: readonly OnError[] = ["drop", "accept"];
 
@@ -38,6 +52,8 @@ export const QUEUE_COUNT_MAX = 64;
 export const DEFAULT_FAMILY: ScriptFamily = "inet";
 /** A script that fails must not become an open door. */
 export const DEFAULT_ON_ERROR: OnError = "drop";
+/** The kernel, where a script is exactly the same there. */
+export const DEFAULT_ENGINE: EngineChoice = "auto";
 export const DEFAULT_DEADLINE: Duration = seconds(2);
 /** Long enough for cold code and a collection on a busy machine; what loops for ever costs no more than this. */
 export const DEFAULT_TIME_LIMIT: Duration = milliseconds(500);
@@ -64,7 +80,7 @@ export function scriptSpec(options: ScriptOptions): ScriptSpec {
   if (!Number.isInteger(queues) || queues < 1 || queues > QUEUE_COUNT_MAX) {
     refuse("queues", queues, `a whole number from 1 to ${QUEUE_COUNT_MAX}`);
   }
-  return {
+  const spec: ScriptSpec = {
     name,
     file,
     function: options.function,
@@ -79,5 +95,33 @@ export function scriptSpec(options: ScriptOptions): ScriptSpec {
     deadline: time("deadline", options.deadline ?? DEFAULT_DEADLINE),
     timeLimit: time("time-limit", options.timeLimit ?? DEFAULT_TIME_LIMIT),
     ...(options.seed === undefined ? {} : { seed: options.seed }),
+    engine: word("engine", options.engine ?? DEFAULT_ENGINE, ENGINES),
+    pin: options.pin ?? false,
   };
+  const problem = placeProblem(spec);
+  if (problem !== undefined) throw new ConfigurationError(`Cannot load script '${name}': ${problem}`);
+  return spec;
+}
+
+/** What hooks of interfaces want; `undefined` when it is there. */
+export function placeProblem({
+  hook,
+  engine,
+  inInterface,
+  outInterface,
+  family,
+}: Pick<ScriptSpec, "hook" | "engine" | "inInterface" | "outInterface" | "family">): string | undefined {
+  if (!isInterfaceHook(hook)) return undefined;
+  if (engine === "user") return `${hook} is in the kernel only; take engine kernel, or another hook`;
+  const [own, other, option] =
+    hook === "egress" ? [outInterface, inInterface, "out"] : [inInterface, outInterface, "in"];
+  if (own === undefined) return `${hook} is the hook of one interface; name it with '${option}'`;
+  if (own.endsWith("*")) return `${hook} is the hook of one interface, and '${own}' names several`;
+  if (other !== undefined) return `packets at ${hook} have one interface only; leave out '${other}'`;
+  if (family !== DEFAULT_FAMILY) return `${hook} shows frames of every family; leave out '${family}'`;
+  return undefined;
+}
+
+export function isInterfaceHook(hook: ScriptHook): hook is InterfaceHook {
+  return (INTERFACE_HOOKS as readonly ScriptHook[]).includes(hook);
 }

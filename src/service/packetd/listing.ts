@@ -5,6 +5,7 @@
 import type { Answers } from "#mailbox/registry.ts";
 import type { LoadedScript, ScriptStatistics } from "#script/engine.ts";
 import { VERDICT_KINDS, type VerdictKind } from "#script/verdict.ts";
+import { DEFAULT_ENGINE } from "./config.ts";
 import type { BookedScript } from "./script-book.ts";
 
 /** Scripts of one page at the most. */
@@ -56,6 +57,11 @@ function descriptions(page: readonly ListedScript[]) {
     deadline: spec(({ deadline }) => deadline),
     "time-limit": spec(({ timeLimit }) => timeLimit),
     engine: page.map(({ loaded }) => loaded?.engine ?? ""),
+    "engine-wanted": spec(({ engine }) => engine ?? DEFAULT_ENGINE),
+    reason: page.map(({ loaded }) => loaded?.reason ?? ""),
+    attached: page.map(({ loaded }) => (loaded?.attached ?? []).join("\n")),
+    pinned: page.map(({ loaded }) => loaded?.isPinned ?? false),
+    "hands-over-to": page.map(({ loaded }) => loaded?.handsOverTo ?? ""),
     state: page.map(({ loaded }) => loaded?.state ?? "unloadable"),
     version: page.map(({ loaded }) => loaded?.version ?? 0),
     persisted: page.map(({ booked }) => booked.isPersisted),
@@ -100,6 +106,8 @@ function statistics(page: readonly ListedScript[]) {
     held: count(({ held }) => held),
     sent: count(({ sent }) => sent),
     deferred: count(({ deferred }) => deferred),
+    handed: count(({ handed = 0 }) => handed),
+    redirected: count(({ redirected = 0 }) => redirected),
     "time-p50": count(({ timeP50 }) => timeP50),
     "time-p99": count(({ timeP99 }) => timeP99),
   };

@@ -6,6 +6,7 @@ import { ConfigurationError } from "#base/errors.ts";
 import { formatHex, parseHex } from "#base/hex.ts";
 import type { Answers } from "#mailbox/registry.ts";
 import type { MapDirectory } from "#script/map-directory.ts";
+import { formatPrefix, parsePrefix } from "#script/prefix-text.ts";
 import type { SharedMap } from "#script/shared-map.ts";
 import type { SharedMapKey } from "#script/shared-map-key.ts";
 
@@ -38,6 +39,8 @@ export class MapDesk {
       name: page.map(({ name }) => name),
       kind: page.map(({ kind }) => kind),
       key: page.map(({ key }) => key),
+      engine: page.map(({ engine }) => engine),
+      "per-processor": page.map(({ perProcessor }) => perProcessor),
       size: page.map(({ size }) => size),
       "size-max": page.map(({ countMax }) => countMax),
       "memory-bytes": page.map(({ memoryBytes }) => memoryBytes),
@@ -52,7 +55,7 @@ export class MapDesk {
   read(name: string, key: string | undefined, limit: number = ENTRY_COUNT_MAX): Answers<"/packetd/map/read"> {
     const map = this.#require(name);
     if (key !== undefined) {
-      const value = map.get(keyOf(map, key));
+      const value = map.shape.kind === "prefix" ? readPrefix(map, key) : map.get(keyOf(map, key));
       return {
         key: value === undefined ? [] : [key],
         value: value === undefined ? [] : [value],
@@ -62,9 +65,9 @@ export class MapDesk {
     const count = Math.min(ENTRY_COUNT_MAX, Math.max(1, limit));
     const keys: string[] = [];
     const values: number[] = [];
-    for (const [one, value] of map.entries()) {
+    for (const [one, value] of entriesOf(map)) {
       if (keys.length === count) return { key: keys, value: values, more: true };
-      keys.push(formatKey(one));
+      keys.push(one);
       values.push(value);
     }
     return { key: keys, value: values, more: false };
@@ -73,7 +76,10 @@ export class MapDesk {
   /** @throws NoSuchMapError, ConfigurationError when the key cannot be one or there is no room. */
   write(name: string, key: string, value: number): void {
     const map = this.#require(name);
-    if (map.set(keyOf(map, key), value)) return;
+    if (map.shape.kind === "prefix") {
+      const { address, bits } = prefixOf(map, key);
+      if (map.setPrefix(address, bits, value)) return;
+    } else if (map.set(keyOf(map, key), value)) return;
     const seen = `it has no room, or its ${map.shape.key} keys cannot be this`;
     throw new ConfigurationError(`Cannot write '${key}' into map '${name}': ${seen}`);
   }
@@ -81,7 +87,9 @@ export class MapDesk {
   /** Whether the entry was there. @throws as {@link read}. */
   delete(name: string, key: string): boolean {
     const map = this.#require(name);
-    return map.delete(keyOf(map, key));
+    if (map.shape.kind !== "prefix") return map.delete(keyOf(map, key));
+    const { address, bits } = prefixOf(map, key);
+    return map.deletePrefix(address, bits);
   }
 
   #require(name: string): SharedMap {
@@ -92,6 +100,33 @@ export class MapDesk {
       `Cannot find map '${name}': ${there}; a script makes it with context.map('${name}')`,
     );
   }
+}
+
+function* entriesOf(map: SharedMap): Iterable<[key: string, value: number]> {
+  if (map.shape.kind === "prefix") {
+    for (const [address, bits, value] of map.prefixes()) yield [formatPrefix(address, bits), value];
+  } else {
+    for (const [key, value] of map.entries()) yield [formatKey(key), value];
+  }
+}
+
+/** A prefix's own number, or that of the longest one a lone address lies in. */
+function readPrefix(map: SharedMap, text: string): number | undefined {
+  const { address, bits } = prefixOf(map, text);
+  if (!text.includes("/")) return map.get(address);
+  const key = formatPrefix(address, bits);
+  for (const [one, value] of entriesOf(map)) if (one === key) return value;
+  return undefined;
+}
+
+/** @throws ConfigurationError when the text is no prefix of the map's kind. */
+function prefixOf(map: SharedMap, text: string): { address: number | bigint; bits: number } {
+  const prefix = parsePrefix(text, map.shape.key === "bigint");
+  if (prefix !== undefined) return prefix;
+  const wanted = map.shape.key === "bigint" ? "2001:db8::/32" : "10.0.0.0/8";
+  throw new ConfigurationError(
+    `Cannot use key '${text}' of map '${map.name}': its keys are prefixes such as ${wanted}`,
+  );
 }
 
 function formatKey(key: SharedMapKey): string {

@@ -89,6 +89,7 @@ describe("PacketdService", () => {
       name: "nat",
       version: 1,
       engine: "user",
+      reason: "",
       writing: true,
       "read-bytes": 65_531,
       persisted: false,
@@ -107,8 +108,10 @@ describe("PacketdService", () => {
       queueCount: 1,
       deadline: 2000,
       timeLimit: 500,
+      engine: "auto",
+      pin: false,
     });
-    assert.deepEqual(events, ["loaded nat 1 user true 65531 false /scripts/nat.ts snat postrouting"]);
+    assert.deepEqual(events, ["loaded nat 1 user  true 65531 false /scripts/nat.ts snat postrouting"]);
   });
 
   test("a second load under the same name replaces the script, and says so", async () => {
@@ -123,6 +126,19 @@ describe("PacketdService", () => {
       "an unknown hook",
       { hook: "forwad" },
       /hook 'forwad' is not one of prerouting, input, forward, output, postrouting/,
+    ],
+    ["an unknown engine", { engine: "gpu" }, /engine 'gpu' is not one of auto, kernel, user/],
+    ["ingress of nothing", { hook: "ingress" }, /ingress is the hook of one interface; name it with 'in'/],
+    ["egress of what came in", { hook: "egress", in: "lan0" }, /egress is .* name it with 'out'/],
+    [
+      "xdp of many",
+      { hook: "xdp", in: "veth*" },
+      /xdp is the hook of one interface, and 'veth\*' names several/,
+    ],
+    [
+      "xdp in user space",
+      { hook: "xdp", in: "lan0", engine: "user" },
+      /xdp is in the kernel only; take engine kernel, or another hook/,
     ],
     ["an unknown family", { family: "arp" }, /family 'arp' is not one of inet, ip, ip6, bridge/],
     ["a name that is none", { name: "1st" }, /name '1st' is not a letter and up to 63 of/],

@@ -255,12 +255,13 @@ export class PacketdService {
 
   /** Tells everybody of a new version; the fields of the answer to who asked for it. */
   #tell({ script, isPersisted }: Loading, sender: string) {
-    const { spec, version, engine, isWriting, readBytes } = script;
+    const { spec, version, engine, reason = "", isWriting, readBytes } = script;
     const { name, file, hook } = spec;
     const told = {
       name,
       version,
       engine,
+      reason,
       writing: isWriting,
       "read-bytes": readBytes,
       persisted: isPersisted,
@@ -271,10 +272,12 @@ export class PacketdService {
       file,
       function: spec.function,
       hook,
+      engine,
+      ...(reason === "" ? {} : { reason }),
       sender,
     });
     this.#bus.post("/packetd/script/loaded", { ...told, file, function: spec.function, hook });
-    return { ...told, warning: this.#warningsOf(script) };
+    return { ...told, warning: [...(script.warnings ?? []), ...this.#warningsOf(script)] };
   }
 
   #warningsOf({ spec: { inInterface, outInterface } }: LoadedScript): string[] {
@@ -342,6 +345,8 @@ function optionsOf(message: Message<Takes<"/packetd/script/load">>): ScriptOptio
     deadline: duration(message.get("deadline")),
     timeLimit: duration(message.get("time-limit")),
     seed: message.get("seed"),
+    engine: message.get("engine"),
+    pin: message.get("pin"),
   };
 }
 

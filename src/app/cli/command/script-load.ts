@@ -57,6 +57,9 @@ export function scriptLoadCommand(terminal: Terminal): Command {
 }
 
 const EXAMPLES = `
+With --engine auto a script runs in the kernel, compiled to eBPF, where it is exactly the same there, and otherwise in user
+space; which it was, and why, is told. \`metanet script check FILE\` tells where each function can run.
+
 A packetd that this command starts reads the file wherever it lies; one of a gateway reads it as its own user, unless
 \`reads-all\` is set in its configuration. Packetd serves the network namespace it was started in. Scripts at one hook run in the order of their loading; a packet that one accepts skips those behind it,
 \`continue\` hands it on. \`metanet script check FILE\` needs no root.
@@ -64,6 +67,7 @@ A packetd that this command starts reads the file wherever it lies; one of a gat
 Examples:
   sudo metanet script load nat.ts --function snat --hook postrouting --out eth1
   sudo metanet script load dns.ts --function doctor --hook forward --match 'udp sport 53' --on-error accept --persist
+  sudo metanet script load nat.ts -f snat -H egress --out eth1 --engine kernel --pin
   sudo metanet script load nat.ts -f snat -H postrouting --watch     edit and save: the new version runs
   sudo metanet script load nat.ts -f snat -H postrouting --foreground`;
 
@@ -94,13 +98,14 @@ function show(
     terminal.out(JSON.stringify(loaded));
     return;
   }
-  const { name, version, replaced, persisted, warning } = loaded;
+  const { name, version, replaced, persisted, engine, reason, warning } = loaded;
   const how = loaded.writing
     ? "may change packets"
     : `reads the first ${loaded["read-bytes"]} bytes of packets`;
   terminal.out(
-    `${replaced ? "Replaced" : "Loaded"} ${name}: ${called} of ${file} at ${hook}, version ${version}; it ${how}`,
+    `${replaced ? "Replaced" : "Loaded"} ${name}: ${called} of ${file} at ${hook}, version ${version}; in ${engine === "kernel" ? "the kernel" : "user space"}; it ${how}`,
   );
+  if (reason !== "") terminal.note(`metanet: not in the kernel: ${reason}`);
   for (const text of warning) terminal.note(`metanet: Warning: ${text}`);
   if (options.persist && !persisted)
     terminal.note("metanet: Warning: it will not be loaded again after a restart");

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { ConfigurationError } from "#base/errors.ts";
 import { SeededRandom } from "#base/seeded-random.ts";
 import { type Duration, type Instant, instant, seconds } from "#base/time.ts";
-import { SharedMap } from "./shared-map.ts";
+import { MemoryMap } from "./memory-map.ts";
 import { hashWords } from "./shared-map-hash.ts";
 import type { SharedMapKey } from "./shared-map-key.ts";
 import { createSharedMap, HEADER, type MapOptions } from "./shared-map-layout.ts";
@@ -14,7 +14,7 @@ function makeMap<Key extends SharedMapKey = number>(options: MapOptions = {}) {
   const time = { now: instant(1000) };
   const handle = createSharedMap({ name: "test", seed, ...options });
   const words = new Int32Array(handle.memory);
-  return { map: new SharedMap<Key>(handle, { owner: 1, time }), time, handle, words };
+  return { map: new MemoryMap<Key>(handle, { owner: 1, time }), time, handle, words };
 }
 
 describe("hashWords()", () => {
@@ -34,7 +34,7 @@ describe("hashWords()", () => {
   }
 });
 
-describe("SharedMap", () => {
+describe("MemoryMap", () => {
   it("get(), has(), set() and delete() do what a Map's do", () => {
     const { map } = makeMap();
     assert.equal(map.get(1), undefined);
@@ -208,6 +208,70 @@ describe("SharedMap", () => {
     assert.deepEqual([even.length, new Set(even).size], [500, 500]);
   });
 
+  it("of prefixes get(), has() and add() find the longest one an address lies in", () => {
+    const { map } = makeMap({ kind: "prefix" });
+    assert.equal(map.get(0x0a01_0203), undefined);
+    assert.equal(map.setPrefix(0x0a00_0000, 8, 1), true);
+    assert.equal(map.setPrefix(0x0a01_ffff, 16, 2), true);
+    assert.equal(map.set(0x0a01_0203, 3), true);
+    assert.deepEqual(
+      [0x0a01_0203, 0x0a01_0204, 0x0a02_0000, 0x0b00_0000].map((key) => map.get(key)),
+      [3, 2, 1, undefined],
+    );
+    assert.equal(map.setPrefix(0, 0, 9), true);
+    assert.deepEqual([map.get(0x0b00_0000), map.has(0xffff_ffff), map.size], [9, true, 4]);
+    assert.deepEqual([map.add(0x0a02_0000, 5), map.get(0x0a03_0000)], [6, 6]);
+    assert.deepEqual(
+      [...map.prefixes()].sort(([, one], [, other]) => one - other),
+      [
+        [0, 0, 9],
+        [0x0a00_0000, 8, 6],
+        [0x0a01_0000, 16, 2],
+        [0x0a01_0203, 32, 3],
+      ],
+    );
+    assert.deepEqual([map.delete(0x0a01_0203), map.delete(0x0a01_0203)], [true, false]);
+    assert.deepEqual([map.deletePrefix(0x0a01_0000, 16), map.deletePrefix(0x0a01_0000, 17)], [true, false]);
+    assert.equal(map.get(0x0a01_0203), 6);
+    map.clear();
+    assert.deepEqual([map.get(0x0a01_0203), map.add(0x0a01_0203), map.size], [undefined, undefined, 0]);
+  });
+
+  it("of IPv6 prefixes get() finds the longest one", () => {
+    const { map } = makeMap<bigint>({ kind: "prefix", key: "bigint" });
+    const net = 0x2001_0db8n << 96n;
+    for (const [bits, value] of [
+      [32, 1],
+      [64, 2],
+      [127, 3],
+      [128, 4],
+    ] as const) {
+      assert.equal(map.setPrefix(net, bits, value), true);
+    }
+    const near = [0n, 1n, 2n, 1n << 64n, 1n << 96n].map((more) => map.get(net + more));
+    assert.deepEqual(near, [4, 3, 2, 1, undefined]);
+    assert.deepEqual(map.compareAndSet(net, 4, 5), true);
+    assert.equal(map.get(net), 5);
+  });
+
+  it("of prefixes a key that is none is refused", () => {
+    const { map } = makeMap({ kind: "prefix", countMax: 1 });
+    assert.deepEqual(
+      [map.setPrefix(1, 33, 1), map.setPrefix(2 ** 32, 8, 1), map.set(-1, 1)],
+      [false, false, false],
+    );
+    assert.deepEqual([map.setPrefix(1, 32, 1), map.setPrefix(2, 32, 1)], [true, false]);
+    assert.throws(() => makeMap().map.setPrefix(1, 8, 1), /kind hash; make it with kind prefix/);
+    assert.deepEqual([...makeMap().map.prefixes()], []);
+  });
+
+  it("of a number for each processor scripts only add and delete", () => {
+    const { map } = makeMap({ perProcessor: true });
+    assert.deepEqual([map.add(1, 2), map.add(1, 3), map.get(1), map.delete(1)], [2, 5, 5, true]);
+    assert.throws(() => map.set(1, 1), /perProcessor, and those only add and delete/);
+    assert.throws(() => map.compareAndSet(1, 1, 1), /perProcessor/);
+  });
+
   const impossible: [string, MapOptions][] = [
     ["a kind that is none", { kind: "tree" as never }],
     ["no room", { countMax: 0 }],
@@ -219,6 +283,12 @@ describe("SharedMap", () => {
     ["keys too long", { key: "text", keyBytes: 257 }],
     ["values too long", { valueBytes: 257 }],
     ["no time to live", { timeToLive: 0 as Duration }],
+    ["prefixes of bytes", { kind: "prefix", key: "bytes" }],
+    ["prefixes that expire", { kind: "prefix", timeToLive: seconds(1) }],
+    ["prefixes for each processor", { kind: "prefix", perProcessor: true }],
+    ["a number for each processor that expires", { perProcessor: true, timeToLive: seconds(1) }],
+    ["bytes for each processor", { perProcessor: true, valueBytes: 4 }],
+    ["perhaps a number for each processor", { perProcessor: "yes" as never }],
   ];
   for (const [what, options] of impossible) {
     it(`createSharedMap() refuses ${what}`, () => {
@@ -229,7 +299,7 @@ describe("SharedMap", () => {
   it("an owner's number is 1 to 2^30 - 1", () => {
     const { handle } = makeMap();
     for (const owner of [0, -1, 1.5, 2 ** 30]) {
-      assert.throws(() => new SharedMap(handle, { owner, time: { now: instant(0) } }), ConfigurationError);
+      assert.throws(() => new MemoryMap(handle, { owner, time: { now: instant(0) } }), ConfigurationError);
     }
   });
 
@@ -237,7 +307,7 @@ describe("SharedMap", () => {
     const { handle, words, map, time } = makeMap({ kind: "lru", countMax: 100 });
     for (let key = 0; key < 80; key++) map.set(key, key);
     for (let key = 0; key < 80; key += 4) map.delete(key);
-    const supervisor = new SharedMap<number>(handle, { owner: 2, time });
+    const supervisor = new MemoryMap<number>(handle, { owner: 2, time });
     assert.equal(supervisor.breakLocksOf(1), false);
     words[HEADER.lock] = 1;
     words[HEADER.isChanging] = 1;
@@ -257,7 +327,7 @@ describe("SharedMap", () => {
 
   it("a full stack in the middle of an operation leaves neither a held lock nor a broken map", () => {
     const { handle, words, map, time } = makeMap({ kind: "lru", countMax: 64 });
-    const other = new SharedMap<number>(handle, { owner: 2, time });
+    const other = new MemoryMap<number>(handle, { owner: 2, time });
     for (let key = 0; key < 64; key++) map.set(key, key);
     let next = 64;
     let overflowCount = 0;
