@@ -1,0 +1,163 @@
+/**
+ * Compares engines over batches of random scripts, makes what fails small, and tells of it.
+ * @module
+ */
+import { type Batch, compareCase, type Finding, moduleOf, randomBatch, type ScriptCase } from "./batch.ts";
+import type { Engine, TestModule } from "./engine.ts";
+import { textOf } from "./generate/piece.ts";
+import { hex } from "./outcome.ts";
+import { ModulePrograms } from "./program.ts";
+import { shrinkCase } from "./shrink.ts";
+
+/** What was seen of one engine. */
+export interface EngineTally {
+  scripts: number;
+  frames: number;
+  /** How often each reason was given, by its code. */
+  readonly refusals: Map<string, number>;
+}
+
+export interface Failure {
+  readonly engine: string;
+  readonly seed: number;
+  readonly script: string;
+  readonly finding: Finding;
+  /** The whole story, for a person: the small script, its frames, what differs. */
+  readonly text: string;
+}
+
+export interface Report {
+  readonly tallies: ReadonlyMap<string, EngineTally>;
+  readonly failures: readonly Failure[];
+}
+
+export interface DifferentialOptions {
+  readonly engines: readonly Engine[];
+  readonly seed: number;
+  readonly scriptCount: number;
+  /** Scripts in one module. */
+  readonly batchCount?: number;
+  /** After so many failures the rest is not run; 1 unless told. */
+  readonly failureCountMax?: number;
+  /** Milliseconds after which no further batch is begun. */
+  readonly timeMax?: number;
+  /** Codes of refusals that are failures: the generator promises what these say is not so. */
+  readonly isWrongRefusal?: (code: string) => boolean;
+}
+
+export function runDifferential(options: DifferentialOptions): Report {
+  const { engines, seed, scriptCount, batchCount = 60, failureCountMax = 1 } = options;
+  const programs = new ModulePrograms();
+  const started = performance.now();
+  const tallies = new Map(engines.map(({ name }) => [name, { scripts: 0, frames: 0, refusals: new Map() }]));
+  const failures: Failure[] = [];
+  for (let done = 0; done < scriptCount && failures.length < failureCountMax; done += batchCount) {
+    if (performance.now() - started > (options.timeMax ?? Number.POSITIVE_INFINITY)) break;
+    const batch = randomBatch(seed + done * 7919, Math.min(batchCount, scriptCount - done));
+    const module = moduleOf(programs, batch.surroundings, batch.cases);
+    for (const one of batch.cases) {
+      for (const engine of engines) {
+        if (!engine.may(one.script.abilities) || failures.length >= failureCountMax) continue;
+        const finding = compareCase(module, one, engine);
+        const tally = tallies.get(engine.name);
+        if (tally !== undefined) count(tally, finding);
+        if (isFailure(finding, options)) failures.push(explain({ programs, batch, one, engine, finding }));
+      }
+    }
+  }
+  return { tallies, failures };
+}
+
+function isFailure(finding: Finding, { isWrongRefusal }: DifferentialOptions): boolean {
+  if (finding.kind === "refused") return isWrongRefusal?.(finding.code) === true;
+  return finding.kind !== "agrees";
+}
+
+function count(tally: EngineTally, finding: Finding): void {
+  if (finding.kind === "agrees") {
+    tally.scripts++;
+    tally.frames += finding.frameCount;
+  } else if (finding.kind === "refused") {
+    tally.refusals.set(finding.code, (tally.refusals.get(finding.code) ?? 0) + 1);
+  }
+}
+
+interface FailedCase {
+  readonly programs: ModulePrograms;
+  readonly batch: Batch;
+  readonly one: ScriptCase;
+  readonly engine: Engine;
+  readonly finding: Finding;
+}
+
+/** Two failures of which one may stand for the other. */
+function isAlike(one: Finding, other: Finding): boolean {
+  if (one.kind === "refused" && other.kind === "refused") return one.code === other.code;
+  if (one.kind === "broke" && other.kind === "broke") return firstLine(one.text) === firstLine(other.text);
+  return one.kind === "differs" && other.kind === "differs";
+}
+
+/** Without numbers, which change when a script becomes smaller. */
+function firstLine(text: string): string {
+  return (text.split("\n")[0] ?? "").replace(/\d+/g, "#");
+}
+
+function explain({ programs, batch, one, engine, finding }: FailedCase): Failure {
+  const stillFail = (candidates: readonly ScriptCase[]): readonly boolean[] => {
+    const named = candidates.map((candidate, index) => renamed(candidate, `c${index}`));
+    const module = moduleIn(() => moduleOf(programs, batch.surroundings, named));
+    if (module !== undefined)
+      return named.map((candidate) => isAlike(finding, compareCase(module, candidate, engine)));
+    // One of them is no TypeScript any more: each by itself.
+    return named.map((candidate) => {
+      const alone = moduleIn(() => moduleOf(programs, batch.surroundings, [candidate]));
+      return alone !== undefined && isAlike(finding, compareCase(alone, candidate, engine));
+    });
+  };
+  const small = shrinkCase(one, stillFail);
+  const module = moduleOf(programs, batch.surroundings, [small]);
+  const seen = compareCase(module, small, engine);
+  const text = [
+    `${engine.name}, seed ${batch.seed}, script ${one.script.name}: ${tell(seen)}`,
+    ...batch.surroundings.protocols.map((protocol) => protocol.text).filter((_, index) => uses(small, index)),
+    textOf(small.script.piece).replace(/\n\n+/g, "\n"),
+    ...small.frames.map(({ bytes, mark, delay }) => `frame ${hex(bytes)} mark ${mark} after ${delay} ms`),
+  ].join("\n");
+  return { engine: engine.name, seed: batch.seed, script: one.script.name, finding: seen, text };
+}
+
+function uses({ script }: ScriptCase, index: number): boolean {
+  return textOf(script.piece).includes(`proto${index}`);
+}
+
+function tell(finding: Finding): string {
+  switch (finding.kind) {
+    case "agrees":
+      return "agrees alone, and did not among others";
+    case "refused":
+      return `refused with ${finding.code}: ${finding.text}`;
+    case "broke":
+      return `broke: ${finding.text}`;
+    default:
+      return `differs at frame ${finding.frame}:\n  ${finding.lines.join("\n  ")}`;
+  }
+}
+
+function moduleIn(make: () => TestModule): TestModule | undefined {
+  try {
+    return make();
+  } catch {
+    return undefined;
+  }
+}
+
+/** The same under another name, so that many stand in one module. */
+function renamed(one: ScriptCase, name: string): ScriptCase {
+  const from = one.script.name;
+  const rename = (text: string): string => text.replace(new RegExp(`\\b${from}(?=[_(])`, "g"), name);
+  const walk = (piece: ScriptCase["script"]["piece"]): ScriptCase["script"]["piece"] => ({
+    ...piece,
+    parts: piece.parts.map((part) => (typeof part === "string" ? rename(part) : walk(part))),
+  });
+  return { ...one, script: { ...one.script, name, piece: walk(one.script.piece) } };
+}

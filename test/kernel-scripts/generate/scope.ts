@@ -1,0 +1,133 @@
+/**
+ * What a place of a generated script can use: variables, headers, maps, and what it may do to the packet.
+ * @module
+ */
+import type { SeededRandom } from "#base/seeded-random.ts";
+import type { HeaderModel } from "./headers.ts";
+import type { BigintPiece, NumberPiece, Piece } from "./piece.ts";
+
+/** What the script may do, by the places it is to run at. */
+export interface Abilities {
+  readonly writes: boolean;
+  readonly marks: boolean;
+}
+
+export interface NumberVariable {
+  readonly name: string;
+  readonly least: number;
+  readonly most: number;
+  readonly isAssignable: boolean;
+}
+
+export interface BigintVariable {
+  readonly name: string;
+  readonly least: bigint;
+  readonly most: bigint;
+  readonly isAssignable: boolean;
+}
+
+export interface HeaderVariable {
+  readonly name: string;
+  readonly model: HeaderModel;
+  /** It may be `undefined` here. */
+  readonly isOptional: boolean;
+}
+
+export interface MapVariable {
+  readonly name: string;
+  readonly kind: "hash" | "lru" | "array";
+  readonly key: "number" | "bigint";
+  readonly countMax: number;
+}
+
+/** A typed array on the stack, whose length is a power of two. */
+export interface ArrayVariable {
+  readonly name: string;
+  readonly count: number;
+  readonly least: number;
+  readonly most: number;
+}
+
+export interface LocalFunction {
+  readonly name: string;
+  /** Each parameter is a number of this range. */
+  readonly parameters: readonly { readonly least: number; readonly most: number }[];
+  readonly least: number;
+  readonly most: number;
+}
+
+export interface Scope {
+  readonly random: SeededRandom;
+  readonly abilities: Abilities;
+  readonly numbers: NumberVariable[];
+  readonly booleans: { readonly name: string; readonly isAssignable: boolean }[];
+  readonly bigints: BigintVariable[];
+  readonly headers: HeaderVariable[];
+  readonly raws: string[];
+  readonly maps: MapVariable[];
+  readonly arrays: ArrayVariable[];
+  readonly functions: LocalFunction[];
+  /** Names of the constant lists of numbers at the module's top, with their elements. */
+  readonly lists: readonly { readonly name: string; readonly elements: readonly number[] }[];
+  /** Headers a packet may have, those defined by the script too. */
+  readonly models: readonly HeaderModel[];
+  /** Whether the packet can be looked at here: not in a helper function without parameters for it. */
+  readonly hasPacket: boolean;
+  /** Prefix of names that the whole module sees. */
+  readonly prefix: string;
+  readonly names: { count: number };
+  /** Loops around this place. */
+  readonly loopDepth: number;
+  readonly make: Makers;
+  /** What the function around this place answers. */
+  readonly result: "verdict" | { readonly least: number; readonly most: number };
+}
+
+/** A scope inside: what is declared there ends with it. */
+export function inside(scope: Scope, change: Partial<Scope> = {}): Scope {
+  return {
+    ...scope,
+    numbers: [...scope.numbers],
+    booleans: [...scope.booleans],
+    bigints: [...scope.bigints],
+    headers: [...scope.headers],
+    raws: [...scope.raws],
+    maps: [...scope.maps],
+    arrays: [...scope.arrays],
+    functions: [...scope.functions],
+    ...change,
+  };
+}
+
+/** A name that nothing else has. */
+export function fresh(scope: Scope, word: string): string {
+  return `${word}${scope.names.count++}`;
+}
+
+export function chance(scope: Scope, percent: number): boolean {
+  return scope.random.below(100) < percent;
+}
+
+export function pick<T>(scope: Scope, from: readonly T[]): T {
+  return from[scope.random.below(from.length)] as T;
+}
+
+/** One of those that there are; `undefined` without any. */
+export function pickSome<T>(scope: Scope, from: readonly T[]): T | undefined {
+  return from[scope.random.below(from.length)];
+}
+
+/** What makes the parts of which all others are made; in the scope, as each of them needs the others. */
+export interface Makers {
+  /** A number; `depth` operations in each other at most. */
+  readonly number: (scope: Scope, depth: number) => NumberPiece;
+  /** A bigint that is 0 to 2^64 - 1, or -2^63 to 2^63 - 1. */
+  readonly bigint: (scope: Scope, depth: number) => BigintPiece;
+  /** A bigint of up to 128 bits, never negative. */
+  readonly wide: (scope: Scope) => Piece;
+  readonly condition: (scope: Scope, depth: number) => Piece;
+  /** Some statements in a scope of their own. */
+  readonly body: (scope: Scope, depth: number, countMax: number) => Piece;
+  /** The end of a function's way. */
+  readonly returned: (scope: Scope) => Piece;
+}

@@ -1,0 +1,109 @@
+/**
+ * A random packet script, and the module that many of them stand in.
+ * @module
+ */
+import type { SeededRandom } from "#base/seeded-random.ts";
+import { bigint, wide } from "./bigints.ts";
+import { condition } from "./conditions.ts";
+import { topFunction } from "./functions.ts";
+import { BUILT_IN_MODELS, type DefinedProtocol } from "./headers.ts";
+import { number } from "./numbers.ts";
+import { block, type Piece, statement, text, textOf } from "./piece.ts";
+import { type Abilities, chance, fresh, type MapVariable, pick, type Scope } from "./scope.ts";
+import { blockIn, body, returned } from "./statements.ts";
+
+export interface GeneratedScript {
+  /** The exported function's. */
+  readonly name: string;
+  readonly abilities: Abilities;
+  /** Helper functions and the function itself. */
+  readonly piece: Piece;
+}
+
+/** What all scripts of a module can use. */
+export interface Surroundings {
+  readonly protocols: readonly DefinedProtocol[];
+  readonly lists: readonly { readonly name: string; readonly elements: readonly number[] }[];
+}
+
+export const LISTS: Surroundings["lists"] = [
+  { name: "PORTS", elements: [23, 53, 80, 443] },
+  { name: "SIGNED", elements: [-5, 0, 7, 0x7fff_ffff] },
+  { name: "ADDRESSES", elements: [0x0a00_0001, 0x0a00_0002] },
+];
+
+export function generateScript(
+  random: SeededRandom,
+  name: string,
+  { protocols, lists }: Surroundings,
+): GeneratedScript {
+  const kind = random.below(4);
+  const abilities = { writes: kind >= 2, marks: kind === 3 };
+  const scope: Scope = {
+    random,
+    abilities,
+    numbers: [],
+    booleans: [],
+    bigints: [],
+    headers: [],
+    raws: [],
+    maps: [],
+    arrays: [],
+    functions: [],
+    lists,
+    models: [...BUILT_IN_MODELS, ...protocols.map(({ model }) => model)],
+    hasPacket: false,
+    prefix: name,
+    names: { count: 0 },
+    loopDepth: 0,
+    make: { number, bigint, wide, condition, body, returned },
+    result: "verdict",
+  };
+  const helpers = Array.from({ length: random.below(3) === 0 ? 1 + random.below(2) : 0 }, () =>
+    topFunction(scope),
+  );
+  const inner: Scope = { ...scope, hasPacket: true };
+  const maps = Array.from({ length: random.below(3) }, () => openMap(inner));
+  const statements = blockIn(inner, 3, 6);
+  const then = block([...maps, statements, returned(inner)]);
+  const main = text`export function ${name}(packet: Packet, context: Context) {\n${then}\n}`;
+  return { name, abilities, piece: text`${block(helpers)}\n${main}\n` };
+}
+
+function openMap(scope: Scope): Piece {
+  const name = fresh(scope, "m");
+  const kind = pick(scope, ["hash", "hash", "lru", "array"] as const);
+  const key = kind === "array" ? "number" : pick(scope, ["number", "number", "bigint"] as const);
+  const isExpiring = kind !== "array" && chance(scope, 30);
+  // The kernel's LRU is not exact, and expired entries take room until they are met: both have plenty.
+  const countMax = kind === "array" ? 8 : kind === "hash" && !isExpiring ? 8 : 4096;
+  const options = [
+    `kind: "${kind}"`,
+    `countMax: ${countMax}`,
+    ...(key === "number" ? [] : ['key: "bigint"']),
+    ...(isExpiring ? ["timeToLive: seconds(600)"] : []),
+  ];
+  const map: MapVariable = { name, kind, key, countMax };
+  scope.maps.push(map);
+  return statement`const ${name} = context.map("${scope.prefix}_${name}", { ${options.join(", ")} });`;
+}
+
+/** Names that the text of a module takes from `metanet/script`. */
+const IMPORTS = [
+  ...["accept", "arp", "defineProtocol", "drop", "ethernet", "icmp", "icmpv6", "ipv4", "ipv6", "mark"],
+  ...["proceed", "seconds", "tcp", "udp", "verdict", "vlan", "type Context", "type Packet"],
+];
+
+/** The text of a module with some scripts. */
+export function moduleText(
+  { protocols, lists }: Surroundings,
+  scripts: readonly Pick<GeneratedScript, "piece">[],
+): string {
+  return [
+    `import { ${IMPORTS.join(", ")} } from "metanet/script";`,
+    "export const options = { tunnels: false };",
+    ...protocols.map(({ text: declaration }) => declaration),
+    ...lists.map(({ name, elements }) => `const ${name}: readonly number[] = [${elements.join(", ")}];`),
+    ...scripts.map(({ piece }) => textOf(piece)),
+  ].join("\n");
+}

@@ -1,0 +1,84 @@
+/**
+ * What one engine made of one frame, in a form in which engines can be compared: what left, and what is remembered.
+ * @module
+ */
+import type { SharedMap } from "#script/shared-map.ts";
+import type { TestFrame } from "./frames.ts";
+
+/** `fault` when the script failed; `unseen` where a place does not show such frames to scripts. */
+export type SeenVerdict = "drop" | "accept" | "continue" | "fault" | "unseen";
+
+export interface Outcome {
+  readonly verdict: SeenVerdict;
+  /** The whole frame as it left; empty for one that was dropped. */
+  readonly bytes: Uint8Array;
+  readonly mark: number;
+  /** The script's counters that are not 0, by name. */
+  readonly counters: Readonly<Record<string, number>>;
+  /** By the maps' names: `key=number` of every live entry, sorted. */
+  readonly maps: Readonly<Record<string, readonly string[]>>;
+}
+
+/** One engine with one script loaded, which remembers from frame to frame. */
+export interface ScriptRun {
+  step(frame: TestFrame): Outcome;
+  close(): void;
+}
+
+const NOTHING = new Uint8Array(0);
+
+export function unseen(frame: TestFrame, state: Pick<Outcome, "counters" | "maps">): Outcome {
+  return { verdict: "unseen", bytes: frame.bytes, mark: frame.mark, ...state };
+}
+
+/** What left: a dropped packet leaves nothing that could differ. */
+export function left(
+  verdict: SeenVerdict,
+  parts: { readonly hidden: Uint8Array; readonly bytes: Uint8Array; readonly mark: number },
+): Pick<Outcome, "verdict" | "bytes" | "mark"> {
+  if (verdict === "drop") return { verdict, bytes: NOTHING, mark: 0 };
+  return { verdict, bytes: Uint8Array.from([...parts.hidden, ...parts.bytes]), mark: parts.mark };
+}
+
+/** The live entries of a map; zeros have no sign here. */
+export function entriesOf(entries: Iterable<readonly [unknown, number]>): string[] {
+  return Array.from(entries, ([key, value]) => `${key}=${value + 0}`).sort();
+}
+
+export function mapsOf(maps: Iterable<SharedMap>): Record<string, readonly string[]> {
+  return Object.fromEntries(Array.from(maps, (map) => [map.name, entriesOf(map.entries())]));
+}
+
+export function countersOf(named: Iterable<readonly [string, number]>): Record<string, number> {
+  return Object.fromEntries(
+    [...named].filter(([, count]) => count !== 0).sort(([a], [b]) => (a < b ? -1 : 1)),
+  );
+}
+
+/** What is told of two outcomes that differ, a line for each; empty when they agree. */
+export function differences(
+  expected: Outcome,
+  seen: Outcome,
+  { isCoarse = false }: { readonly isCoarse?: boolean } = {},
+): string[] {
+  const lines: string[] = [];
+  const compare = (what: string, one: string, other: string): void => {
+    if (one !== other) lines.push(`${what}: ${one} in plain TypeScript, ${other} here`);
+  };
+  // Places that know only drop and pass cannot tell accept from continue.
+  const verdict = ({ verdict: one }: Outcome): string =>
+    isCoarse && (one === "accept" || one === "continue" || one === "unseen") ? "pass" : one;
+  compare("verdict", verdict(expected), verdict(seen));
+  compare("bytes", hex(expected.bytes), hex(seen.bytes));
+  compare("mark", String(expected.mark), String(seen.mark));
+  compare("counters", JSON.stringify(expected.counters), JSON.stringify(seen.counters));
+  for (const name of new Set([...Object.keys(expected.maps), ...Object.keys(seen.maps)])) {
+    compare(`map ${name}`, (expected.maps[name] ?? []).join(" "), (seen.maps[name] ?? []).join(" "));
+  }
+  return lines;
+}
+
+/** Bytes in hexadecimal, and the offset with each 16 of them, so that a difference can be found. */
+export function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("hex");
+}
