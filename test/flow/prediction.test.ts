@@ -49,6 +49,8 @@ interface Listener {
   readonly read?: "all" | "some" | "third";
   /** One segment of so many, by its number, at one of the hooks. */
   readonly drops?: number;
+  /** Those without payload as well: SYN, FIN and acknowledgements. */
+  readonly dropsEmpty?: boolean;
 }
 
 type Setting = FlowEngineOptions["policy"];
@@ -89,6 +91,13 @@ const SCENES: Readonly<Record<string, Scene>> = {
     listeners: [
       { events: QUIET, read: "all" },
       { events: ["packet", "newData"], read: "third", drops: 7 },
+    ],
+    limits: { compareBytes: 0 },
+  },
+  "one drops what opens and ends connections, too": {
+    listeners: [
+      { events: QUIET, read: "all" },
+      { events: EVERYTHING, read: "all", drops: 11, dropsEmpty: true },
     ],
     limits: { compareBytes: 0 },
   },
@@ -160,9 +169,9 @@ class Witness {
           this.told.push(`${monitor.name} ${hook} ${fields} ${flow ? `${flow.id} ${stateOf(flow)}` : ""}`);
           if (flow === undefined) return;
           count++;
-          const { drops, read } = listener;
-          if (drops !== undefined && flow.payloadBytes > 0 && (flow.tcpSequence + count) % drops === 0)
-            flow.drop();
+          const { drops, dropsEmpty, read } = listener;
+          const mayDrop = drops !== undefined && (flow.payloadBytes > 0 || dropsEmpty === true);
+          if (mayDrop && (flow.tcpSequence + count) % drops === 0) flow.drop();
           if (name !== "newData" || read === undefined || (read === "third" && count % 3 !== 0)) return;
           this.#read(flow, event.sender, read === "some" ? 100 : Number.POSITIVE_INFINITY);
         });
@@ -331,7 +340,7 @@ describe("Prediction", () => {
     );
     for (const [index, path] of paths.sort().entries()) {
       // Every capture in one of the scenes, another one each day.
-      const scene = scenes[(index + firstSeed / 1000) % scenes.length] as Scene;
+      const scene = scenes[(index + Math.floor(firstSeed / 1000)) % scenes.length] as Scene;
       try {
         packetCount += compare(framesOf(join(CAPTURES, path)), scene);
       } catch (error) {

@@ -15,10 +15,11 @@ import type { FlowTable } from "../table/flow-table.ts";
 import * as record from "../table/record.ts";
 import * as segments from "./segment.ts";
 import * as states from "./state.ts";
+import { hasUsualHeader, keepTimestamp, windowOf } from "./usual.ts";
 
 // The module's own, so that the compiler has their numbers; imported ones it looks up each time.
 const { Slot } = slots;
-const { EndFlag, NO_SHIFT, RowFlag, WINDOW_UNKNOWN } = bits;
+const { EndFlag, RowFlag, WINDOW_UNKNOWN } = bits;
 const { DIRECTION_WORDS, DirectionWord, RECORD_WORDS, Word } = record;
 const { TcpFlag } = segments;
 const { State } = states;
@@ -32,6 +33,7 @@ const FLAGS_MASK: number = TcpFlag.fin | TcpFlag.syn | TcpFlag.rst | TcpFlag.ack
 const UNUSUAL: number =
   RowFlag.ended |
   RowFlag.reset |
+  RowFlag.unstarted |
   RowFlag.clientBuffer |
   RowFlag.serverBuffer |
   RowFlag.clientStopped |
@@ -42,10 +44,9 @@ const TOLD: number = RowFlag.established | RowFlag.establishedSender;
 /** Of an end's flags: its numbers are known, and it has not ended. */
 const END_MASK: number = EndFlag.sequence | EndFlag.acknowledges | EndFlag.fin;
 const END_OPEN: number = EndFlag.sequence | EndFlag.acknowledges;
-/** NOP, NOP, Timestamps, 10: all the options that an ordinary segment has. */
-const USUAL_TIMESTAMPS = 0x0101080a;
-const PLAIN_HEADER_BYTES = 20;
-const TIMESTAMPS_HEADER_BYTES = 32;
+// An event's call stands behind its mask: what nobody listens to is not compiled.
+const PACKET_SENDER: number = 1 << Slot.packetSender;
+const PACKET_RECEIVER: number = 1 << Slot.packetReceiver;
 
 export class Prediction {
   readonly #table: FlowTable;
@@ -94,53 +95,33 @@ export class Prediction {
       const window = words[other + DirectionWord.window] as number;
       if (window !== WINDOW_UNKNOWN && this.#checksWindow && ahead + payloadBytes > window) return false;
     }
-    if (!this.#takeTimestamp(layers, mine, (mineFlags & EndFlag.timestamps) !== 0, ahead)) return false;
+    const isStamped = (mineFlags & EndFlag.timestamps) !== 0;
+    if (!hasUsualHeader(this.#table, layers, mine, isStamped)) return false;
     words[mine + DirectionWord.sentNext] = (sequence + payloadBytes) | 0;
     words[mine + DirectionWord.acknowledged] = acknowledgement;
-    if ((mineFlags & otherFlags & EndFlag.syn) !== 0) this.#moveWindow(layers.window, mine, other, moved);
-    this.#tell(row, direction, layers, next);
-    return true;
-  }
-
-  /** The timestamp of a segment without other options; false when there is anything about it. */
-  #takeTimestamp(layers: Layers, mine: number, isExpected: boolean, ahead: number): boolean {
-    const { transportHeaderBytes, transportOffset, payloadOffset, frameEnd, view } = layers;
-    if (transportHeaderBytes === PLAIN_HEADER_BYTES) return !isExpected;
-    if (transportHeaderBytes !== TIMESTAMPS_HEADER_BYTES || !isExpected || payloadOffset > frameEnd) {
-      return false;
+    if ((mineFlags & otherFlags & EndFlag.syn) !== 0) {
+      words[mine + DirectionWord.window] = windowOf(words, layers.window, mine, other, moved);
     }
-    if (view.getInt32(transportOffset + PLAIN_HEADER_BYTES) !== USUAL_TIMESTAMPS) return false;
-    const { words } = this.#table;
-    const value = view.getInt32(transportOffset + PLAIN_HEADER_BYTES + 4);
-    if (((value - (words[mine + DirectionWord.timestamp] as number)) | 0) < 0) return false;
-    // RFC 7323 §4.3: of a segment that begins at or before what was last acknowledged.
-    if (ahead <= 0) words[mine + DirectionWord.timestamp] = value;
+    const { events } = dispatcher;
+    if ((dispatcher.wanted & PACKET_SENDER) !== 0) dispatcher.raise(Slot.packetSender, row, direction, events.packet);
+    if (dispatcher.isDropped) return true;
+    if (isStamped && ahead <= 0) keepTimestamp(this.#table, layers, mine);
+    if (payloadBytes > 0) this.#deliver(row, direction, layers, next);
+    else if ((dispatcher.wanted & PACKET_RECEIVER) !== 0) {
+      dispatcher.raise(Slot.packetReceiver, row, direction, events.packet);
+    }
     return true;
   }
 
-  /** The window's edge never goes back (RFC 9293 §3.8.6). */
-  #moveWindow(window: number, mine: number, other: number, moved: number): void {
-    const { words } = this.#table;
-    const mineShift = (words[mine + DirectionWord.options] as number) & 255;
-    const otherShift = (words[other + DirectionWord.options] as number) & 255;
-    const shifted = mineShift === NO_SHIFT || otherShift === NO_SHIFT ? window : window << mineShift;
-    const known = words[mine + DirectionWord.window] as number;
-    const left = known === WINDOW_UNKNOWN ? 0 : known - moved;
-    words[mine + DirectionWord.window] = Math.max(shifted, left);
-  }
-
-  /** The events of both hooks, and the bytes. */
-  #tell(row: number, direction: Direction, layers: Layers, next: number): void {
+  /** The bytes of a segment that is the next in order, and the event of the receiver's hook. */
+  #deliver(row: number, direction: Direction, layers: Layers, next: number): void {
     const dispatcher = this.#dispatcher;
     const delivery = this.#delivery;
-    const { packet } = dispatcher.events;
     const { payloadBytes, payloadOffset } = layers;
-    dispatcher.raise(Slot.packetSender, row, direction, packet);
-    if (dispatcher.isDropped) return;
-    const end = payloadOffset + payloadBytes;
-    if (payloadBytes > 0) delivery.take(row, direction, next, layers, payloadOffset, end, false);
-    dispatcher.raise(Slot.packetReceiver, row, direction, packet);
-    if (payloadBytes === 0) return;
+    delivery.take(row, direction, next, layers, payloadOffset, payloadOffset + payloadBytes, false);
+    if ((dispatcher.wanted & PACKET_RECEIVER) !== 0) {
+      dispatcher.raise(Slot.packetReceiver, row, direction, dispatcher.events.packet);
+    }
     if (!dispatcher.isDropped) delivery.deliver(row, direction);
     if (dispatcher.isDropped) delivery.takeBack(row, direction, next, next, next + payloadBytes);
   }

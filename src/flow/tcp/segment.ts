@@ -13,7 +13,7 @@ import { SegmentOptions } from "./options.ts";
 import * as states from "./state.ts";
 
 // The module's own, so that the compiler has their numbers; imported ones it looks up each time.
-const { EndFlag, RowFlag } = bits;
+const { EndFlag, NO_SHIFT, RowFlag } = bits;
 const { DIRECTION_WORDS, DirectionWord, RECORD_WORDS, Word } = record;
 const { State } = states;
 
@@ -56,8 +56,19 @@ export class Segment {
     this.table = table;
   }
 
-  /** Aims it at a packet of the flow in `row`. */
+  /** Aims it at a packet of the flow in `row`, and reads its options. */
   begin(row: number, direction: Direction, layers: Layers): void {
+    this.aim(row, direction, layers);
+    this.readOptions(layers);
+  }
+
+  readOptions(layers: Layers): void {
+    const { bytes, view, transportOffset, payloadOffset, frameEnd } = layers;
+    this.options.read(bytes, view, transportOffset + 20, Math.min(payloadOffset, frameEnd));
+  }
+
+  /** The same without the options, which are left over. */
+  aim(row: number, direction: Direction, layers: Layers): void {
     const base = row * RECORD_WORDS;
     this.row = row;
     this.base = base;
@@ -69,8 +80,6 @@ export class Segment {
     this.otherState = base * 4 + STATES_AT + 1 - direction;
     this.isReset = (layers.flags & TcpFlag.rst) !== 0;
     this.repeats = "";
-    const { bytes, view, transportOffset, payloadOffset, frameEnd } = layers;
-    this.options.read(bytes, view, transportOffset + 20, Math.min(payloadOffset, frameEnd));
   }
 
   /** The `EndFlag` bits of the end whose words begin at `at`. */
@@ -81,6 +90,18 @@ export class Segment {
   setFlag(at: number, flag: number): void {
     const { bytes } = this.table;
     bytes[at * 4 + FLAGS_AT] = (bytes[at * 4 + FLAGS_AT] as number) | flag;
+  }
+
+  /** What the sender's SYN offers, by {@link options}; `flags` of its end are set besides. */
+  setOffers(flags: number): void {
+    const { options, mine } = this;
+    const { bytes } = this.table;
+    const at = mine * 4;
+    const maximum = Math.max(0, options.maximumSegmentBytes);
+    bytes[at + SHIFT_AT] = options.windowShift < 0 ? NO_SHIFT : options.windowShift;
+    bytes[at + SHIFT_AT + 2] = maximum >>> 8;
+    bytes[at + SHIFT_AT + 3] = maximum & 255;
+    this.setFlag(mine, options.isSelectivePermitted ? flags | EndFlag.selective : flags);
   }
 
   /** Sets a bit of `RowFlag`. */

@@ -20,6 +20,16 @@ const { EndFlag, RowFlag } = bits;
 const { Word } = record;
 const { State } = states;
 
+// An event's call stands behind its mask: what nobody listens to costs no call, and is not compiled.
+const PACKET_SENDER: number = 1 << Slot.packetSender;
+const PACKET_RECEIVER: number = 1 << Slot.packetReceiver;
+const START_SENDER: number = 1 << Slot.connectionStartSender;
+const START_RECEIVER: number = 1 << Slot.connectionStartReceiver;
+const ESTABLISHED_SENDER: number = 1 << Slot.establishedSender;
+const ESTABLISHED_RECEIVER: number = 1 << Slot.establishedReceiver;
+const STATE_SENDER: number = (1 << Slot.stateChangeSender) | (1 << Slot.connectionEndSender);
+const STATE_RECEIVER: number = (1 << Slot.stateChangeReceiver) | (1 << Slot.connectionEndReceiver);
+
 const REFUSAL_CAUSES: readonly (OutOfWindowEvent["cause"] | undefined)[] = [
   undefined,
   "window",
@@ -46,21 +56,22 @@ export class Teller {
     const segment = this.#segment;
     const dispatcher = this.#dispatcher;
     const { events } = dispatcher;
-    if (dispatcher.wants(Slot.packetSender)) {
+    if ((dispatcher.wanted & PACKET_SENDER) !== 0) {
       dispatcher.raise(Slot.packetSender, segment.row, segment.direction, events.packet);
     }
-    if (dispatcher.isFirst) {
+    if (dispatcher.isFirst && (dispatcher.wanted & START_SENDER) !== 0) {
       dispatcher.raise(Slot.connectionStartSender, segment.row, segment.direction, events.connectionStart);
     }
-    if (before === after && after !== State.established) return;
     if (after === State.established && this.#isNews(RowFlag.establishedSender)) {
-      dispatcher.raise(Slot.establishedSender, segment.row, segment.direction, events.established);
+      if ((dispatcher.wanted & ESTABLISHED_SENDER) !== 0) {
+        dispatcher.raise(Slot.establishedSender, segment.row, segment.direction, events.established);
+      }
     }
     this.tellSenderState(before, after);
   }
 
   tellSenderState(before: number, after: number): void {
-    if (before === after) return;
+    if (before === after || (this.#dispatcher.wanted & STATE_SENDER) === 0) return;
     const { direction } = this.#segment;
     this.#tellState(Slot.stateChangeSender, direction, before, after);
     if (isEnd(after)) this.#tellEnd(Slot.connectionEndSender, direction);
@@ -70,10 +81,11 @@ export class Teller {
     const segment = this.#segment;
     const dispatcher = this.#dispatcher;
     const { events } = dispatcher;
-    if (dispatcher.wants(Slot.packetReceiver)) {
+    if ((dispatcher.wanted & PACKET_RECEIVER) !== 0) {
       dispatcher.raise(Slot.packetReceiver, segment.row, segment.direction, events.packet);
     }
-    if (dispatcher.isFirst || this.#startsLate()) {
+    const isStart = dispatcher.isFirst || this.#startsLate();
+    if (isStart && (dispatcher.wanted & START_RECEIVER) !== 0) {
       dispatcher.raise(Slot.connectionStartReceiver, segment.row, segment.direction, events.connectionStart);
     }
     this.tellReceiverState(before, after);
@@ -85,13 +97,12 @@ export class Teller {
     const dispatcher = this.#dispatcher;
     const mine = segment.table.bytes[segment.mineState] as number;
     if (after >= State.established && mine >= State.established && this.#isNews(RowFlag.established)) {
-      dispatcher.raise(
-        Slot.establishedReceiver,
-        segment.row,
-        segment.direction,
-        dispatcher.events.established,
-      );
+      if ((dispatcher.wanted & ESTABLISHED_RECEIVER) !== 0) {
+        const { established } = dispatcher.events;
+        dispatcher.raise(Slot.establishedReceiver, segment.row, segment.direction, established);
+      }
     }
+    if ((dispatcher.wanted & STATE_RECEIVER) === 0) return;
     this.#tellState(Slot.stateChangeReceiver, segment.otherDirection, before, after);
     if (isEnd(after)) this.#tellEnd(Slot.connectionEndReceiver, segment.otherDirection);
   }

@@ -12,17 +12,19 @@ import type { Direction } from "../side.ts";
 import * as bits from "../table/flags.ts";
 import type { FlowTable } from "../table/flow-table.ts";
 import * as record from "../table/record.ts";
+import { Course } from "./course.ts";
 import { Judge, Refusal } from "./judge.ts";
 import { Prediction } from "./prediction.ts";
 import * as segments from "./segment.ts";
-import { directionAt, isEnd, Segment } from "./segment.ts";
+import { directionAt, Segment } from "./segment.ts";
 import * as states from "./state.ts";
 import { Teller } from "./teller.ts";
+import { classify } from "./timeouts.ts";
 import * as transitions from "./transitions.ts";
 import { nextState } from "./transitions.ts";
 
 // The module's own, so that the compiler has their numbers; imported ones it looks up each time.
-const { EndFlag, NO_SHIFT, RowFlag, TimeoutClass, WINDOW_UNKNOWN } = bits;
+const { EndFlag, NO_SHIFT, RowFlag, WINDOW_UNKNOWN } = bits;
 const { DirectionWord, Word } = record;
 const { SHIFT_AT, TcpFlag } = segments;
 const { State } = states;
@@ -32,6 +34,7 @@ export class TcpTracker {
   readonly #segment: Segment;
   readonly #judge: Judge;
   readonly #prediction: Prediction | undefined;
+  readonly #course: Course | undefined;
   readonly #teller: Teller;
   readonly #policy: FlowPolicy;
   readonly #dispatcher: Dispatcher;
@@ -45,11 +48,14 @@ export class TcpTracker {
     this.#judge = new Judge(this.#segment, policy, dispatcher, delivery);
     this.#teller = new Teller(this.#segment, dispatcher, delivery);
     this.#prediction = policy.predicts ? new Prediction(table, policy, dispatcher, delivery) : undefined;
+    this.#course = policy.predicts ? new Course(this.#segment, policy, dispatcher, this.#teller) : undefined;
   }
 
   /** One segment of a flow, whose TCP header is whole. Its events are told on the way. */
   segment(row: number, direction: Direction, layers: Layers): void {
-    if (this.#prediction?.take(row, direction, layers) !== true) this.#process(row, direction, layers);
+    if (this.#prediction?.take(row, direction, layers) === true) return;
+    if (this.#course?.take(row, direction, layers) === true) return;
+    this.#process(row, direction, layers);
   }
 
   /** The same, the long way. */
@@ -76,7 +82,7 @@ export class TcpTracker {
       }
       if (dispatcher.isDropped) this.#takeBack(layers, next);
     } else if (dispatcher.isFirst) segment.setRowFlag(RowFlag.unstarted);
-    if (mineBefore !== bytes[mineState] || otherBefore !== bytes[otherState]) this.#classify();
+    if (mineBefore !== bytes[mineState] || otherBefore !== bytes[otherState]) classify(segment);
   }
 
   /** The receiver's part of a segment that it takes: the stack, the bytes, and a FIN when all in front is there. */
@@ -182,7 +188,6 @@ export class TcpTracker {
   #sendSyn(layers: Layers, stateAt: number): void {
     const segment = this.#segment;
     const { words, bytes } = segment.table;
-    const { options } = segment;
     const mine = segment.mine;
     const isAnswer = (layers.flags & TcpFlag.ack) !== 0;
     const end = (layers.sequence + 1 + layers.payloadBytes) | 0;
@@ -193,12 +198,7 @@ export class TcpTracker {
     words[mine + DirectionWord.initialSequence] = layers.sequence | 0;
     if (!isLate || ((end - before) | 0) > 0) words[mine + DirectionWord.sentNext] = end;
     words[segment.base + Word.flags] = (words[segment.base + Word.flags] as number) & ~RowFlag.answered;
-    const at = mine * 4;
-    bytes[at + SHIFT_AT] = options.windowShift < 0 ? NO_SHIFT : options.windowShift;
-    bytes[at + SHIFT_AT + 2] = Math.max(0, options.maximumSegmentBytes) >>> 8;
-    bytes[at + SHIFT_AT + 3] = Math.max(0, options.maximumSegmentBytes) & 255;
-    segment.setFlag(mine, EndFlag.syn | EndFlag.sequence);
-    if (options.isSelectivePermitted) segment.setFlag(mine, EndFlag.selective);
+    segment.setOffers(EndFlag.syn | EndFlag.sequence);
     bytes[stateAt] = nextState(bytes[stateAt] as number, isAnswer ? Stimulus.sendSynAck : Stimulus.sendSyn);
   }
 
@@ -423,28 +423,4 @@ export class TcpTracker {
     }
     words[mine + DirectionWord.timestamp] = segment.options.timestampValue;
   }
-
-  /** The timeout class by what both ends are in. */
-  #classify(): void {
-    const segment = this.#segment;
-    const { bytes, words } = segment.table;
-    const mine = bytes[segment.mineState] as number;
-    const other = bytes[segment.otherState] as number;
-    let timeoutClass: number = TimeoutClass.closing;
-    if (isEnd(mine) && isEnd(other)) {
-      // Numbers that differ have to be translated for as long as an end may send again.
-      const isRewritten = ((words[segment.base + Word.flags] as number) & RowFlag.rewritten) !== 0;
-      timeoutClass = isRewritten ? TimeoutClass.closing : TimeoutClass.closed;
-      words[segment.base + Word.flags] = (words[segment.base + Word.flags] as number) | RowFlag.ended;
-    } else if (isOpening(mine) || isOpening(other)) timeoutClass = TimeoutClass.attempt;
-    else if (mine === State.established && other === State.established) {
-      timeoutClass = TimeoutClass.established;
-    }
-    segment.table.setTimeoutClass(segment.row, timeoutClass);
-  }
-}
-
-/** Whether an end in this state has still to be opened. */
-function isOpening(state: number): boolean {
-  return state > State.closed && state < State.established;
 }
