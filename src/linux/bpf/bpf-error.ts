@@ -28,6 +28,8 @@ const NO_INTERFACE = "there is no such interface; see `ip link`";
 
 /** Bits of capability sets (linux/capability.h). */
 const CAPABILITIES = { CAP_BPF: 39n, CAP_NET_ADMIN: 12n, CAP_PERFMON: 38n } as const;
+/** CAP_SYS_ADMIN, which stands for the two that were part of it once. */
+const ADMINISTRATOR = 21n;
 
 /** What an errno means for what was tried; `doing` completes "Cannot …". */
 export function bpfError(doing: string, answer: number, need: KernelNeed): Error {
@@ -75,7 +77,8 @@ function whyForbidden(): string {
 export function missingCapabilities(): string[] {
   const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync("/proc/thread-self/status", "utf8"))?.[1];
   const bits = BigInt(`0x${effective ?? "0"}`);
+  const has = (bit: bigint): boolean => ((bits >> bit) & 1n) === 1n;
   return Object.entries(CAPABILITIES)
-    .filter(([, bit]) => ((bits >> bit) & 1n) === 0n)
+    .filter(([name, bit]) => !has(bit) && (name === "CAP_NET_ADMIN" || !has(ADMINISTRATOR)))
     .map(([name]) => name);
 }

@@ -18,7 +18,7 @@ const LINK_UPDATE_BYTES = 32;
 const LINK_INFO_BYTES = 128;
 
 /** Where the file of a stub's array stands, beside that of its link. */
-export const ARRAY_SUFFIX = ".program";
+export const ARRAY_SUFFIX = "-program";
 
 const HOOKS = { prerouting: 0, input: 1, forward: 2, output: 3, postrouting: 4 } as const;
 const FAMILIES = { ipv4: 2, ipv6: 10 } as const;

@@ -3,7 +3,7 @@
  * @module
  */
 import { existsSync, mkdirSync, rmSync, statfsSync } from "node:fs";
-import { dirname } from "node:path";
+import { basename, dirname } from "node:path";
 import { ConfigurationError } from "#base/errors.ts";
 import { KernelPlaceTakenError } from "#io/kernel-programs.ts";
 import { attribute, bpf, Descriptor, errnoName, kernelText } from "./bpf-call.ts";
@@ -26,7 +26,7 @@ export function isPinFolder(folder: string): boolean {
 
 /**
  * Makes the file, and the folders above it.
- * @throws ConfigurationError when that is no BPF file system, KernelPlaceTakenError when the file is there
+ * @throws ConfigurationError when that is no BPF file system or the name has a dot, KernelPlaceTakenError when the file is there
  */
 export function pinDescriptor(descriptor: number, path: string): void {
   requirePinFolder(path);
@@ -43,18 +43,23 @@ export function pinDescriptor(descriptor: number, path: string): void {
 
 /** What a file stands for; `undefined` when there is none. */
 export function openPinned(path: string): Descriptor | undefined {
+  if (!isPinFolder(dirname(path))) return undefined;
   const answer = bpf("openPinned", attribute(PIN_BYTES), kernelText(path));
   if (answer >= 0) return new Descriptor(answer);
   if (errnoName(answer) === "ENOENT") return undefined;
-  if (!existsSync(path)) return undefined;
   throw bpfError(`open ${path}`, answer, "other");
 }
 
+/** Harmless when it is not there. */
 export function removePin(path: string): void {
   rmSync(path, { force: true });
 }
 
 function requirePinFolder(path: string): void {
+  // The kernel keeps them for itself.
+  if (basename(path).includes(".")) {
+    throw new ConfigurationError(`Cannot pin ${path}: names of such files have no dots`);
+  }
   let folder = dirname(path);
   while (!existsSync(folder)) folder = dirname(folder);
   if (isPinFolder(folder)) return;
