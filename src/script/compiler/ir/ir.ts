@@ -321,6 +321,8 @@ export interface PatchChecksumInstruction extends Base {
   readonly difference: Value;
   /** The changed bytes belong to the pseudo header. */
   readonly isPseudo: boolean;
+  /** That pseudo header is IPv6's, which has no checksum of its own that would hide the change from the whole frame's. */
+  readonly isIpv6?: boolean;
   /** 0 means no checksum, and stays (RFC 768). */
   readonly zeroIsNone: boolean;
 }
