@@ -12,6 +12,7 @@ import { CompileError } from "../problem.ts";
 import type { CompileTarget } from "../target.ts";
 import { allocateRegisters } from "./allocate.ts";
 import { assemble } from "./assemble.ts";
+import { removeDeadCode } from "./dead-code.ts";
 import { orderBlocks } from "./layout.ts";
 import type { MachineBlock, MachineFunction } from "./machine.ts";
 import type { RangeOf } from "./ranges.ts";
@@ -47,6 +48,7 @@ export function emitProgram(fn: IrFunction, options: EmitOptions): EmittedProgra
   selection.run();
   const machine = selection.machine.function;
   keepReachable(machine);
+  removeDeadCode(machine);
   allocateRegisters(machine);
   checkFrame(fn, machine);
   const blocks = orderBlocks(machine.blocks[0] as MachineBlock);

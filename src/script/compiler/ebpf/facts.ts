@@ -4,6 +4,7 @@
  */
 import { Graph } from "../ir/graph.ts";
 import type {
+  AccessBytes,
   Block,
   CompareInstruction,
   Instruction,
@@ -11,8 +12,9 @@ import type {
   IsFoundInstruction,
   Value,
 } from "../ir/ir.ts";
-import { edgesOf, isPure, operandsOf, resultOf } from "../ir/visit.ts";
+import { isPure, operandsOf, resultOf } from "../ir/visit.ts";
 import { SeenIntervals } from "./seen.ts";
+import { turnedValues } from "./turned.ts";
 import { useCounts } from "./verdicts.ts";
 import { weightsOf } from "./weights.ts";
 
@@ -32,6 +34,8 @@ export class FunctionFacts {
   readonly owners: ReadonlyMap<Value, Block>;
   readonly uses: ReadonlyMap<Value, number>;
   readonly seen: SeenIntervals;
+  /** Values that stay in the packet's order, and their bytes. */
+  readonly turned: ReadonlyMap<Value, AccessBytes>;
   /** Values that have to be in a register, or be an address; the others become parts of what uses them. */
   readonly needed: ReadonlySet<Value>;
 
@@ -51,7 +55,8 @@ export class FunctionFacts {
     this.makers = makers;
     this.owners = owners;
     this.uses = useCounts(graph);
-    this.seen = new SeenIntervals({ graph, makers, owners });
+    this.turned = turnedValues(graph, (value) => this.constantOf(value));
+    this.seen = new SeenIntervals({ graph, makers, owners, turned: this.turned });
     this.needed = this.#findNeeded();
   }
 
@@ -118,9 +123,4 @@ export class FunctionFacts {
     }
     return needed;
   }
-}
-
-/** Whether any block ends with a request for bytes. */
-export function opensOf(graph: Graph): boolean {
-  return graph.order.some((block) => block.terminator.op === "open" && edgesOf(block.terminator).length > 0);
 }

@@ -37,6 +37,17 @@ type ArithmeticName = Exclude<keyof typeof Arithmetic, "move" | "negate" | "swap
 /** Conditional jumps by their names. */
 export type JumpName = Exclude<keyof typeof Jump, "always" | "call" | "exit">;
 
+/** What changes nothing with 0. */
+const IDLE: ReadonlySet<ArithmeticName> = new Set([
+  "add",
+  "subtract",
+  "or",
+  "xor",
+  "shiftLeft",
+  "shiftRight",
+  "shiftRightSigned",
+]);
+
 /** How an operation takes its operands: the lower 32 bits only (the result's upper half is 0), or as signed numbers. */
 export interface Width {
   readonly is32?: boolean;
@@ -173,6 +184,7 @@ export class MachineBuilder {
 
   /** `destination = destination OPERATION right`. */
   arithmetic(operation: ArithmeticName, destination: Register, right: Operand, width: Width = {}): void {
+    if (width.is32 !== true && "immediate" in right && right.immediate === 0 && IDLE.has(operation)) return;
     const kind = width.is32 === true ? InstructionClass.alu : InstructionClass.alu64;
     const offset = width.isSigned === true ? 1 : 0;
     const code = kind | Arithmetic[operation];

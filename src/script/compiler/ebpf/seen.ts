@@ -20,6 +20,8 @@ export interface Origins {
   readonly graph: Graph;
   readonly makers: ReadonlyMap<Value, Instruction>;
   readonly owners: ReadonlyMap<Value, Block>;
+  /** Values that are not turned round. */
+  readonly turned: ReadonlyMap<Value, number>;
 }
 
 /** What is seen of each value of a function, as numbers from 0 on where nothing is below. */
@@ -62,7 +64,9 @@ export class SeenIntervals {
       case "select":
         return either(this.of(maker.ifTrue), this.of(maker.ifFalse));
       case "load":
-        return maker.order === "network" && maker.bytes > 1 ? ANYTHING : ofBytes(maker.bytes);
+        return maker.order === "native" || maker.bytes === 1 || this.#origins.turned.has(maker.result)
+          ? ofBytes(maker.bytes)
+          : ANYTHING;
       case "loadElement":
         return maker.isSigned ? ANYTHING : ofBytes(maker.bytes);
       case "ask":

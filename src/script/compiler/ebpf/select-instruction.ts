@@ -22,6 +22,7 @@ import { selectBinary, selectUnary } from "./select-arithmetic.ts";
 import { selectCall } from "./select-call.ts";
 import { selectElementLoad, selectElementStore } from "./select-element.ts";
 import { TABLES_MAP } from "./tables.ts";
+import { swapped } from "./turned.ts";
 
 /** Appends what an instruction becomes; nothing when nobody needs its result. */
 export function selectInstruction(selection: Selection, instruction: Instruction): void {
@@ -125,14 +126,15 @@ function selectLoad(selection: Selection, { result, from, at, bytes, order }: Lo
   const register = selection.resultOf(result);
   const address = selection.addressOf(from);
   machine.load(register, { base: address.base, at: address.at + at }, bytes);
-  if (order === "network" && bytes > 1) machine.swap(register, (bytes * 8) as 16 | 32 | 64);
+  const isTurned = order === "network" && bytes > 1 && !selection.facts.turned.has(result);
+  if (isTurned) machine.swap(register, (bytes * 8) as 16 | 32 | 64);
 }
 
 function selectStore(selection: Selection, { to, at, bytes, order, value }: StoreInstruction): void {
   const { machine } = selection;
   const address = selection.addressOf(to);
   const place = { base: address.base, at: address.at + at };
-  const isTurned = order === "network" && bytes > 1;
+  const isTurned = order === "network" && bytes > 1 && !selection.facts.turned.has(value);
   const constant = selection.facts.constantOf(value);
   if (constant !== undefined) {
     const bits = bytes * 8;
@@ -153,17 +155,6 @@ function selectStore(selection: Selection, { to, at, bytes, order, value }: Stor
     register = turned;
   }
   machine.store(place, { register }, bytes);
-}
-
-/** The lowest bytes of a number in the other order. */
-export function swapped(value: bigint, bytes: number): bigint {
-  let rest = BigInt.asUintN(bytes * 8, value);
-  let turned = 0n;
-  for (let count = 0; count < bytes; count++) {
-    turned = (turned << 8n) | (rest & 0xffn);
-    rest >>= 8n;
-  }
-  return turned;
 }
 
 function selectAtomicAdd(selection: Selection, { result, to, at, value }: AtomicAddInstruction): void {

@@ -22,6 +22,7 @@ import type { RangeOf } from "./ranges.ts";
 import { selectInstruction } from "./select-instruction.ts";
 import { Statistics } from "./statistics.ts";
 import { Tables } from "./tables.ts";
+import { swapped } from "./turned.ts";
 import { NATIVE_VERDICTS, type NativeVerdicts, nativeOf, verdictValues } from "./verdicts.ts";
 
 export interface SelectOptions {
@@ -123,9 +124,16 @@ export class Selection {
   /** The constant when it fits, or a register. */
   operandOf(value: Value): Operand {
     const constant = this.facts.constantOf(value);
-    const signed = constant === undefined ? undefined : BigInt.asIntN(64, constant);
-    if (signed !== undefined && isSmall(signed)) return { immediate: Number(signed) };
-    return { register: this.registerOf(value) };
+    return constant === undefined ? { register: this.registerOf(value) } : this.constantOperand(constant);
+  }
+
+  /** The constant itself when it fits into an instruction, or a register with it. */
+  constantOperand(constant: bigint): Operand {
+    const signed = BigInt.asIntN(64, constant);
+    if (isSmall(signed)) return { immediate: Number(signed) };
+    const register = this.machine.register();
+    this.machine.constant(register, constant);
+    return { register };
   }
 
   /** Copies a value into a register. */
@@ -183,20 +191,19 @@ export class Selection {
     const [left, right] = isSwapped ? [compare.right, compare.left] : [compare.left, compare.right];
     const comparison = isSwapped ? MIRRORED[compare.comparison] : compare.comparison;
     const isSigned = compare.isSigned ?? this.#mayBeNegative(left, right);
-    const constant = this.facts.constantOf(right);
+    const plain = this.facts.constantOf(right);
+    const turned = this.facts.turned.get(left);
+    const constant = plain === undefined || turned === undefined ? plain : swapped(plain, turned);
     const jump = JUMPS[comparison][isSigned ? 1 : 0];
-    const isWord = this.facts.seen.of(left).least >= 0n && this.facts.seen.of(left).most < 1n << 32n;
-    if (
-      constant !== undefined &&
-      !isSmall(constant) &&
-      isWord &&
-      constant >= 0n &&
-      constant < 1n << 32n &&
-      !isSigned
-    ) {
+    const { least, most } = this.facts.seen.of(left);
+    const isWord = least >= 0n && most < 1n << 32n && !isSigned;
+    const register = this.registerOf(left);
+    if (constant === undefined)
+      this.machine.branch(jump, register, { register: this.registerOf(right) }, targets);
+    else if (isWord && !isSmall(constant) && constant >= 0n && constant < 1n << 32n) {
       const immediate = Number(BigInt.asIntN(32, constant));
-      this.machine.branch(jump, this.registerOf(left), { immediate }, { ...targets, is32: true });
-    } else this.machine.branch(jump, this.registerOf(left), this.operandOf(right), targets);
+      this.machine.branch(jump, register, { immediate }, { ...targets, is32: true });
+    } else this.machine.branch(jump, register, this.constantOperand(constant), targets);
   }
 
   #mayBeNegative(left: Value, right: Value): boolean {
