@@ -7,6 +7,9 @@ import { execFile } from "node:child_process";
 import { access } from "node:fs/promises";
 import { extname, join } from "node:path";
 import { RING_BYTES_MIN } from "#io/packet-capture.ts";
+import { isPinFolder, PIN_FOLDER } from "./bpf/pin-file.ts";
+import { probeImage } from "./bpf/probe.ts";
+import { LinuxKernelPrograms } from "./bpf/programs.ts";
 import { native, nativeProblem } from "./native.ts";
 import { LinuxPacketCapture } from "./packet-ring.ts";
 import { AF_PACKET, SOCK_DGRAM } from "./socket-constants.ts";
@@ -171,6 +174,38 @@ const PROBES: readonly Probe[] = [
     try: () => access("/sys/kernel/btf/vmlinux"),
   },
   {
+    name: "kernel-programs",
+    neededFor: "packet scripts compiled into the kernel",
+    fix: "run it as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON; the kernel needs CONFIG_BPF_SYSCALL",
+    try: async () => new LinuxKernelPrograms().load(probeImage("xdp"), new Map()).close(),
+  },
+  {
+    name: "kernel-programs-netfilter",
+    neededFor: "compiled packet scripts at netfilter's hooks",
+    fix: "Linux 6.4 or newer with CONFIG_NETFILTER_BPF_LINK",
+    try: () => kernelProgram("netfilter"),
+  },
+  {
+    name: "kernel-programs-tcx",
+    neededFor: "compiled packet scripts that change packets, at interfaces",
+    fix: "Linux 6.6 or newer with CONFIG_NET_CLS_ACT or CONFIG_NET_XGRESS",
+    try: () => kernelProgram("tcx"),
+  },
+  {
+    name: "kernel-programs-xdp",
+    neededFor: "compiled packet scripts in the drivers of interfaces",
+    fix: "Linux 5.9 or newer with CONFIG_BPF_SYSCALL",
+    try: () => kernelProgram("xdp"),
+  },
+  {
+    name: "kernel-programs-pins",
+    neededFor: "compiled packet scripts that stay when packetd ends",
+    fix: `sudo mount -t bpf bpf ${PIN_FOLDER}`,
+    try: async () => {
+      if (!isPinFolder(PIN_FOLDER)) throw new Error(`no BPF file system is mounted at ${PIN_FOLDER}`);
+    },
+  },
+  {
     name: "ipv6",
     neededFor: "IPv6 for clients",
     fix: "remove ipv6.disable=1 from the kernel's command line",
@@ -186,6 +221,12 @@ function nft(commands: string): Promise<void> {
 /** Queues a packet, in a program of its own. */
 function packetQueue(what: "packets" | "bridge" | "conntrack"): Promise<void> {
   const program = join(import.meta.dirname, `packet-queue-probe${extname(import.meta.filename)}`);
+  return isolated(process.execPath, [program, what]);
+}
+
+/** Attaches a program to the kernel, in a program of its own. */
+function kernelProgram(what: "netfilter" | "tcx" | "xdp"): Promise<void> {
+  const program = join(import.meta.dirname, "bpf", `probe${extname(import.meta.filename)}`);
   return isolated(process.execPath, [program, what]);
 }
 

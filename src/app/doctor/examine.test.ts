@@ -23,6 +23,11 @@ const NAMES = [
   "packet-queue-bridge",
   "packet-queue-conntrack",
   "btf",
+  "kernel-programs",
+  "kernel-programs-netfilter",
+  "kernel-programs-tcx",
+  "kernel-programs-xdp",
+  "kernel-programs-pins",
   "ipv6",
 ];
 
@@ -41,7 +46,15 @@ describe("judge()", () => {
     [["packet-socket"], false, true, true],
     [["packet-queue"], true, true, false],
     [
-      ["tproxy", "packet-queue-bridge", "packet-queue-conntrack", "btf", "ipv6", "compiler"],
+      [
+        "tproxy",
+        "packet-queue-bridge",
+        "packet-queue-conntrack",
+        "btf",
+        "kernel-programs",
+        "ipv6",
+        "compiler",
+      ],
       true,
       true,
       true,
