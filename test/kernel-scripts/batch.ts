@@ -81,6 +81,7 @@ export function compareCase(module: TestModule, { script, frames }: ScriptCase, 
       for (const [frame, shown] of frames.entries()) {
         if (!engine.takes(shown.bytes)) continue;
         const expected = plain.step(shown);
+        if (expected.verdict === "fault") throw new Error(`the script itself fails: ${String(plain.thrown)}`);
         const lines = differences(expected, run.step(shown), engine);
         if (lines.length > 0) return { kind: "differs", frame, lines };
         frameCount++;

@@ -28,13 +28,22 @@ export interface BigintPiece extends Piece {
 
 type Holes = readonly (Piece | string | number | bigint)[];
 
+/** Texts that follow each other become one: names are looked for in them. */
 function join(strings: TemplateStringsArray, holes: Holes): (string | Piece)[] {
   const parts: (string | Piece)[] = [];
-  for (const [index, text] of strings.entries()) {
-    if (text !== "") parts.push(text);
+  let text = "";
+  for (const [index, string] of strings.entries()) {
     const hole = holes[index];
-    if (hole !== undefined) parts.push(typeof hole === "object" ? hole : String(hole));
+    text += string;
+    if (typeof hole !== "object") {
+      text += hole ?? "";
+      continue;
+    }
+    if (text !== "") parts.push(text);
+    text = "";
+    parts.push(hole);
   }
+  if (text !== "") parts.push(text);
   return parts;
 }
 

@@ -1,0 +1,78 @@
+/**
+ * The table's rows about packets.
+ * @module
+ */
+import type { SubsetRow } from "./row.ts";
+
+export const PACKET_ROWS: readonly SubsetRow[] = [
+  {
+    construct: "`payload`",
+    accepted: { body: "return packet.payload(ipv4)?.payload(udp)?.destinationPort === 53 ? drop : accept;" },
+    refused: { body: "return packet.payload(ipv4)?.payload(udp)?.payload(dns)?.isResponse ? drop : accept;" },
+    code: "kernel-protocol",
+  },
+  {
+    construct: "`find`",
+    accepted: { body: "return packet.find(tcp)?.destinationPort === 23 ? drop : accept;" },
+    refused: {
+      top: "export const options = {};",
+      body: "return packet.find(tcp)?.destinationPort === 23 ? drop : accept;",
+    },
+    code: "kernel-find-tunnels",
+  },
+  {
+    construct: "fields",
+    accepted: {
+      body: "const ip = packet.payload(ipv4);\nreturn ip?.timeToLive === 1 && ip.dontFragment ? drop : accept;",
+    },
+    refused: { body: "return packet.payload(ipv4)?.payload(gre)?.key === 7 ? drop : accept;" },
+    code: "kernel-field",
+  },
+  {
+    construct: "protocols of a script's own",
+    accepted: {
+      top: 'const hello = defineProtocol({ name: "hello", fields: { version: { at: 0, bits: 4 }, size: { at: 4, bits: 12 } }, carriedBy: { udp: 5555 } });',
+      body: "return packet.find(udp)?.payload(hello)?.size === 7 ? drop : accept;",
+    },
+    refused: {
+      top: 'const hello = defineProtocol({ name: "hello", fields: { size: { at: 0, bits: 8 }, name: { at: 8, bits: (header) => (header.uint8(0) ?? 0) * 8, as: "bytes" } }, carriedBy: { udp: 5555 } });',
+      body: "return packet.find(udp)?.payload(hello)?.name?.length === 7 ? drop : accept;",
+    },
+    code: "kernel-field",
+  },
+  {
+    construct: "bytes at an offset",
+    accepted: { body: "return packet.find(udp)?.payload().uint16(2) === 0x0100 ? drop : accept;" },
+    refused: { body: "return (packet.find(udp)?.payload().indexOf(13) ?? 0) > 3 ? drop : accept;" },
+    code: "kernel-method",
+  },
+  {
+    construct: "field writes",
+    accepted: {
+      body: "const ip = packet.payload(ipv4);\nif (ip !== undefined) ip.timeToLive = 64;\nreturn;",
+    },
+    refused: {
+      body: "const ip = packet.payload(ipv4);\nif (ip !== undefined) ip.timeToLive = 64;\nreturn;",
+      attach: "netfilter",
+    },
+    code: "kernel-no-writes",
+  },
+  {
+    construct: "writes of bytes",
+    accepted: { body: "packet.find(udp)?.payload().setUint8(0, 7);\nreturn;" },
+    refused: { body: "packet.find(udp)?.payload().splice(0, 1);\nreturn;" },
+    code: "kernel-method",
+  },
+  {
+    construct: "the packet's mark",
+    accepted: { body: "if (packet.mark === 3) packet.mark = 4;\nreturn;" },
+    refused: { body: "packet.mark = 4;\nreturn;", attach: "xdp" },
+    code: "kernel-no-mark",
+  },
+  {
+    construct: "the packet's connection",
+    accepted: { body: "return packet.isAggregate ? accept : drop;" },
+    refused: { body: 'return packet.connection?.state === "new" ? drop : accept;' },
+    code: "kernel-packet",
+  },
+];
