@@ -132,8 +132,9 @@ export const ipv4 = defineProtocol({
   checksum: { at: 10, covers: "header" },
   wordChanged: (header, at, old, now) => {
     if (at >= 12 && at < 20) patchTransport(header, transportOf(header), old, now);
-    // The protocol is the low byte of the word it shares with the time to live.
-    else if (at === 8) patchTransport(header, transportOf(header), old & 0xff, now & 0xff);
+    // The protocol is the low byte of the word it shares with the time to live, which nobody else has a sum over.
+    else if (at === 8 && ((old ^ now) & 0xff) !== 0)
+      patchTransport(header, transportOf(header), old & 0xff, now & 0xff);
   },
   lengthIn: "totalLength",
   headerUnitBytes: 4,

@@ -5,7 +5,15 @@
  */
 import { ConfigurationError } from "#base/errors.ts";
 import type { Connection } from "./connection.ts";
-import { ETHERNET_FIRST, nextProtocols, type Protocol, rawProtocol, rootProtocol } from "./protocol.ts";
+import {
+  ETHERNET_FIRST,
+  type NextKind,
+  nextProtocols,
+  type Protocol,
+  rawProtocol,
+  rootProtocol,
+} from "./protocol.ts";
+import { isTunnelStep } from "./tunnel-step.ts";
 import { NESTING_MAX, View } from "./view.ts";
 
 export { ETHERNET_FIRST };
@@ -45,6 +53,8 @@ export class Packet extends View {
   $limit = 0;
   /** Why writing is refused; empty when it is not. */
   $readOnly = "";
+  /** Whether {@link find} looks into tunnels. */
+  $looksIntoTunnels = true;
   /** Where the connection tracker's entry is read from. */
   $connection: ((packet: Packet) => Connection | undefined) | undefined = undefined;
   #mark = 0;
@@ -112,14 +122,28 @@ export class Packet extends View {
   }
 
   /**
-   * The first header of `protocol`, behind whatever there is of Ethernet, VLAN, PPPoE, IPv4, IPv6, UDP and the like.
+   * The first header of `protocol`, behind whatever there is of Ethernet, VLAN, PPPoE, IPv4, IPv6, UDP and the like;
+   * in tunnels as well, unless the script's options say `tunnels: false`.
    */
   find<V extends View>(protocol: Protocol<V>): V | undefined {
+    if (!this.$looksIntoTunnels) return this.#findOutside(protocol);
     let view: View = this;
     for (let depth = 0; depth < NESTING_MAX; depth++) {
       const found = view.payload(protocol);
       if (found !== undefined) return found;
       const next = carried(view);
+      if (next === undefined) return undefined;
+      view = next;
+    }
+    return undefined;
+  }
+
+  #findOutside<V extends View>(protocol: Protocol<V>): V | undefined {
+    let view: View = this;
+    for (let depth = 0; depth < NESTING_MAX; depth++) {
+      const found = nextIn(view, protocol);
+      if (found !== undefined && !isTunnelStep(view.$of.name, protocol.name)) return found;
+      const next = carried(view, "outside");
       if (next === undefined) return undefined;
       view = next;
     }
@@ -262,15 +286,20 @@ function learn(protocol: Protocol): readonly number[] | "any" {
   return wanted;
 }
 
-/** The next header that leads on to others; with "any" the next one of whatever kind. */
-function carried(view: View, which: "carriers" | "any" = "carriers"): View | undefined {
+/** The next header of a kind, see {@link nextProtocols}. */
+function carried(view: View, which: NextKind = "carriers"): View | undefined {
   if (view.lengthBytes - view.$header <= 0) return undefined;
   const protocols = nextProtocols(view.$of, which);
   for (let at = 0; at < protocols.length; at++) {
-    const protocol = protocols[at] as Protocol;
-    // A packet's `payload` looks behind the link's headers, by way of this function.
-    const next = view === view.packet ? view.packet.$begin(protocol) : view.payload(protocol);
+    const next = nextIn(view, protocols[at] as Protocol);
     if (next !== undefined) return next;
   }
   return undefined;
+}
+
+/** A packet's `payload` looks behind the link's headers, by way of {@link carried}. */
+function nextIn<V extends View>(view: View, protocol: Protocol<V>): V | undefined {
+  return view === view.packet
+    ? (view.packet.$begin(protocol as unknown as Protocol) as V | undefined)
+    : view.payload(protocol);
 }

@@ -7,6 +7,7 @@
 import { compileView } from "./compile-view.ts";
 import type { Fields, FieldsOf, InputsOf } from "./field.ts";
 import type { Packet } from "./packet.ts";
+import { isTunnelStep } from "./tunnel-step.ts";
 import { View } from "./view.ts";
 
 /** In place of an EtherType, for `Packet.aim`: an Ethernet header comes first. */
@@ -143,19 +144,28 @@ export function protocols(): readonly Protocol[] {
   return all;
 }
 
-/** By the outer protocol's index; a raw view, which has none, carries nothing that is known. */
-const nextCarriers: (readonly Protocol[] | undefined)[] = [];
-const nextOfAny: (readonly Protocol[] | undefined)[] = [];
+/** `carriers`: those behind which others are looked for; `outside`: the ones of them that are not in a tunnel. */
+export type NextKind = "carriers" | "outside" | "any";
 
-/** Those that a header of a protocol can announce: the ones behind which others are looked for, or any. */
-export function nextProtocols(outer: Protocol, which: "carriers" | "any"): readonly Protocol[] {
-  const table = which === "any" ? nextOfAny : nextCarriers;
+/** By the outer protocol's index; a raw view, which has none, carries nothing that is known. */
+const nextTables: Readonly<Record<NextKind, (readonly Protocol[] | undefined)[]>> = {
+  carriers: [],
+  outside: [],
+  any: [],
+};
+
+/** Those of a kind that a header of a protocol can announce. */
+export function nextProtocols(outer: Protocol, which: NextKind): readonly Protocol[] {
+  const table = nextTables[which];
   const { index } = outer;
   if (index < 0) return [];
   const known = index < table.length ? table[index] : undefined;
   if (known !== undefined) return known;
   while (table.length <= index) table.push(undefined);
-  const next = (which === "any" ? all : carrying).filter((inner) => inner.numbersIn(outer).length > 0);
+  const next = (which === "any" ? all : carrying).filter(
+    (inner) =>
+      inner.numbersIn(outer).length > 0 && (which !== "outside" || !isTunnelStep(outer.name, inner.name)),
+  );
   table[index] = next;
   return next;
 }
@@ -202,8 +212,7 @@ export function defineProtocol<const F extends Fields, M = unknown>(
   };
   all.push(protocol);
   // What is known of others may have one more from now on.
-  nextCarriers.length = 0;
-  nextOfAny.length = 0;
+  for (const table of Object.values(nextTables)) table.length = 0;
   if (protocol.isCarrier) carrying.push(protocol);
   return protocol as unknown as Protocol<View & FieldsOf<F> & M, InputsOf<F>>;
 }

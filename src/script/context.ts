@@ -31,6 +31,11 @@ export interface ScriptOptions {
   readonly aggregates?: boolean;
   /** Whether `packet.connection` is wanted. Found out by reading when absent. */
   readonly connection?: boolean;
+  /**
+   * `false`: `packet.find` does not look into tunnels, which are GRE, VXLAN, MPLS, IP in IP and Ethernet in IP. What it
+   * finds is the same in user space and in the kernel, where it cannot look into them.
+   */
+  readonly tunnels?: boolean;
 }
 
 export interface SendOptions {

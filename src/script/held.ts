@@ -24,17 +24,27 @@ export interface Held {
   isSettled: boolean;
 }
 
+/** How a script sees packets, and how many it may hold. */
+export interface HeldOptions {
+  /** Why packets must not be written to; empty when they may. */
+  readonly readOnly?: string;
+  /** Whether `find` looks into tunnels; it does when absent. */
+  readonly tunnels?: boolean;
+  readonly heldCountMax?: number;
+}
+
 export class HeldPackets {
   readonly #held = new Set<Held>();
   readonly #spare: Packet[] = [];
   readonly #readOnly: string;
+  readonly #looksIntoTunnels: boolean;
   readonly #countMax: number;
   #bytes = 0;
 
-  /** @param readOnly why packets must not be written to; empty when they may. */
-  constructor(readOnly: string, countMax: number = HELD_COUNT_MAX) {
-    this.#readOnly = readOnly;
-    this.#countMax = countMax;
+  constructor(options: HeldOptions = {}) {
+    this.#readOnly = options.readOnly ?? "";
+    this.#looksIntoTunnels = options.tunnels ?? true;
+    this.#countMax = options.heldCountMax ?? HELD_COUNT_MAX;
   }
 
   get count(): number {
@@ -51,6 +61,7 @@ export class HeldPackets {
     if (spare) return spare;
     const packet = new Packet();
     packet.$readOnly = this.#readOnly;
+    packet.$looksIntoTunnels = this.#looksIntoTunnels;
     return packet;
   }
 

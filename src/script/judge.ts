@@ -66,6 +66,8 @@ export interface JudgeOptions {
   readonly faults?: FaultTable;
   /** Why packets must not be written to; empty when they may. */
   readonly readOnly?: string;
+  /** Whether `find` looks into tunnels; it does when absent. */
+  readonly tunnels?: boolean;
   readonly heldCountMax?: number;
   /** Memory by which others see that the script still moves. */
   readonly beat?: Beat;
@@ -98,7 +100,7 @@ export class ScriptJudge {
     this.faults = options.faults ?? new FaultTable();
     this.#beats = options.beat?.words ?? new Int32Array(2);
     this.#beatKey = options.beat?.key ?? 0;
-    this.#held = new HeldPackets(options.readOnly ?? "", options.heldCountMax);
+    this.#held = new HeldPackets(options);
     this.#deferred = new DeferredActions(host, (action, packet) => this.#runDeferred(action, packet));
     this.context = new ScriptContext({
       host,

@@ -473,6 +473,19 @@ describe("ScriptRunner", () => {
     assert.match(faults().join(), /ReadOnlyPacketError: Cannot write to the packet: it is for reading/);
   });
 
+  it("options that say `tunnels: false` hold for every packet, also while others are held", async () => {
+    for (const tunnels of [true, false]) {
+      const answers: boolean[] = [];
+      const look = (packet: Packet): unknown =>
+        also(answers.push(packet.find(udp) !== undefined), delayed(milliseconds(1)));
+      run(look, { tunnels });
+      const bytes = build(ipv4.header({}), ipv4.header({}), udp.header({})).toBytes();
+      line.push({ bytes }, { bytes });
+      await host.clock.advance(milliseconds(10));
+      assert.deepEqual(answers, [tunnels, tunnels]);
+    }
+  });
+
   it("one of sixteen packets is timed, and every one moves the heart", async () => {
     const words = new Int32Array(2);
     run(() => accept, { beat: { words, key: 5 } });

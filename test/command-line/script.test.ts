@@ -301,6 +301,26 @@ describe("metanet script", { concurrency: 2 }, () => {
     }
   });
 
+  it("test obeys the options of a script that does not look into tunnels", async () => {
+    const headers = [ethernet.header({}), ipv4.header({}), ipv4.header({}), udp.header({})];
+    const bytes = build(...headers).toBytes();
+    const { length } = bytes;
+    const writer = new PcapWriter({ linkType: 1 });
+    const time = { seconds: 1_700_000_000, nanoseconds: 5 };
+    writer.write({ ...time, bytes, offset: 0, capturedBytes: length, originalBytes: length });
+    writeFileSync(inFolder("tunnel.pcap"), writer.take());
+    for (const tunnels of [true, false]) {
+      const text = `import { drop, type Packet, udp } from "metanet/script";
+export const options = { tunnels: ${tunnels} };
+export const look = (packet: Packet) => (packet.find(udp) ? drop : undefined);
+`;
+      writeFileSync(inFolder(`tunnels-${tunnels}.ts`), text);
+      const args = ["-f", "look", "-c", inFolder("tunnel.pcap")];
+      const { out } = await script("test", inFolder(`tunnels-${tunnels}.ts`), ...args);
+      assert.match(out, tunnels ? /verdicts {3}drop 1\n/ : /verdicts {3}continue 1\n/);
+    }
+  });
+
   const played: [name: string, code: number, said: RegExp, more?: string][] = [
     ["look", 0, /verdicts {3}drop 1, continue 2\n/],
     ["throws", 1, /errors {5}3\n {4}3 × threw at many\.ts:8:9: TypeError: no/],

@@ -156,6 +156,7 @@ export class CaptureRun {
       isOwnFile: (address) => scriptUrlPath(address) !== undefined,
       faults: this.#faults,
       readOnly: module.options.writes === false ? "the script's options say that it writes to none" : "",
+      tunnels: module.options.tunnels ?? true,
       ...(deadline === undefined ? {} : { deadline }),
     });
     this.#packet = this.#judge.freshPacket();

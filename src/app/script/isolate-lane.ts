@@ -27,6 +27,8 @@ export interface VersionParts {
   readonly faults: FaultTable;
   readonly beats: Int32Array;
   readonly log: (text: string) => void;
+  /** What the module's options say; see `ScriptOptions`. */
+  readonly tunnels: boolean;
 }
 
 /** A version of a script that is ready to run. */
@@ -38,7 +40,7 @@ export class ScriptVersion {
 
   constructor(description: VersionDescription, script: PacketScript, parts: VersionParts) {
     const { spec, seed, readOnly, key } = description;
-    const { services, faults, beats, log } = parts;
+    const { services, faults, beats, log, tunnels } = parts;
     this.description = description;
     this.services = services;
     const times = new TimeHistogram(description.times);
@@ -52,6 +54,7 @@ export class ScriptVersion {
       deadline: spec.deadline,
       seed,
       readOnly,
+      tunnels,
       isOwnFile: isScriptFile,
       counters: new ScriptCounters(description.counters),
       faults,

@@ -86,7 +86,8 @@ class Isolate {
       const faults = this.#faults.get(name) ?? new FaultTable();
       this.#faults.set(name, faults);
       const log = (text: string): void => post({ say: "log", name, text });
-      const parts = { services: this.#services, faults, beats: this.#beats, log };
+      const { tunnels = true } = module.options;
+      const parts = { services: this.#services, faults, beats: this.#beats, log, tunnels };
       this.#loaded.set(key, new ScriptVersion(version, module.run, parts));
     } catch (error) {
       failure = failureOf(error);

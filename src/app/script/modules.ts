@@ -239,8 +239,10 @@ function optionsOf({ options }: Readonly<Record<string, unknown>>, file: string)
       if (Number.isInteger(value) && value > 0 && value <= 65_535) continue;
       throw problem(`have readBytes ${String(value)}, wanted a whole number from 1 to 65535`);
     }
-    if (name !== "writes" && name !== "connection" && name !== "aggregates") {
-      throw problem(`have '${name}', which is none; there are writes, readBytes, connection, aggregates`);
+    if (name !== "writes" && name !== "connection" && name !== "aggregates" && name !== "tunnels") {
+      throw problem(
+        `have '${name}', which is none; there are writes, readBytes, connection, aggregates, tunnels`,
+      );
     }
     if (typeof value !== "boolean") throw problem(`have ${name} ${String(value)}, wanted true or false`);
   }
