@@ -4,7 +4,7 @@
  * @module
  */
 import type { Layers } from "../layers/layers.ts";
-import { halfSipHash } from "./half-sip-hash.ts";
+import { halfSipHash, halfSipHashOfFour } from "./half-sip-hash.ts";
 import * as record from "./record.ts";
 
 // The module's own, so that the compiler has their numbers; imported ones it looks up each time.
@@ -16,6 +16,8 @@ export type HashKey = readonly [low: number, high: number];
 /** Two ends of an IPv6 flow (9 words), the encapsulation, the final word. */
 const MESSAGE_WORDS = 11;
 const message = new Int32Array(MESSAGE_WORDS);
+/** SipHash's final word of IPv4 without encapsulation: 13 bytes, the last of which is the protocol. */
+const FINAL4: number = 13 << 24;
 
 /**
  * A number from -2^31 to 2^31 - 1, the same for both directions of a flow. To share flows among n workers take
@@ -32,8 +34,7 @@ export function hashLayers(layers: Layers, key0: number, key1: number): number {
   const source3 = layers.source3 | 0;
   const target3 = layers.target3 | 0;
   if (layers.version === 4) {
-    const count = fill4(source3, target3, sourcePort, targetPort, protocol, encapsulation | 0);
-    return halfSipHash(message, count, key0, key1, 1, 3);
+    return hash4(source3, target3, sourcePort, targetPort, protocol, encapsulation | 0, key0, key1);
   }
   message[0] = layers.source0;
   message[1] = layers.source1;
@@ -60,8 +61,7 @@ export function hashRecord(
   if (!isIpv6) {
     const client = words[base + Word.client + 3] as number;
     const server = words[base + Word.server + 3] as number;
-    const count = fill4(client, server, ports >>> 16, ports & 0xffff, protocol, encapsulation);
-    return halfSipHash(message, count, key0, key1, 1, 3);
+    return hash4(client, server, ports >>> 16, ports & 0xffff, protocol, encapsulation, key0, key1);
   }
   // The two addresses lie next to each other in a record, as they do in the message.
   for (let index = 0; index < 8; index++) message[index] = words[base + index] as number;
@@ -69,24 +69,25 @@ export function hashRecord(
 }
 
 /** Any order of the ends will do, as long as it is one: the addresses' as signed words, then the ports'. */
-function fill4(
+function hash4(
   source: number,
   target: number,
   sourcePort: number,
   targetPort: number,
   protocol: number,
   encapsulation: number,
+  key0: number,
+  key1: number,
 ): number {
-  if (source < target || (source === target && sourcePort <= targetPort)) {
-    message[0] = source;
-    message[1] = target;
-    message[2] = (sourcePort << 16) | targetPort;
-  } else {
-    message[0] = target;
-    message[1] = source;
-    message[2] = (targetPort << 16) | sourcePort;
-  }
-  return finish(3, protocol, encapsulation);
+  const isOrdered = source < target || (source === target && sourcePort <= targetPort);
+  const first = isOrdered ? source : target;
+  const second = isOrdered ? target : source;
+  const ports = isOrdered ? (sourcePort << 16) | targetPort : (targetPort << 16) | sourcePort;
+  if (encapsulation === 0) return halfSipHashOfFour(first, second, ports, FINAL4 | protocol, key0, key1);
+  message[0] = first;
+  message[1] = second;
+  message[2] = ports;
+  return halfSipHash(message, finish(3, protocol, encapsulation), key0, key1, 1, 3);
 }
 
 /** The addresses stand in words 0 to 7 of the message. */

@@ -32,6 +32,22 @@ describe("FlowTable", () => {
     assert.equal(table.count, 1);
   });
 
+  it("find() tells the directions of an IPv6 flow apart by the upper words where all else is the same", () => {
+    const port = 443;
+    const packet: PacketEnds = {
+      version: 6,
+      source: { address: [0x2001_0db8, 0, 1, 5], port },
+      target: { address: [0x2001_0db8, 0, 2, 5], port },
+    };
+    const table = tableOf(4);
+    const row = table.add(layersOf(packet), false, NOW, 0);
+    assert.deepEqual([table.find(layersOf(packet)), table.direction], [row, 0]);
+    assert.deepEqual([table.find(answerOf(packet)), table.direction], [row, 1]);
+    const same = { ...packet, target: packet.source };
+    const sameRow = table.add(layersOf(same), false, NOW, 0);
+    assert.deepEqual([table.find(answerOf(same)), table.direction], [sameRow, 0]);
+  });
+
   it("find() tells apart what differs in one thing only", () => {
     const { source, target } = WEB;
     const mapped = { ...WEB, version: 6 } as const;

@@ -122,15 +122,17 @@ export class FlowTable {
         words[base + Word.encapsulation] === encapsulation &&
         (chain & 1) === isIpv6
       ) {
-        const held = words[base + Word.ports];
-        const client = words[base + Word.client + 3];
-        const server = words[base + Word.server + 3];
-        // Where both ends are the same, so are both directions: it is the client's.
-        if (client === source && server === target && held === ports) {
-          if (isIpv6 === 0 || hasPrefixes(words, base, layers, 0)) return this.#found(row, 0);
-        }
-        if (client === target && server === source && held === portsBack) {
-          if (isIpv6 === 0 || hasPrefixes(words, base, layers, 1)) return this.#found(row, 1);
+        const held = words[base + Word.ports] as number;
+        const client = words[base + Word.client + 3] as number;
+        const server = words[base + Word.server + 3] as number;
+        // Who has sent a packet nobody can guess, the processor neither: one decision for both directions.
+        const there = (client ^ source) | (server ^ target) | (held ^ ports);
+        const back = (client ^ target) | (server ^ source) | (held ^ portsBack);
+        if (there === 0 || back === 0) {
+          // Where both ends are the same, so are both directions: it is the client's.
+          const direction = ((Math.clz32(there) >> 5) ^ 1) as 0 | 1;
+          if (isIpv6 === 0 || hasPrefixes(words, base, layers, direction)) return this.#found(row, direction);
+          if (there === back && hasPrefixes(words, base, layers, 1)) return this.#found(row, 1);
         }
       }
       row = chain >> 1;

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
-import { halfSipHash } from "./half-sip-hash.ts";
+import { SeededRandom } from "#base/seeded-random.ts";
+import { halfSipHash, halfSipHashOfFour } from "./half-sip-hash.ts";
 
 /** HalfSipHash-2-4's published answers of 32 bits to the messages "", 00, 00 01, …, under the key 00 01 … 07. */
 const VECTORS = [
@@ -35,6 +36,16 @@ it("halfSipHash() depends on every bit of the key and on the number of rounds", 
     hashes.add(halfSipHash(words, 4, 5, 6 ^ (1 << bit), 1, 3));
   }
   assert.equal(hashes.size, 66);
+});
+
+it("halfSipHashOfFour() is halfSipHash() of four words with one round a word and three at the end", () => {
+  const random = new SeededRandom(5);
+  for (let round = 0; round < 1000; round++) {
+    const [key0 = 0, key1 = 0, ...rest] = new Int32Array(random.bytes(24).slice().buffer);
+    const [first = 0, second = 0, third = 0, fourth = 0] = rest;
+    const wanted = halfSipHash(Int32Array.from(rest), 4, key0, key1, 1, 3);
+    assert.equal(halfSipHashOfFour(first, second, third, fourth, key0, key1), wanted);
+  }
 });
 
 /** The message as little-endian words, with SipHash's final word behind them. */

@@ -103,7 +103,8 @@ export class Prediction {
       words[mine + DirectionWord.window] = windowOf(words, layers.window, mine, other, moved);
     }
     const { events } = dispatcher;
-    if ((dispatcher.wanted & PACKET_SENDER) !== 0) dispatcher.raise(Slot.packetSender, row, direction, events.packet);
+    if ((dispatcher.wanted & PACKET_SENDER) !== 0)
+      dispatcher.raise(Slot.packetSender, row, direction, events.packet);
     if (dispatcher.isDropped) return true;
     if (isStamped && ahead <= 0) keepTimestamp(this.#table, layers, mine);
     if (payloadBytes > 0) this.#deliver(row, direction, layers, next);
