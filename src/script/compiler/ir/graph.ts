@@ -168,7 +168,8 @@ export class Graph {
   }
 }
 
-function reversePostOrder(entry: Block): readonly Block[] {
+/** What can be reached, each before what it leads to, loops aside. */
+export function reversePostOrder(entry: Block): readonly Block[] {
   const begun = new Set<Block>();
   const done = new Set<Block>();
   const order: Block[] = [];
@@ -182,7 +183,7 @@ function reversePostOrder(entry: Block): readonly Block[] {
     }
     begun.add(block);
     // What is visited last comes first in the end: the way of a condition that holds.
-    for (const { to } of edgesOf(block.terminator).toReversed()) if (!begun.has(to)) stack.push(to);
+    for (const { to } of edgesOf(block.terminator)) if (!begun.has(to)) stack.push(to);
   }
   return order.reverse();
 }

@@ -1,0 +1,390 @@
+/**
+ * Interval analysis: the range of every value of a function, and narrower ones behind the branches that tell more.
+ *
+ * Blocks are gone through in order, again and again until nothing changes. What a loop carries along grows with every
+ * round; where its rounds can be counted (`loop-bounds.ts`) the sum is known at once, elsewhere it is widened to the
+ * next landmark and narrowed again afterwards.
+ * @module
+ */
+import { evaluateComparison, MIRRORED } from "../ir/arithmetic.ts";
+import { Graph, type Loop } from "../ir/graph.ts";
+import type {
+  Block,
+  Comparison,
+  Edge,
+  Instruction,
+  IrFunction,
+  PacketFact,
+  Terminator,
+  Value,
+} from "../ir/ir.ts";
+import { edgesOf, resultOf } from "../ir/visit.ts";
+import { LoopBounds } from "./loop-bounds.ts";
+import {
+  ANY_RANGE,
+  asWord,
+  BOOLEAN_RANGE,
+  constantIn,
+  exactly,
+  hull,
+  intersect,
+  isSameRange,
+  type Range,
+  rangeOf,
+  UNSIGNED_MOST,
+} from "./range.ts";
+import { Scope } from "./refine.ts";
+import { transferBinary, transferUnary } from "./transfer.ts";
+
+/** Rounds in which what loops carry may grow as it does; then it is widened. */
+const GROWING_ROUNDS = 6;
+/** Rounds after which what still grows is taken for anything, so that there is an end in any case. */
+const ROUNDS_MAX = 60;
+/** Rounds of narrowing after that; each is sound by itself. */
+const NARROWING_ROUNDS = 3;
+
+/** Ends of domains and fields, to which a growing range is widened. */
+const LANDMARKS: readonly bigint[] = [8n, 16n, 31n, 32n, 53n, 63n, 64n].flatMap((bits) => [
+  2n ** bits - 1n,
+  ...(bits > 31n ? [] : [2n ** bits]),
+]);
+
+/** What the analysis has found. */
+export interface Ranges {
+  /** Where it is made; `undefined` for what is never made, and for what is no number. */
+  of(value: Value): Range | undefined;
+  /** Within a block, which may know more. */
+  at(value: Value, block: Block): Range | undefined;
+  /** On the way over an edge, which knows what its branch says. */
+  over(value: Value, from: Block, edge: Edge): Range | undefined;
+  /** Whether anybody ever comes there. */
+  isReached(block: Block): boolean;
+  isTaken(from: Block, edge: Edge): boolean;
+  /** All loops, outer ones first. */
+  readonly loops: readonly Loop[];
+  /** How often a loop is begun anew at most, each time that it is entered; `undefined` when that is not known. */
+  roundsMax(loop: Loop): number | undefined;
+}
+
+export function analyseRanges(fn: IrFunction, graph: Graph = new Graph(fn)): Ranges {
+  const analysis = new Analysis(fn, graph);
+  analysis.run();
+  return analysis;
+}
+
+class Analysis implements Ranges {
+  readonly loops: readonly Loop[];
+  readonly #graph: Graph;
+  readonly #ranges = new Map<Value, Range>();
+  readonly #definitions = new Map<Value, Instruction>();
+  readonly #scopes = new Map<Block, Scope>();
+  readonly #ways = new Map<Edge, Scope>();
+  readonly #loopAt = new Map<Block, Loop>();
+  #bounds: LoopBounds;
+  #isChanged = false;
+  #phase: "growing" | "widening" | "giving-up" | "narrowing" = "growing";
+
+  constructor(fn: IrFunction, graph: Graph) {
+    this.#graph = graph;
+    this.loops = graph.loops();
+    for (const loop of this.loops) this.#loopAt.set(loop.head, loop);
+    for (const block of fn.blocks) {
+      for (const instruction of block.instructions) {
+        const result = resultOf(instruction);
+        if (result !== undefined) this.#definitions.set(result, instruction);
+      }
+    }
+    this.#bounds = this.#newBounds();
+  }
+
+  of(value: Value): Range | undefined {
+    return this.#ranges.get(value);
+  }
+
+  at(value: Value, block: Block): Range | undefined {
+    return this.#scopes.get(block)?.rangeOf(value);
+  }
+
+  over(value: Value, _from: Block, edge: Edge): Range | undefined {
+    return this.#ways.get(edge)?.rangeOf(value);
+  }
+
+  isReached(block: Block): boolean {
+    return this.#scopes.has(block);
+  }
+
+  isTaken(_from: Block, edge: Edge): boolean {
+    return this.#ways.has(edge);
+  }
+
+  roundsMax(loop: Loop): number | undefined {
+    return this.#bounds.roundsMax(loop);
+  }
+
+  run(): void {
+    this.#round();
+    if (this.loops.length > 0) {
+      for (let round = 1; this.#isChanged; round++) {
+        if (round > GROWING_ROUNDS) this.#phase = round > ROUNDS_MAX ? "giving-up" : "widening";
+        this.#round();
+      }
+      this.#phase = "narrowing";
+      for (let round = 0; round < NARROWING_ROUNDS; round++) this.#round();
+    }
+  }
+
+  #newBounds(): LoopBounds {
+    return new LoopBounds({
+      graph: this.#graph,
+      loops: this.loops,
+      definitions: this.#definitions,
+      ranges: this,
+    });
+  }
+
+  #round(): void {
+    this.#isChanged = false;
+    this.#bounds = this.#newBounds();
+    for (const block of this.#graph.order) {
+      const scope = this.#enter(block);
+      if (scope === undefined) {
+        this.#scopes.delete(block);
+        for (const edge of edgesOf(block.terminator)) this.#ways.delete(edge);
+        continue;
+      }
+      for (const instruction of block.instructions) {
+        const result = resultOf(instruction);
+        const range = result === undefined ? undefined : rangeOfInstruction(instruction, scope);
+        if (result !== undefined && range !== undefined) this.#set(result, range);
+      }
+      this.#scopes.set(block, scope);
+      this.#leave(block.terminator, scope);
+    }
+    this.#bounds = this.#newBounds();
+  }
+
+  #set(value: Value, range: Range): void {
+    if (isSameRange(this.#ranges.get(value), range)) return;
+    this.#ranges.set(value, range);
+    this.#isChanged = true;
+  }
+
+  #newScope(narrowed?: ReadonlyMap<Value, Range>): Scope {
+    return new Scope(
+      (value) => this.#ranges.get(value),
+      (value) => this.#definitions.get(value),
+      narrowed,
+    );
+  }
+
+  #enter(block: Block): Scope | undefined {
+    const entrances = this.#graph.entrances(block);
+    const over = this.#graph.dominator(block);
+    if (over === undefined) return this.#newScope();
+    const taken = entrances.filter(({ edge }) => this.#ways.has(edge));
+    if (taken.length === 0) return undefined;
+    for (const [index, parameter] of block.parameters.entries()) {
+      if (parameter.type !== "integer" && parameter.type !== "boolean") continue;
+      this.#set(parameter, this.#join(block, parameter, index) ?? ANY_RANGE);
+    }
+    const only = entrances.length === 1 || taken.length === 1 ? taken[0] : undefined;
+    if (only !== undefined && !this.#loopAt.has(block)) return this.#ways.get(only.edge);
+    const known = this.#scopes.get(over)?.narrowed ?? new Map<Value, Range>();
+    if (this.#loopAt.has(block)) return this.#newScope(known);
+    return this.#newScope(
+      this.#meet(
+        known,
+        taken.map(({ edge }) => this.#ways.get(edge)?.narrowed ?? known),
+      ),
+    );
+  }
+
+  /** What all ways into a block tell beyond what is known before they part. */
+  #meet(known: ReadonlyMap<Value, Range>, ways: readonly ReadonlyMap<Value, Range>[]): Map<Value, Range> {
+    const met = new Map(known);
+    const [first, ...others] = ways;
+    for (const [value, range] of first ?? []) {
+      if (known.get(value) === range) continue;
+      let all: Range | undefined = range;
+      for (const other of others) {
+        const narrowed = other.get(value);
+        all = narrowed === undefined || all === undefined ? undefined : hull(all, narrowed);
+      }
+      if (all !== undefined) met.set(value, all);
+    }
+    return met;
+  }
+
+  #join(block: Block, parameter: Value, index: number): Range | undefined {
+    const loop = this.#loopAt.get(block);
+    let entering: Range | undefined;
+    let coming: Range | undefined;
+    for (const entrance of this.#graph.entrances(block)) {
+      const value = entrance.edge.with[index];
+      const way = this.#ways.get(entrance.edge);
+      if (value === undefined || way === undefined) continue;
+      const range = way.rangeOf(value);
+      if (loop !== undefined && this.#graph.isBack(entrance)) coming = hull(coming, range);
+      else entering = hull(entering, range);
+    }
+    if (loop === undefined || coming === undefined || entering === undefined) return hull(entering, coming);
+    return this.#carried(loop, parameter, entering, coming);
+  }
+
+  /** A loop's parameter, by what it begins with and what a round makes of it. */
+  #carried(loop: Loop, parameter: Value, entering: Range, coming: Range): Range | undefined {
+    const before = this.#ranges.get(parameter);
+    const joined = hull(entering, coming) ?? entering;
+    const summed = this.#bounds.summed(loop, parameter, entering);
+    if (this.#phase === "narrowing") {
+      const narrowed = summed === undefined ? joined : (intersect(joined, summed) ?? joined);
+      return before === undefined ? narrowed : (intersect(before, narrowed) ?? narrowed);
+    }
+    if (summed !== undefined && this.#phase === "growing") return hull(summed, before);
+    const grown = hull(joined, before) ?? joined;
+    if (before === undefined || this.#phase === "growing" || isSameRange(before, grown)) return grown;
+    return this.#phase === "widening" ? widen(before, grown) : ANY_RANGE;
+  }
+
+  #leave(terminator: Terminator, scope: Scope): void {
+    for (const edge of edgesOf(terminator)) {
+      const way = terminator.op === "branch" ? this.#newScope(scope.narrowed) : scope;
+      const isOpen =
+        terminator.op !== "branch" || way.assume(terminator.condition, edge === terminator.ifTrue);
+      if (isOpen) this.#ways.set(edge, way);
+      else this.#ways.delete(edge);
+    }
+  }
+}
+
+/** To the next landmark on the side that has grown. */
+function widen(before: Range, grown: Range): Range {
+  const most =
+    grown.most > before.most ? (LANDMARKS.find((mark) => mark >= grown.most) ?? grown.most) : grown.most;
+  if (grown.least >= before.least) return rangeOf(grown.least, most);
+  const below = LANDMARKS.find((mark) => -mark - 1n <= grown.least);
+  return rangeOf(below === undefined ? grown.least : -below - 1n, most);
+}
+
+const FACT_RANGES: Readonly<Record<PacketFact, Range>> = {
+  length: rangeOf(0n, 2n ** 32n - 1n),
+  mark: rangeOf(0n, 2n ** 32n - 1n),
+  etherType: rangeOf(0n, 2n ** 16n - 1n),
+  segmentBytes: rangeOf(0n, 2n ** 16n - 1n),
+  inInterface: rangeOf(0n, 2n ** 31n - 1n),
+  outInterface: rangeOf(0n, 2n ** 31n - 1n),
+};
+
+/** The kernel's answers: 0, or an error's number below it (MAX_ERRNO is 4095). */
+const ANSWER_RANGE: Range = rangeOf(-4095n, 0n);
+
+/** What an instruction results in; `undefined` for what is no number, or is made of what is never made. */
+function rangeOfInstruction(instruction: Instruction, scope: Scope): Range | undefined {
+  switch (instruction.op) {
+    case "constant":
+      return instruction.result.type === "pointer" || instruction.result.type === "entry"
+        ? undefined
+        : exactly(instruction.value);
+    case "binary": {
+      const [left, right] = [scope.rangeOf(instruction.left), scope.rangeOf(instruction.right)];
+      return left === undefined || right === undefined ? undefined : transferBinary(instruction, left, right);
+    }
+    case "unary": {
+      const operand = scope.rangeOf(instruction.operand);
+      return operand === undefined ? undefined : transferUnary(instruction.operator, operand);
+    }
+    case "compare": {
+      const known = decideComparison(instruction, scope);
+      return known === undefined ? BOOLEAN_RANGE : exactly(known ? 1n : 0n);
+    }
+    case "isFound":
+      return BOOLEAN_RANGE;
+    case "select":
+      return selectRange(instruction, scope);
+    case "assume": {
+      const operand = scope.rangeOf(instruction.operand);
+      const assumed = rangeOf(instruction.least, instruction.most);
+      return operand === undefined ? undefined : (intersect(operand, assumed) ?? assumed);
+    }
+    case "fact":
+      return FACT_RANGES[instruction.fact];
+    case "load":
+      return unsignedOf(instruction.bytes);
+    case "loadElement":
+      return instruction.isSigned ? signedOf(instruction.bytes) : unsignedOf(instruction.bytes);
+    case "atomicAdd":
+    case "atomicExchange":
+      return rangeOf(0n, UNSIGNED_MOST);
+    case "update":
+    case "remove":
+    case "trim":
+      return ANSWER_RANGE;
+    case "ask":
+      return instruction.what === "random" ? unsignedOf(4) : rangeOf(0n, 2n ** 63n - 1n);
+    case "redirect":
+      return unsignedOf(4);
+    default:
+      return undefined;
+  }
+}
+
+function unsignedOf(bytes: number): Range {
+  return rangeOf(0n, (1n << BigInt(8 * bytes)) - 1n);
+}
+
+function signedOf(bytes: number): Range {
+  const half = 1n << BigInt(8 * bytes - 1);
+  return rangeOf(-half, half - 1n);
+}
+
+function selectRange(
+  { condition, ifTrue, ifFalse }: { condition: Value; ifTrue: Value; ifFalse: Value },
+  scope: Scope,
+): Range | undefined {
+  const known = constantIn(scope.rangeOf(condition));
+  if (known !== undefined) return scope.rangeOf(known === 0n ? ifFalse : ifTrue);
+  const range = (isTrue: boolean): Range | undefined => {
+    const way = new Scope(
+      (value) => scope.rangeOf(value),
+      (value) => scope.definitionOf(value),
+    );
+    return way.assume(condition, isTrue) ? way.rangeOf(isTrue ? ifTrue : ifFalse) : undefined;
+  };
+  return hull(range(true), range(false));
+}
+
+/** Whether the ranges alone decide a comparison. */
+export function decideComparison(
+  {
+    comparison,
+    left,
+    right,
+    isSigned,
+  }: { comparison: Comparison; left: Value; right: Value; isSigned?: boolean },
+  ranges: { rangeOf(value: Value): Range | undefined },
+): boolean | undefined {
+  const [a, b] = [ranges.rangeOf(left), ranges.rangeOf(right)];
+  if (a === undefined || b === undefined) return undefined;
+  if (left === right) return evaluateComparison(comparison, 0n, 0n);
+  const [x, y] = isSigned === undefined ? [a, b] : [asWord(a, isSigned), asWord(b, isSigned)];
+  return decide(comparison, x, y) ?? decide(MIRRORED[comparison], y, x);
+}
+
+function decide(comparison: Comparison, left: Range, right: Range): boolean | undefined {
+  switch (comparison) {
+    case "equal":
+    case "unequal": {
+      if (intersect(left, right) === undefined) return comparison === "unequal";
+      const isOne = constantIn(left) !== undefined && constantIn(left) === constantIn(right);
+      return isOne ? comparison === "equal" : undefined;
+    }
+    case "less":
+      if (left.most < right.least) return true;
+      return left.least >= right.most ? false : undefined;
+    case "lessOrEqual":
+      if (left.most <= right.least) return true;
+      return left.least > right.most ? false : undefined;
+    default:
+      return undefined;
+  }
+}

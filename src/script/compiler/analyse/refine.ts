@@ -1,0 +1,260 @@
+/**
+ * What is known of values behind a branch: its condition holds there, or does not.
+ * @module
+ */
+import { MIRRORED, OPPOSITE } from "../ir/arithmetic.ts";
+import type {
+  BinaryInstruction,
+  BinaryOperator,
+  CompareInstruction,
+  Comparison,
+  Instruction,
+  UnaryInstruction,
+  Value,
+} from "../ir/ir.ts";
+import {
+  asWord,
+  constantIn,
+  exactly,
+  intersect,
+  isSameRange,
+  isWithin,
+  type Range,
+  rangeOf,
+  UNSIGNED_MOST,
+} from "./range.ts";
+import { exactRange, transferUnary } from "./transfer.ts";
+
+/** Chains of definitions are followed no further: `a + 4 < 20` is one step. */
+const DEPTH_MAX = 6;
+
+/** Narrower ranges of some values, over those of the block before; a scope is never changed once others build on it. */
+export class Scope {
+  readonly #ranges: Map<Value, Range>;
+  readonly #base: (value: Value) => Range | undefined;
+  readonly #definitionOf: (value: Value) => Instruction | undefined;
+
+  constructor(
+    base: (value: Value) => Range | undefined,
+    definitionOf: (value: Value) => Instruction | undefined,
+    ranges: ReadonlyMap<Value, Range> = new Map(),
+  ) {
+    this.#base = base;
+    this.#definitionOf = definitionOf;
+    this.#ranges = new Map(ranges);
+  }
+
+  /** The values of which more is known than where they are made. */
+  get narrowed(): ReadonlyMap<Value, Range> {
+    return this.#ranges;
+  }
+
+  /** `undefined` for what is not known to be ever made. */
+  rangeOf(value: Value): Range | undefined {
+    const base = this.#base(value);
+    const narrowed = this.#ranges.get(value);
+    if (narrowed === undefined || base === undefined) return base;
+    return intersect(base, narrowed) ?? narrowed;
+  }
+
+  definitionOf(value: Value): Instruction | undefined {
+    return this.#definitionOf(value);
+  }
+
+  /** Narrows what the condition says; `false` when it cannot be so, and nobody comes here. */
+  assume(condition: Value, isTrue: boolean, depth = 0): boolean {
+    if (!this.narrow(condition, exactly(isTrue ? 1n : 0n), depth)) return false;
+    const definition = this.#definitionOf(condition);
+    if (definition === undefined || depth >= DEPTH_MAX) return true;
+    if (definition.op === "compare") return this.#assumeComparison(definition, isTrue, depth);
+    if (definition.op !== "binary" || condition.type !== "boolean") return true;
+    const isBoth = definition.operator === "and" || definition.operator === "and32";
+    const isNeither = definition.operator === "or" || definition.operator === "or32";
+    if (!(isTrue ? isBoth : isNeither)) return true;
+    const { left, right } = definition;
+    return this.assume(left, isTrue, depth + 1) && this.assume(right, isTrue, depth + 1);
+  }
+
+  /** Narrows a value, and what it was made of; `false` when nothing is left. */
+  narrow(value: Value, to: Range, depth = 0): boolean {
+    const known = this.rangeOf(value);
+    if (known === undefined) return true;
+    const narrowed = intersect(known, to);
+    if (narrowed === undefined) return false;
+    if (isSameRange(narrowed, known)) return true;
+    this.#ranges.set(value, narrowed);
+    const definition = this.#definitionOf(value);
+    return (
+      definition === undefined || depth >= DEPTH_MAX || this.#narrowOperands(definition, narrowed, depth + 1)
+    );
+  }
+
+  #assumeComparison(comparison: CompareInstruction, isTrue: boolean, depth: number): boolean {
+    const { left, right, isSigned } = comparison;
+    const holds = isTrue ? comparison.comparison : OPPOSITE[comparison.comparison];
+    if (left.type === "boolean") return this.#assumeBooleans(left, right, holds, depth);
+    const [a, b] = [this.#read(left, isSigned), this.#read(right, isSigned)];
+    if (a === undefined || b === undefined) return true;
+    const [atLeft, atRight] = [compared(holds, a, b), compared(MIRRORED[holds], b, a)];
+    if (atLeft === undefined || atRight === undefined) return false;
+    return this.#settle(left, atLeft, depth) && this.#settle(right, atRight, depth);
+  }
+
+  #assumeBooleans(left: Value, right: Value, holds: Comparison, depth: number): boolean {
+    if (holds !== "equal" && holds !== "unequal") return true;
+    for (const [one, other] of [
+      [left, right],
+      [right, left],
+    ] as const) {
+      const known = constantIn(this.rangeOf(other));
+      if (known === undefined) continue;
+      return this.assume(one, (known === 1n) === (holds === "equal"), depth + 1);
+    }
+    return true;
+  }
+
+  /** A value's range as the comparison takes it. */
+  #read(value: Value, isSigned: boolean | undefined): Range | undefined {
+    const range = this.rangeOf(value);
+    return range === undefined || isSigned === undefined ? range : asWord(range, isSigned);
+  }
+
+  /** What a comparison of words says is in its own reading, which may be another than what was known. */
+  #settle(value: Value, range: Range, depth: number): boolean {
+    const known = this.rangeOf(value);
+    if (known === undefined || isWithin(range, known.least, known.most))
+      return this.narrow(value, range, depth);
+    if (range.most - range.least < known.most - known.least) this.#ranges.set(value, range);
+    return true;
+  }
+
+  #narrowOperands(definition: Instruction, result: Range, depth: number): boolean {
+    if (definition.op === "assume") return this.narrow(definition.operand, result, depth);
+    if (definition.op === "unary") {
+      const operand = this.rangeOf(definition.operand);
+      return (
+        operand === undefined ||
+        !isKept(definition, operand) ||
+        this.narrow(definition.operand, result, depth)
+      );
+    }
+    if (definition.op !== "binary") return true;
+    const [left, right] = [this.rangeOf(definition.left), this.rangeOf(definition.right)];
+    if (left === undefined || right === undefined) return true;
+    if (mayGoRound(definition, exactRange(definition, left, right), result)) return true;
+    const [newLeft, newRight] = operandsFor(definition, result, left, right);
+    if (newLeft !== undefined && !this.narrow(definition.left, newLeft, depth)) return false;
+    return newRight === undefined || this.narrow(definition.right, newRight, depth);
+  }
+}
+
+/** Whether an operation leaves all that its operand may be as it is. */
+function isKept({ operator }: UnaryInstruction, operand: Range): boolean {
+  return !operator.startsWith("swap") && isSameRange(transferUnary(operator, operand), operand);
+}
+
+/** Of words that go round at 2^64 a narrower result says nothing of the operands. */
+function mayGoRound({ domain }: BinaryInstruction, exact: Range, result: Range): boolean {
+  if (domain !== "word" && domain !== "wrap") return false;
+  return exact.most - exact.least > UNSIGNED_MOST || !isWithin(result, exact.least, exact.most);
+}
+
+/** What the left side may be where the comparison holds; `undefined` when it cannot hold. */
+function compared(holds: Comparison, left: Range, right: Range): Range | undefined {
+  switch (holds) {
+    case "equal":
+      return intersect(left, right);
+    case "unequal":
+      return without(left, constantIn(right));
+    case "less":
+      return between(left, left.least, right.most - 1n);
+    case "lessOrEqual":
+      return between(left, left.least, right.most);
+    case "greater":
+      return between(left, right.least + 1n, left.most);
+    case "greaterOrEqual":
+      return between(left, right.least, left.most);
+  }
+}
+
+function between(range: Range, least: bigint, most: bigint): Range | undefined {
+  return least > most ? undefined : intersect(range, rangeOf(least, most));
+}
+
+function without(range: Range, value: bigint | undefined): Range | undefined {
+  if (value === range.least) return between(range, range.least + 1n, range.most);
+  return value === range.most ? between(range, range.least, range.most - 1n) : range;
+}
+
+type Operands = readonly [left: Range | undefined, right: Range | undefined];
+
+/** What the operands may be when the result is within a range. */
+function operandsFor({ operator }: BinaryInstruction, result: Range, left: Range, right: Range): Operands {
+  switch (operator) {
+    case "add":
+      return [
+        rangeOf(result.least - right.most, result.most - right.least),
+        rangeOf(result.least - left.most, result.most - left.least),
+      ];
+    case "subtract":
+      return [
+        rangeOf(result.least + right.least, result.most + right.most),
+        rangeOf(left.least - result.most, left.most - result.least),
+      ];
+    case "maximum":
+      return [upTo(left, result.most), upTo(right, result.most)];
+    case "minimum":
+      return [from(left, result.least), from(right, result.least)];
+    case "and":
+      return left.least >= 0n && right.least >= 0n
+        ? [from(left, result.least), from(right, result.least)]
+        : [undefined, undefined];
+    case "or":
+      return left.least >= 0n && right.least >= 0n
+        ? [upTo(left, result.most), upTo(right, result.most)]
+        : [undefined, undefined];
+    default:
+      return [scaledOperand(operator, result, left, constantIn(right)), undefined];
+  }
+}
+
+function upTo(range: Range, most: bigint): Range | undefined {
+  return most >= range.least ? rangeOf(range.least, most) : undefined;
+}
+
+function from(range: Range, least: bigint): Range | undefined {
+  return least <= range.most ? rangeOf(least, range.most) : undefined;
+}
+
+/** The left side of a multiplication, division or shift by a constant. */
+function scaledOperand(
+  operator: BinaryOperator,
+  result: Range,
+  left: Range,
+  by: bigint | undefined,
+): Range | undefined {
+  if (by === undefined || by < 0n || left.least < 0n || result.least < 0n) return undefined;
+  const isShift = operator.startsWith("shift");
+  if ((isShift && by > 31n) || (!isShift && by === 0n)) return undefined;
+  const factor = isShift ? 1n << by : by;
+  switch (operator) {
+    case "multiply":
+    case "shiftLeft":
+      return smaller((result.least + factor - 1n) / factor, result.most / factor);
+    case "divide":
+    case "shiftRight":
+    case "shiftRightSigned":
+      return rangeOf(result.least * factor, result.most * factor + factor - 1n);
+    case "shiftRight32":
+    case "shiftRightUnsigned32":
+      return left.most >= 1n << 31n
+        ? undefined
+        : rangeOf(result.least * factor, result.most * factor + factor - 1n);
+    default:
+      return undefined;
+  }
+}
+
+function smaller(least: bigint, most: bigint): Range | undefined {
+  return least <= most ? rangeOf(least, most) : undefined;
+}

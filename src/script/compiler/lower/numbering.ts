@@ -1,0 +1,143 @@
+/**
+ * Goes through a function from dominators to what they dominate, simplifies each instruction, and takes what has been
+ * calculated on every way before instead of calculating it again.
+ * @module
+ */
+import { Graph } from "../ir/graph.ts";
+import type { Block, Instruction, Value } from "../ir/ir.ts";
+import { mapOperands, mapTerminator, operandsOf, replaceValues, resultOf } from "../ir/visit.ts";
+import type { Editor } from "./editor.ts";
+import { type Simplifying, simplify } from "./simplify.ts";
+
+/** Rules are applied to one instruction no more often than this: each makes it shorter, so there is an end before. */
+const STEPS_MAX = 16;
+
+export interface NumberingOptions {
+  /** Bits that may be 1 in a word, where that is known. */
+  readonly bitsOf?: (value: Value) => bigint | undefined;
+  /** Whether equal calculations are joined; not while ranges are still to be found, which differ from place to place. */
+  readonly joins: boolean;
+}
+
+/** `true` when something has changed. */
+export function numberValues(editor: Editor, options: NumberingOptions): boolean {
+  return new Numbering(editor, options).run();
+}
+
+class Numbering {
+  readonly #editor: Editor;
+  readonly #joins: boolean;
+  readonly #know: Simplifying;
+  readonly #replacements = new Map<Value, Value>();
+  readonly #graph: Graph;
+  readonly #varying: ReadonlySet<string>;
+  #isChanged = false;
+
+  constructor(editor: Editor, options: NumberingOptions) {
+    this.#editor = editor;
+    this.#joins = options.joins;
+    this.#graph = new Graph(editor.function);
+    const { bitsOf } = options;
+    this.#know = {
+      definitionOf: (value) => editor.definitionOf(value),
+      constantOf: (value) => editor.constantOf(value),
+      constant: (value, place, type) => editor.constant(value, place, type),
+      bitsOf: (value) => bitsOf?.(value) ?? 2n ** 64n - 1n,
+    };
+    const ops = new Set(
+      editor.function.blocks.flatMap(({ instructions }) => instructions.map(({ op }) => op)),
+    );
+    const varying = new Set<string>();
+    if (ops.has("setMark")) varying.add("mark");
+    if (ops.has("trim")) varying.add("length");
+    this.#varying = varying;
+  }
+
+  run(): boolean {
+    this.#visit(this.#editor.function.entry, new Map());
+    replaceValues(this.#editor.function, this.#replacements);
+    if (this.#isChanged) this.#editor.refresh();
+    return this.#isChanged;
+  }
+
+  #visit(block: Block, outer: ReadonlyMap<string, Value>): void {
+    const known = this.#joins ? new Map(outer) : new Map<string, Value>();
+    // Constants that are made on the way are put at the entry's start: the list that is gone through is a copy.
+    const before = block.instructions;
+    const kept: Instruction[] = [];
+    block.instructions = [];
+    for (const instruction of before) {
+      const simplified = this.#simplify(instruction);
+      if (simplified !== undefined) this.#keep(simplified, kept, known);
+    }
+    block.instructions.push(...kept);
+    block.terminator = mapTerminator(block.terminator, this.#last);
+    for (const child of this.#graph.children(block)) this.#visit(child, known);
+  }
+
+  readonly #last = (value: Value): Value => {
+    let last = value;
+    for (let next = this.#replacements.get(last); next !== undefined; next = this.#replacements.get(last))
+      last = next;
+    return last;
+  };
+
+  /** What is left of an instruction; `undefined` when its result is another value. */
+  #simplify(instruction: Instruction): Instruction | undefined {
+    let current = mapOperands(instruction, this.#last);
+    for (let step = 0; step < STEPS_MAX; step++) {
+      const simplified = simplify(current, this.#know);
+      if (simplified === undefined) break;
+      this.#isChanged = true;
+      if ("value" in simplified) {
+        const result = resultOf(current);
+        if (result !== undefined) this.#replacements.set(result, this.#last(simplified.value));
+        return undefined;
+      }
+      current = mapOperands(simplified.instruction, this.#last);
+    }
+    if (current !== instruction) this.#editor.define(current);
+    return current;
+  }
+
+  #keep(instruction: Instruction, kept: Instruction[], known: Map<string, Value>): void {
+    const result = resultOf(instruction);
+    const key = this.#joins ? this.#keyOf(instruction) : undefined;
+    if (key === undefined || result === undefined) {
+      kept.push(instruction);
+      return;
+    }
+    const same = known.get(key);
+    if (same === undefined) {
+      known.set(key, result);
+      kept.push(instruction);
+    } else {
+      this.#isChanged = true;
+      this.#replacements.set(result, same);
+    }
+  }
+
+  /** Equal for what has the same result wherever it stands. */
+  #keyOf(instruction: Instruction): string | undefined {
+    const operands = operandsOf(instruction)
+      .map(({ id }) => id)
+      .join();
+    switch (instruction.op) {
+      case "binary":
+        return `${instruction.operator} ${instruction.domain} ${instruction.isSigned} ${operands}`;
+      case "unary":
+        return `${instruction.operator} ${operands}`;
+      case "compare":
+        return `${instruction.comparison} ${instruction.isSigned} ${operands}`;
+      case "isFound":
+      case "select":
+        return `${instruction.op} ${operands}`;
+      case "fact":
+        return this.#varying.has(instruction.fact) ? undefined : `fact ${instruction.fact}`;
+      case "table":
+        return `table ${instruction.bytes.join()}`;
+      default:
+        return undefined;
+    }
+  }
+}

@@ -1,0 +1,51 @@
+/**
+ * Runs the passes in a fixed order, again and again until none finds anything: the same function always becomes the
+ * same code.
+ * @module
+ */
+
+import { constantIn } from "../analyse/range.ts";
+import { analyseRanges, type Ranges } from "../analyse/ranges.ts";
+import type { Block, Value } from "../ir/ir.ts";
+import { dropDeadBlocks, dropSameParameters, foldBranches, mergeBlocks, skipEmptyBlocks } from "./blocks.ts";
+import { dropDeadCode } from "./dead.ts";
+import type { Editor } from "./editor.ts";
+import { numberValues } from "./numbering.ts";
+import { threadJumps } from "./thread.ts";
+
+/** Rounds of all passes; most functions need three or four. */
+const ROUNDS_MAX = 12;
+
+/** Before the ranges are found: presence flags go, and what is constant; every calculation stays where it is. */
+export function tidy(editor: Editor): void {
+  for (let round = 0; round < ROUNDS_MAX; round++) if (!tidyOnce(editor, undefined)) return;
+}
+
+/** After legalisation: everything. */
+export function optimise(editor: Editor): void {
+  for (let round = 0; round < ROUNDS_MAX; round++) {
+    const ranges = analyseRanges(editor.function);
+    if (!tidyOnce(editor, ranges)) return;
+  }
+}
+
+function tidyOnce(editor: Editor, ranges: Ranges | undefined): boolean {
+  let isChanged = dropDeadBlocks(editor.function);
+  const bitsOf =
+    ranges === undefined ? undefined : (value: Value): bigint | undefined => ranges.of(value)?.bits;
+  isChanged =
+    numberValues(editor, { joins: ranges !== undefined, ...(bitsOf === undefined ? {} : { bitsOf }) }) ||
+    isChanged;
+  const known = (condition: Value, block: Block): bigint | undefined =>
+    editor.constantOf(condition) ?? constantIn(ranges?.at(condition, block));
+  isChanged = foldBranches(editor, known) || isChanged;
+  isChanged = dropDeadBlocks(editor.function) || isChanged;
+  isChanged = dropSameParameters(editor) || isChanged;
+  isChanged = skipEmptyBlocks(editor) || isChanged;
+  isChanged = mergeBlocks(editor) || isChanged;
+  isChanged = threadJumps(editor, ranges) || isChanged;
+  isChanged = dropDeadBlocks(editor.function) || isChanged;
+  isChanged = dropSameParameters(editor) || isChanged;
+  isChanged = mergeBlocks(editor) || isChanged;
+  return dropDeadCode(editor) || isChanged;
+}
