@@ -58,7 +58,8 @@ export function selectBinary(selection: Selection, instruction: BinaryInstructio
   const [operation, is32] = known;
   const { left, right } = ordered(selection, instruction);
   const result = selection.resultOf(instruction.result);
-  const isSigned = isSignedDivision(selection, instruction);
+  const isDivision = operator === "divide" || operator === "remainder";
+  const isSigned = isDivision && isSignedOperation(selection, instruction);
   if (isNegation(selection, instruction)) {
     selection.copyInto(result, right);
     selection.machine.negate(result);
@@ -85,12 +86,11 @@ function isNegation({ facts }: Selection, { operator, left }: BinaryInstruction)
   return operator === "subtract" && facts.constantOf(left) === 0n;
 }
 
-function isSignedDivision(
-  selection: Selection,
-  { operator, left, right, isSigned }: BinaryInstruction,
-): boolean {
-  if (operator !== "divide" && operator !== "remainder") return false;
-  return isSigned ?? [left, right].some((value) => leastOf(selection, value) < 0n);
+/** Words are signed where it is said; otherwise whoever may be negative is. */
+function isSignedOperation(selection: Selection, instruction: BinaryInstruction): boolean {
+  const { domain, left, right, isSigned } = instruction;
+  if (domain === "word" || isSigned !== undefined) return isSigned === true;
+  return [left, right].some((value) => leastOf(selection, value) < 0n);
 }
 
 function leastOf(selection: Selection, value: Value): bigint {
@@ -112,7 +112,15 @@ function calculate(selection: Selection, { operation, result, left, right, width
     machine.move(result, selection.registerOf(left), true);
     return;
   }
-  const operand: Operand = selection.operandOf(right);
+  if (constant === 0n && (operation === "divide" || operation === "modulo")) {
+    // What the machine does with a register that is 0 the verifier does not take as a constant.
+    if (operation === "divide") machine.constant(result, 0n);
+    else selection.copyInto(result, left);
+    return;
+  }
+  const isShift = operation.startsWith("shift");
+  const count = { immediate: Number((constant ?? 0n) & (width.is32 === true ? 31n : 63n)) };
+  const operand: Operand = isShift && constant !== undefined ? count : selection.operandOf(right);
   selection.copyInto(result, left);
   if (operation === "subtract" && "immediate" in operand && operand.immediate > -(2 ** 31)) {
     machine.arithmetic("add", result, { immediate: -operand.immediate }, width);
@@ -129,7 +137,7 @@ function selectExtreme(selection: Selection, instruction: BinaryInstruction): vo
   const { machine } = selection;
   const { operator, left, right, result } = instruction;
   const register = selection.resultOf(result);
-  const isSigned = instruction.isSigned ?? [left, right].some((value) => leastOf(selection, value) < 0n);
+  const isSigned = isSignedOperation(selection, instruction);
   const operand = selection.operandOf(right);
   selection.copyInto(register, left);
   const otherwise = machine.block();

@@ -3,6 +3,7 @@
  * @module
  */
 import { Atomic } from "#wire/ebpf.ts";
+import { swap } from "../ir/arithmetic.ts";
 import type {
   AtomicAddInstruction,
   AtomicExchangeInstruction,
@@ -22,7 +23,6 @@ import { selectBinary, selectUnary } from "./select-arithmetic.ts";
 import { selectCall } from "./select-call.ts";
 import { selectElementLoad, selectElementStore } from "./select-element.ts";
 import { TABLES_MAP } from "./tables.ts";
-import { swapped } from "./turned.ts";
 
 /** Appends what an instruction becomes; nothing when nobody needs its result. */
 export function selectInstruction(selection: Selection, instruction: Instruction): void {
@@ -138,7 +138,7 @@ function selectStore(selection: Selection, { to, at, bytes, order, value }: Stor
   const constant = selection.facts.constantOf(value);
   if (constant !== undefined) {
     const bits = bytes * 8;
-    const turned = BigInt.asIntN(bits, isTurned ? swapped(constant, bytes) : constant);
+    const turned = BigInt.asIntN(bits, isTurned ? swap(constant, bytes) : constant);
     if (isSmall(turned)) machine.store(place, { immediate: Number(turned) }, bytes);
     else {
       const register = machine.register();

@@ -4,6 +4,7 @@
  * @module
  */
 import { FRAME_POINTER } from "#wire/ebpf.ts";
+import { swap } from "../ir/arithmetic.ts";
 import {
   type Block,
   type Edge,
@@ -22,7 +23,6 @@ import type { RangeOf } from "./ranges.ts";
 import { selectInstruction } from "./select-instruction.ts";
 import { Statistics } from "./statistics.ts";
 import { Tables } from "./tables.ts";
-import { swapped } from "./turned.ts";
 import { NATIVE_VERDICTS, type NativeVerdicts, nativeOf, verdictValues } from "./verdicts.ts";
 
 export interface SelectOptions {
@@ -193,7 +193,7 @@ export class Selection {
     const isSigned = compare.isSigned ?? this.#mayBeNegative(left, right);
     const plain = this.facts.constantOf(right);
     const turned = this.facts.turned.get(left);
-    const constant = plain === undefined || turned === undefined ? plain : swapped(plain, turned);
+    const constant = plain === undefined || turned === undefined ? plain : swap(plain, turned);
     const jump = JUMPS[comparison][isSigned ? 1 : 0];
     const { least, most } = this.facts.seen.of(left);
     const isWord = least >= 0n && most < 1n << 32n && !isSigned;

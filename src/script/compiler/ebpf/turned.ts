@@ -7,17 +7,6 @@ import type { Graph } from "../ir/graph.ts";
 import type { AccessBytes, Instruction, Value } from "../ir/ir.ts";
 import { edgesOf, operandsOf, terminatorOperand } from "../ir/visit.ts";
 
-/** The lowest bytes of a number in the other order. */
-export function swapped(value: bigint, bytes: number): bigint {
-  let rest = BigInt.asUintN(bytes * 8, value);
-  let turned = 0n;
-  for (let count = 0; count < bytes; count++) {
-    turned = (turned << 8n) | (rest & 0xffn);
-    rest >>= 8n;
-  }
-  return turned;
-}
-
 /** Values that stay in the packet's order, and how many bytes they have. */
 export function turnedValues(
   graph: Graph,

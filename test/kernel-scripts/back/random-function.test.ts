@@ -1,0 +1,130 @@
+/**
+ * Random functions in the kernel and in the interpreter: the verifier takes them, and they do the same.
+ * @module
+ */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { SeededRandom } from "#base/seeded-random.ts";
+import type { KernelMap } from "#io/kernel-programs.ts";
+import { ProgramRefusedError } from "#io/kernel-programs.ts";
+import { LinuxKernelPrograms } from "#linux/bpf/programs.ts";
+import type { UsedMap } from "../../../src/script/compiler/compiled.ts";
+import { emitProgram } from "../../../src/script/compiler/ebpf/emit.ts";
+import { NATIVE_VERDICTS, nativeOf } from "../../../src/script/compiler/ebpf/verdicts.ts";
+import { interpretFunction } from "../../../src/script/compiler/ir/interpret.ts";
+import { PlainMap, PlainWorld } from "../../../src/script/compiler/ir/interpreted-world.ts";
+import type { IrFunction } from "../../../src/script/compiler/ir/ir.ts";
+import { formatFunction } from "../../../src/script/compiler/ir/print.ts";
+import { validateFunction } from "../../../src/script/compiler/ir/validate.ts";
+import type { CompileTarget } from "../../../src/script/compiler/target.ts";
+import { rootProblem } from "../../lab/own-namespace.ts";
+import { OUT_BYTES, randomFunction, STATE_BYTES } from "./random-function.ts";
+
+const COUNT = Number(process.env.METANET_BACK_COUNT ?? 60);
+const SEED = Number(process.env.METANET_BACK_SEED ?? 0) || Math.floor(Date.now() / 1000);
+const PACKETS_EACH = 4;
+const ATTACHES = ["tcx-ingress", "xdp"] as const;
+const MAPS: readonly UsedMap[] = [
+  {
+    name: "state",
+    shape: { kind: "hash", key: "number", keyBytes: 8, countMax: 3, timeToLive: undefined, valueBytes: 8 },
+  },
+  {
+    name: "out",
+    shape: {
+      kind: "array",
+      key: "number",
+      keyBytes: 8,
+      countMax: 1,
+      timeToLive: undefined,
+      valueBytes: OUT_BYTES - 8,
+    },
+  },
+];
+
+const system = new LinuxKernelPrograms();
+
+/** What is left behind, as text. */
+function contentOf(entries: Iterable<{ readonly key: Uint8Array; readonly value: Uint8Array }>): string {
+  return Array.from(
+    entries,
+    ({ key, value }) => `${Buffer.from(key).toString("hex")}=${Buffer.from(value).toString("hex")}`,
+  )
+    .toSorted()
+    .join(" ");
+}
+
+function packetOf(random: SeededRandom): Uint8Array {
+  return Uint8Array.from({ length: 40 + (random.word() % 60) }, () =>
+    random.word() % 3 === 0 ? 0 : random.word() & 0xff,
+  );
+}
+
+function compare(fn: IrFunction, attach: (typeof ATTACHES)[number], packets: readonly Uint8Array[]): void {
+  const target: CompileTarget = { attach, first: "ethernet", onError: "drop", statistics: true };
+  const { image, counters } = emitProgram(fn, { target, maps: MAPS });
+  const maps = new Map<string, KernelMap>();
+  const program = system.load(image, maps);
+  const state = new PlainMap({ keyBytes: STATE_BYTES.key, valueBytes: STATE_BYTES.value, countMax: 3 });
+  const out = new PlainMap({ keyBytes: 4, valueBytes: OUT_BYTES, countMax: 1 });
+  const worldMaps = new Map([
+    ["state", state],
+    ["out", out],
+  ]);
+  const counted = new Map<string, bigint>();
+  try {
+    for (const packet of packets) {
+      const world = new PlainWorld({ packet, maps: worldMaps });
+      const outcome = interpretFunction(fn, world);
+      assert(outcome.kind === "verdict");
+      const run = program.test(packet);
+      assert.equal(run.verdict, nativeOf(NATIVE_VERDICTS[attach], outcome.verdict), "verdict");
+      assert.deepEqual(Buffer.from(run.bytes), Buffer.from(world.packet.bytes), "bytes");
+      for (const [name, plain] of [
+        ["state", state],
+        ["out", out],
+      ] as const) {
+        const inKernel = Array.from(maps.get(name)?.entries() ?? [], ([key, value]) => ({ key, value }));
+        if (maps.has(name)) assert.equal(contentOf(inKernel), contentOf(plain.entries()), name);
+      }
+      for (const [name, value] of world.counters)
+        counted.set(name, BigInt.asUintN(64, (counted.get(name) ?? 0n) + value));
+    }
+    for (const [name, value] of counted)
+      assert.equal(countOf(maps, counters.indexOf(`counter ${name}`)), value, name);
+  } finally {
+    program.close();
+    for (const map of maps.values()) map.close();
+  }
+}
+
+function countOf(maps: ReadonlyMap<string, KernelMap>, slot: number): bigint {
+  const value = maps.get("statistics")?.get(new Uint8Array(4));
+  assert(value !== undefined);
+  const spec = maps.get("statistics")?.spec.valueBytes as number;
+  const data = new DataView(value.buffer, value.byteOffset, value.byteLength);
+  let sum = 0n;
+  for (let lane = 0; lane < value.length; lane += spec) sum += data.getBigUint64(lane + 8 * slot, true);
+  return BigInt.asUintN(64, sum);
+}
+
+describe("emitProgram()", { skip: rootProblem() }, () => {
+  for (const attach of ATTACHES) {
+    it(`makes what the interpreter does of random functions at ${attach}, seed ${SEED}`, () => {
+      for (let count = 0; count < COUNT; count++) {
+        const seed = SEED + count;
+        const random = new SeededRandom(seed);
+        const fn = randomFunction(random, 5 + (random.word() % 60));
+        validateFunction(fn);
+        const packets = Array.from({ length: PACKETS_EACH }, () => packetOf(random));
+        try {
+          compare(fn, attach, packets);
+        } catch (error) {
+          const log = error instanceof ProgramRefusedError ? error.log.slice(-3000) : "";
+          const text = `METANET_BACK_SEED=${seed} METANET_BACK_COUNT=1\n${formatFunction(fn)}\n${log}`;
+          throw new Error(text, { cause: error });
+        }
+      }
+    });
+  }
+});
