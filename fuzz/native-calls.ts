@@ -8,7 +8,7 @@
  */
 import { setImmediate as turn } from "node:timers/promises";
 import fc from "fast-check";
-import { type Native, native, type Watch } from "#linux/native.ts";
+import { type Events, type Native, native, type Watch } from "#linux/native.ts";
 import { RING_BLOCK_BYTES, ringRequest } from "#linux/packet-ring-descriptor.ts";
 import {
   AF_PACKET,
@@ -37,6 +37,9 @@ type Kind =
   | "parts"
   | "watch"
   | "ring"
+  | "events"
+  | "command"
+  | "attribute"
   | "program"
   | "request"
   | "interface"
@@ -76,6 +79,11 @@ const SIGNATURES: Partial<Record<keyof Native, readonly Kind[]>> = {
   interfaceRequest: ["fd", "request", "interface"],
   readBatch: ["fd", "bytes", "words", "number"],
   writeBatch: ["fd", "bytes", "words", "number", "number"],
+  bpf: ["command", "attribute", "bytes", "bytes", "bytes"],
+  clockSeconds: ["number"],
+  openEvents: ["fd"],
+  readEvents: ["events", "bytes", "words"],
+  closeEvents: ["events"],
   sendDescriptors: ["fd", "bytes", "words"],
   receiveDescriptors: ["fd", "bytes", "words"],
   lookUpUser: ["text", "words"],
@@ -87,19 +95,20 @@ const own: number[] = [];
 const watches: Watch[] = [];
 /** Mapped ones, unmapped ones and one that nobody mapped. */
 const rings: ArrayBuffer[] = [new ArrayBuffer(8)];
+const events: Events[] = [];
 const views: Uint8Array[] = [];
 const system = native();
 
 /** Arguments are drawn beforehand; which descriptor or watch an index means is seen when the call is made. */
 class Reference {
-  readonly kind: "fd" | "watch" | "ring";
+  readonly kind: "fd" | "watch" | "ring" | "events";
   readonly index: number;
-  constructor(kind: "fd" | "watch" | "ring", index: number) {
+  constructor(kind: "fd" | "watch" | "ring" | "events", index: number) {
     this.kind = kind;
     this.index = index;
   }
   resolve(): unknown {
-    const from: readonly unknown[] = { fd: own, watch: watches, ring: rings }[this.kind];
+    const from: readonly unknown[] = { fd: own, watch: watches, ring: rings, events }[this.kind];
     return from.length === 0 ? NOT_OPEN : from[this.index % from.length];
   }
 }
@@ -113,6 +122,18 @@ const byKind: Record<Kind, fc.Arbitrary<unknown>> = {
   fd: fc.nat({ max: 1000 }).map((index) => new Reference("fd", index)),
   watch: fc.nat({ max: 1000 }).map((index) => new Reference("watch", index)),
   ring: fc.nat({ max: 1000 }).map((index) => new Reference("ring", index)),
+  events: fc.nat({ max: 1000 }).map((index) => new Reference("events", index)),
+  command: fc.constantFrom(0, 1, 2, 3, 4, 5, 6, 7, 10, 15, 18, 22, 24, 28, 29, 34, 99),
+  attribute: fc.oneof(
+    fc.uint32Array({ maxLength: 40 }).map(({ buffer }) => new Uint8Array(buffer)),
+    // A map of one kind of the first few, and a question about a descriptor.
+    fc
+      .tuple(fc.nat({ max: 30 }), fc.nat({ max: 70_000 }), fc.nat({ max: 8 }))
+      .map(([kind, bytes, count]) => new Uint8Array(Uint32Array.of(kind, 4, bytes, count, 0, 0).buffer)),
+    fc
+      .tuple(fc.nat({ max: 60 }), fc.nat({ max: 300 }))
+      .map(([fd, bytes]) => new Uint8Array(Uint32Array.of(fd, bytes, 0, 0, 0, 0, 0, 0).buffer)),
+  ),
   program: fc
     .tuple(fc.array(fc.uint8Array({ minLength: 8, maxLength: 8 }), { maxLength: 3 }), fc.nat({ max: 9 }))
     .map(([before, spare]) =>
@@ -190,6 +211,13 @@ function openRing(): void {
   ringDescriptor = fd;
 }
 
+/** A ring of events; without the power to make one there is none (-EPERM). */
+function openEventRing(): void {
+  const attribute = new Uint8Array(Uint32Array.of(27, 0, 0, 4096, 0, 0).buffer);
+  const fd = system.bpf(0, attribute);
+  if (fd >= 0) own.push(fd);
+}
+
 /** Uses the views of every ring, which must be harmless in whatever state it is. */
 function useRings(): void {
   for (const view of views) {
@@ -219,12 +247,18 @@ function prepare(name: keyof Native, args: readonly unknown[]): unknown[] {
 
 function keep(name: keyof Native, result: unknown): void {
   if (name === "watch") watches.push(result as Watch);
+  if (name === "openEvents") events.push(result as Events);
+  if (events.length > OPEN_COUNT_MAX) events.splice(0, OPEN_COUNT_MAX / 2);
   if (name === "mapRing") {
     rings.push(result as ArrayBuffer);
     views.push(new Uint8Array(result as ArrayBuffer));
   }
+  // What bpf(2) answers with 0 has made nothing.
+  const least = name === "bpf" ? 3 : 0;
   const isDescriptor =
-    ["socket", "accept", "timer", "dup"].includes(name) && typeof result === "number" && result >= 0;
+    ["socket", "accept", "timer", "dup", "bpf"].includes(name) &&
+    typeof result === "number" &&
+    result >= least;
   if (isDescriptor) own.push(result);
   if (own.length > OPEN_COUNT_MAX) system.close(own.shift() ?? NOT_OPEN);
   if (watches.length > OPEN_COUNT_MAX) closeSome();
@@ -244,6 +278,7 @@ for (const [index, { name, args }] of fc.sample(calls, { seed, numRuns: callCoun
   if (index % 50 === 0) await turn();
   if (index % 100 === 0) useRings();
   if (index % 200 === 0) openRing();
+  if (index % 200 === 100) openEventRing();
   if (index % 5000 === 0) globalThis.gc?.();
 }
 for (const watch of watches) system.unwatch(watch);

@@ -25,6 +25,7 @@ import {
 } from "#io/kernel-programs.ts";
 import { ARRAY_SUFFIX } from "#linux/bpf/link.ts";
 import { LinuxKernelPrograms } from "#linux/bpf/programs.ts";
+import { native } from "#linux/native.ts";
 import {
   addRegister,
   answer,
@@ -36,6 +37,7 @@ import {
   exit,
   load,
   loadField,
+  mapAddress,
   mapValue,
   type Piece,
   set,
@@ -54,6 +56,9 @@ const DROP = { netfilter: 0, "tcx-ingress": 2, "tcx-egress": 2, xdp: 1 } as cons
 const PASS = { netfilter: 1, "tcx-ingress": -1, "tcx-egress": -1, xdp: 2 } as const;
 const TYPES: readonly KernelProgramType[] = ["netfilter", "tcx-ingress", "tcx-egress", "xdp"];
 
+/** BPF_MAP_LOOKUP_ELEM and BPF_MAP_UPDATE_ELEM. */
+const LOOK_UP = 1;
+const UPDATE = 2;
 const SENT_COUNT = 20_000;
 /** Sends one packet after the other; a program at the way out makes sends fail, and that is what it should do. */
 const SENDER = `
@@ -297,6 +302,66 @@ async function firstLine(child: ChildProcess): Promise<string> {
   }
   return text.split("\n")[0] ?? "";
 }
+
+describe("the addon's calls of bpf(2)", { skip: rootProblem() }, () => {
+  const EFAULT = -14;
+  const element = (descriptor: number): Uint8Array =>
+    new Uint8Array(Int32Array.of(descriptor, 0, 0, 0, 0, 0, 0, 0).buffer);
+
+  it("a buffer that is shorter than what the kernel writes or reads is a fault, and nothing else is touched", () => {
+    const map = system.createMap({ name: "m", kind: "hash", keyBytes: 8, valueBytes: 100_000, countMax: 2 });
+    map.set(new Uint8Array(8), new Uint8Array(100_000).fill(7));
+    const { bpf } = native();
+    const attribute = element(map.descriptor);
+    assert.equal(bpf(LOOK_UP, attribute, new Uint8Array(8), new Uint8Array(99_999)), EFAULT);
+    assert.equal(bpf(LOOK_UP, attribute, new Uint8Array(7), new Uint8Array(100_000)), EFAULT);
+    assert.equal(bpf(LOOK_UP, attribute, new Uint8Array(8), new Uint8Array(10)), EFAULT);
+    assert.equal(bpf(LOOK_UP, attribute, new Uint8Array(8)), EFAULT);
+    assert.equal(bpf(UPDATE, attribute, new Uint8Array(8), new Uint8Array(99_999)), EFAULT);
+    const value = new Uint8Array(100_000);
+    assert.equal(bpf(LOOK_UP, attribute, new Uint8Array(8), value), 0);
+    assert.deepEqual(value, new Uint8Array(100_000).fill(7));
+    assert.deepEqual(attribute, element(map.descriptor), "addresses stay out of JavaScript");
+    map.close();
+  });
+
+  it("only rings of events are mapped, and a closed one gives none", () => {
+    const map = system.createMap({ name: "m", kind: "hash", keyBytes: 4, valueBytes: 4, countMax: 2 });
+    assert.throws(() => native().openEvents(map.descriptor), { code: "EINVAL" });
+    map.close();
+    const ring = system.createMap({ name: "r", kind: "ring", keyBytes: 0, valueBytes: 0, countMax: 4096 });
+    const events = native().openEvents(ring.descriptor);
+    ring.close();
+    assert.equal(native().readEvents(events, new Uint8Array(8), new Int32Array(2)), 0);
+    native().closeEvents(events);
+    native().closeEvents(events);
+    assert.equal(native().readEvents(events, new Uint8Array(8), new Int32Array(2)), 0);
+  });
+
+  it("an event longer than the room for it is told by its length, and the next ones come", () => {
+    const maps = new Map<string, KernelMap>();
+    const ring = { name: "events", kind: "ring", keyBytes: 0, valueBytes: 0, countMax: 4096 } as const;
+    const emit = (bytes: number): readonly Piece[] => [
+      mapAddress(1, "events"),
+      ...stackPlace(2, -32),
+      set(3, bytes),
+      set(4, 0),
+      call("ringOutput"),
+    ];
+    const fill = [-32, -24, -16, -8].map((at) => storeConstant(8, 10, at, 5));
+    const pieces = [...fill, ...emit(8), ...emit(32), ...emit(16), ...answer(2)];
+    const program = system.load(assemble("xdp", pieces, { maps: [ring] }), maps);
+    program.test(FRAME);
+    const events = native().openEvents(maps.get("events")?.descriptor ?? -1);
+    const table = new Int32Array(8);
+    const read = (): number[] => [
+      ...table.subarray(0, 2 * native().readEvents(events, new Uint8Array(20), table)),
+    ];
+    assert.deepEqual([read(), read(), read(), read()], [[0, 8], [-1, 32], [0, 16], []]);
+    native().closeEvents(events);
+    for (const one of [program, ...maps.values()]) one.close();
+  });
+});
 
 describe("LinuxKernelPrograms and the kernel's own types", { skip: rootProblem() }, () => {
   const output = { name: "output", kind: "array", keyBytes: 4, valueBytes: 8, countMax: 1 } as const;

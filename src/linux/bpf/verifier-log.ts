@@ -13,6 +13,9 @@ const INSTRUCTION = /^(\d+): \([0-9a-f]{2}\) /;
 /** Words that stand after a reason and explain nothing. */
 const STATE = /^((from )?\d+( to \d+)?: (safe|R\d)|; )/;
 
+/** `unreachable insn 4`, `jump out of range from insn 3 to 90`: found before instructions are walked. */
+const NAMED = /\binsn (\d+)/;
+
 /** What a log says in the end. */
 export interface Verdict {
   readonly reason: string;
@@ -31,7 +34,9 @@ export function readVerifierLog(log: string): Verdict {
       reason = line;
     }
   }
-  return { reason: reason ?? "it gave no reason", instruction };
+  const named = NAMED.exec(reason ?? "")?.[1];
+  const found = instruction ?? (named === undefined ? undefined : Number(named));
+  return { reason: reason ?? "it gave no reason", instruction: found };
 }
 
 /** The error for a program that was refused with this log. */
