@@ -44,7 +44,10 @@ export function bitReading(byte: number, length: number, shift: number, bits: nu
   return `((${reading(byte, length)} >>> ${shift})${mask})`;
 }
 
-/** Statements that write `raw`, cut to its width, to whole bytes. */
+/**
+ * Statements that write `raw`, cut to its width, to whole bytes. The upper ones are rounded down, so that negative
+ * numbers are two's complement in all of them.
+ */
 export function writing(byte: number, length: number): string[] {
   const at = `at + ${byte}`;
   switch (length) {
@@ -53,13 +56,13 @@ export function writing(byte: number, length: number): string[] {
     case 2:
       return [`data.setUint16(${at}, raw);`];
     case 3:
-      return [`data.setUint16(${at}, raw / 0x100); data.setUint8(${at} + 2, raw);`];
+      return [`data.setUint16(${at}, Math.floor(raw / 0x100)); data.setUint8(${at} + 2, raw);`];
     case 4:
       return [`data.setUint32(${at}, raw);`];
     case 5:
-      return [`data.setUint32(${at}, raw / 0x100); data.setUint8(${at} + 4, raw);`];
+      return [`data.setUint32(${at}, Math.floor(raw / 0x100)); data.setUint8(${at} + 4, raw);`];
     case 6:
-      return [`data.setUint16(${at}, raw / 0x100000000); data.setUint32(${at} + 2, raw);`];
+      return [`data.setUint16(${at}, Math.floor(raw / 0x100000000)); data.setUint32(${at} + 2, raw);`];
     default:
       return bigWriting(byte, length);
   }

@@ -48,6 +48,27 @@ describe("defineProtocol", () => {
     assert.equal(plain?.payload().lengthBytes, 2);
   });
 
+  for (const [bits, value, bytes] of [
+    [8, -2, "fe"],
+    [16, -2, "fffe"],
+    [24, -2, "fffffe"],
+    [24, 0x1_0203_0405, "030405"],
+    [32, -2, "fffffffe"],
+    [40, -2, "fffffffffe"],
+    [48, -2, "fffffffffffe"],
+    [48, -(2 ** 32) - 1, "fffeffffffff"],
+    [48, 2 ** 52 + 7, "000000000007"],
+    [20, -2, "ffffe0"],
+  ] as const) {
+    it(`a field of ${bits} bits has the lowest ones of ${value} when it is set to it`, () => {
+      const cut = defineProtocol({ name: "cut", fields: { all: { at: 0, bits } }, carriedBy: { packet: 7 } });
+      const packet = packetOf("00000000000000", 7);
+      const view = packet.payload(cut);
+      if (view !== undefined) (view as { all: number }).all = value;
+      assert.deepEqual(packet.bytes(0, bytes.length / 2), parseHex(bytes));
+    });
+  }
+
   it("defineProtocol() sees no header whose moved part is not there", () => {
     assert.equal(
       packetOf("ffffffffffff 020000000001 8100 0007", ETHERNET_FIRST).payload(dynamicEthernet),
