@@ -35,7 +35,7 @@ export class Sketch extends FunctionBuilder {
     return { file: "sketch.ts", line: this.#line, column: 1 };
   }
 
-  make<Kind extends Extract<Instruction, { result: Value }>["op"]>(
+  make<Kind extends Extract<Instruction, { result: Value | undefined }>["op"]>(
     op: Kind,
     type: ValueType,
     bare: Bare<Kind>,

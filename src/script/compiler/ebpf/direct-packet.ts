@@ -86,7 +86,10 @@ export class DirectPacket implements PacketAccess {
         if (this.#isVoiding(instruction)) at = 1 + block.id;
       }
       const { terminator } = block;
-      if (terminator.op === "open" && terminator.access === "header") used.add(at);
+      if (terminator.op !== "open" || terminator.access !== "header") continue;
+      used.add(at);
+      // What comes later, too, is brought into one piece at the beginning.
+      if (!this.#isDriver) used.add(0);
     }
     return used;
   }
