@@ -32,16 +32,20 @@ static napi_value call_set_no_new_privileges(napi_env env, napi_callback_info in
   return make_undefined(env);
 }
 
+/* Numbers of JavaScript are whole up to here; the kernel has 41 capabilities (linux/capability.h). */
+#define CAPABILITY_COUNT_MAX 53
+#define CAPABILITY_MASK_MAX ((1LL << CAPABILITY_COUNT_MAX) - 1)
+
 /* dropBoundingSet(kept): no execve can give this thread or its children a capability but these. Needs CAP_SETPCAP. */
 static napi_value call_drop_bounding_set(napi_env env, napi_callback_info info) {
   Arguments arguments;
   int64_t kept;
   if (!read_arguments(&arguments, env, info, "dropBoundingSet", 1, 1) ||
-      !integer_argument(&arguments, 0, "kept", 0, INT32_MAX, &kept)) {
+      !integer_argument(&arguments, 0, "kept", 0, CAPABILITY_MASK_MAX, &kept)) {
     return NULL;
   }
   for (int capability = 0; prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; capability++) {
-    if (capability < 32 && (kept >> capability & 1) != 0) continue;
+    if (capability < CAPABILITY_COUNT_MAX && (kept >> capability & 1) != 0) continue;
     if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0) return throw_errno(env, "dropBoundingSet", errno);
   }
   return make_undefined(env);
@@ -56,15 +60,15 @@ static napi_value call_keep_capabilities(napi_env env, napi_callback_info info) 
 }
 
 /*
- * limitCapabilities(kept, passed): this thread has exactly these, bit n for capability n below 32, and programs that it
- * starts get the passed ones of them (ambient). The rest is gone for good.
+ * limitCapabilities(kept, passed): this thread has exactly these, bit n for capability n, and programs that it starts
+ * get the passed ones of them (ambient). The rest is gone for good.
  */
 static napi_value call_limit_capabilities(napi_env env, napi_callback_info info) {
   Arguments arguments;
   int64_t kept, passed;
   if (!read_arguments(&arguments, env, info, "limitCapabilities", 2, 2) ||
-      !integer_argument(&arguments, 0, "kept", 0, INT32_MAX, &kept) ||
-      !integer_argument(&arguments, 1, "passed", 0, INT32_MAX, &passed)) {
+      !integer_argument(&arguments, 0, "kept", 0, CAPABILITY_MASK_MAX, &kept) ||
+      !integer_argument(&arguments, 1, "passed", 0, CAPABILITY_MASK_MAX, &passed)) {
     return NULL;
   }
   if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0) {
@@ -73,10 +77,12 @@ static napi_value call_limit_capabilities(napi_env env, napi_callback_info info)
   struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
   struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3];
   memset(sets, 0, sizeof sets);
-  sets[0].permitted = sets[0].effective = (uint32_t)kept;
-  sets[0].inheritable = (uint32_t)(kept & passed);
+  for (int half = 0; half < _LINUX_CAPABILITY_U32S_3; half++) {
+    sets[half].permitted = sets[half].effective = (uint32_t)(kept >> 32 * half);
+    sets[half].inheritable = (uint32_t)((kept & passed) >> 32 * half);
+  }
   if (syscall(SYS_capset, &header, sets) < 0) return throw_errno(env, "limitCapabilities", errno);
-  for (int capability = 0; capability < 32; capability++) {
+  for (int capability = 0; capability < CAPABILITY_COUNT_MAX; capability++) {
     if ((kept & passed) >> capability & 1) {
       if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0) < 0) {
         return throw_errno(env, "limitCapabilities", errno);

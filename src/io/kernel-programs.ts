@@ -207,4 +207,11 @@ export interface KernelPrograms {
   listen(ring: KernelMap, event: (bytes: Uint8Array) => void): KernelRing;
   /** Takes over what was pinned there; `undefined` when nothing is. */
   pinned(path: string): KernelLink | undefined;
+  /**
+   * Lets a map stay when this process ends, by a file below /sys/fs/bpf.
+   * @throws KernelPlaceTakenError when the file is there
+   */
+  pinMap(map: KernelMap, path: string): void;
+  /** Takes over a map that was pinned; `undefined` when there is none, or one that was made otherwise. */
+  pinnedMap(path: string, spec: KernelMapSpec): KernelMap | undefined;
 }

@@ -169,7 +169,7 @@ export interface Native {
 
   /** For every thread of the process. */
   setNoNewPrivileges(): void;
-  /** Bit n of `kept` keeps capability n, below 32. */
+  /** Bit n of `kept` keeps capability n, below 53. */
   dropBoundingSet(kept: number): void;
   /** This thread's permitted capabilities survive its next change of user. */
   keepCapabilities(): void;

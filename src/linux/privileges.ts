@@ -22,7 +22,7 @@ export interface UserIdentity {
 export type DropOutcome = "changed" | "kept";
 
 /** Powers that can be kept, by the kernel's numbers (linux/capability.h). */
-const CAPABILITIES = { "dac-read-search": 2, "net-admin": 12, "net-raw": 13 } as const;
+const CAPABILITIES = { "dac-read-search": 2, "net-admin": 12, "net-raw": 13, perfmon: 38, bpf: 39 } as const;
 
 export type Capability = keyof typeof CAPABILITIES;
 
@@ -88,6 +88,26 @@ export function dropPrivileges(user: string, kept: KeptCapabilities = NOTHING): 
   return canChange ? "changed" : "kept";
 }
 
+/**
+ * Gives up some of what the calling thread has kept, for it and for threads that it starts; other threads keep theirs.
+ * A thread of root's keeps everything. Nothing is passed on to programs afterwards but what is left and was passed on.
+ */
+export function dropInThread(capabilities: readonly Capability[]): void {
+  if (process.geteuid?.() === 0) return;
+  const status = readFileSync("/proc/thread-self/status", "utf8");
+  const held = (field: string): number =>
+    Number.parseInt(new RegExp(`^${field}:\\s*(\\S+)`, "m").exec(status)?.[1] ?? "0", 16);
+  const without = (mask: number): number =>
+    capabilities.reduce((rest, name) => {
+      const bit = 2 ** CAPABILITIES[name];
+      return Math.floor(rest / bit) % 2 === 1 ? rest - bit : rest;
+    }, mask);
+  const [permitted, ambient] = [held("CapPrm"), held("CapAmb")];
+  translateErrors("give up capabilities", () =>
+    native().limitCapabilities(without(permitted), without(ambient)),
+  );
+}
+
 function giveUp(
   identity: UserIdentity,
   kept: KeptCapabilities,
@@ -120,7 +140,8 @@ type Expectation = readonly [name: string, wanted: RegExp];
 
 /** The capabilities as one bit each. */
 function maskOf(capabilities: readonly Capability[]): number {
-  return capabilities.reduce((mask, name) => mask | (1 << CAPABILITIES[name]), 0);
+  // No bit operation of JavaScript reaches beyond the 32nd.
+  return capabilities.reduce((mask, name) => mask + 2 ** CAPABILITIES[name], 0);
 }
 
 /** A field of capabilities that holds these and no others. */

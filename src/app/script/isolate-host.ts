@@ -7,12 +7,14 @@ import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import { LimitExceededError, MetanetError } from "#base/errors.ts";
 import type { Tuples, Value } from "#base/value.ts";
 import type { PacketParts } from "#io/packet-sender.ts";
+import { borrowKernelMap } from "#linux/bpf/kernel-map.ts";
 import { LinuxClock } from "#linux/clock.ts";
 import { native } from "#linux/native.ts";
 import { LinuxPacketSender } from "#linux/packet-sender.ts";
 import type { PacketColumns } from "#script/columns.ts";
 import type { ScriptBus, SendOptions } from "#script/context.ts";
 import type { ReadConnection, ScriptHost, Settled } from "#script/host.ts";
+import { KernelMapView } from "#script/kernel-map-view.ts";
 import { IsolateMaps, type MapAnswer, type MapOptions, type MapRequest } from "#script/map-directory.ts";
 import type { SharedMap } from "#script/shared-map.ts";
 import type { TimeHistogram } from "#script/time-histogram.ts";
@@ -71,7 +73,13 @@ export class IsolateServices {
     this.connections = new ConnectionLookup((text) => {
       post({ say: "trouble", name: start.isolate, text: `packet.connection is undefined: ${text}` });
     });
-    this.maps = new IsolateMaps({ ask, owner: start.owner, time });
+    this.maps = new IsolateMaps({
+      ask,
+      owner: start.owner,
+      time,
+      kernel: ({ name, shape, spec, descriptor }) =>
+        new KernelMapView(name, shape, borrowKernelMap(spec, descriptor), time),
+    });
   }
 
   /** Sends packets; how many the kernel took. */

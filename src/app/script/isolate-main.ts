@@ -7,6 +7,7 @@ import { readFileSync, readlinkSync } from "node:fs";
 import { basename } from "node:path";
 import { getHeapStatistics } from "node:v8";
 import { parentPort, workerData } from "node:worker_threads";
+import { dropInThread } from "#linux/privileges.ts";
 import { ScriptLoadError } from "#script/errors.ts";
 import { FaultTable } from "#script/faults.ts";
 import { IsolateServices } from "./isolate-host.ts";
@@ -208,6 +209,8 @@ function keepProcess(): void {
 
 const start = workerData as IsolateStart | ProbeStart | ReaderStart;
 keepProcess();
+// Scripts give verdicts and send; what loads programs into the kernel is not theirs.
+dropInThread(["bpf", "perfmon"]);
 if (start.kind === "probe") void probe(start);
 else if (start.kind === "reader") readScripts();
 else new Isolate(start);

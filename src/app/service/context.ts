@@ -145,6 +145,11 @@ export function giveToUser(context: ServiceContext, folder: string): void {
   for (const name of readdirSync(folder)) lchownSync(join(folder, name), ...ownerOf(context));
 }
 
+/** Who will use what root makes now; `undefined` when that is this process as it is. */
+export function ownerAfterDrop(context: ServiceContext): [uid: number, gid: number] | undefined {
+  return context.single || process.geteuid?.() !== 0 ? undefined : ownerOf(context);
+}
+
 function ownerOf({ configuration }: ServiceContext): [uid: number, gid: number] {
   const { uid, gid } = identityAfterDrop(configuration.user);
   return [uid, gid];

@@ -6,6 +6,7 @@ import { accessSync, constants } from "node:fs";
 import { dirname, join } from "node:path";
 import { ConfigurationError } from "#base/errors.ts";
 import { packetd } from "#contract/packetd.ts";
+import { LinuxKernelPrograms } from "#linux/bpf/programs.ts";
 import { LinuxClock } from "#linux/clock.ts";
 import { networkNamespace } from "#linux/namespace.ts";
 import { LinuxQueueRules } from "#linux/queue-rules.ts";
@@ -16,15 +17,29 @@ import { MapDirectory } from "#script/map-directory.ts";
 import { PacketdService } from "#service/packetd/packetd-service.ts";
 import { packetdScripts } from "../config/service-options.ts";
 import type { Node } from "../node.ts";
+import { ChoosingScriptEngine } from "../script/choosing-engine.ts";
 import { interfaceNames } from "../script/interface-names.ts";
+import { ThreadKernelCompiler } from "../script/kernel-compiler.ts";
+import { KernelScriptEngine } from "../script/kernel-engine.ts";
+import { KernelMapStore } from "../script/kernel-maps.ts";
 import { UserScriptEngine } from "../script/user-engine.ts";
-import { type AtEnd, giveToUser, joinAsUser, logOf, type ServiceContext, stateFolder } from "./context.ts";
+import {
+  type AtEnd,
+  giveToUser,
+  joinAsUser,
+  logOf,
+  ownerAfterDrop,
+  type ServiceContext,
+  stateFolder,
+} from "./context.ts";
+import { KERNEL_INTERFACES, kernelProblem, PinFolder } from "./kernel-scripts.ts";
 
 /**
  * The kernel asks whoever gives a verdict or loads a rule for CAP_NET_ADMIN, each time, and whoever sends raw packets
- * for CAP_NET_RAW once; nft is a program of its own.
+ * for CAP_NET_RAW once; nft is a program of its own. Programs are loaded with CAP_BPF, and with CAP_PERFMON when they look
+ * at what the kernel knows of a packet; threads that run scripts have neither of the two.
  */
-const KEPT = { own: ["net-admin", "net-raw"], programs: ["net-admin"] } as const;
+const KEPT = { own: ["net-admin", "net-raw", "bpf", "perfmon"], programs: ["net-admin"] } as const;
 /** The same, and the reading of scripts wherever they lie. */
 const KEPT_READING = { ...KEPT, own: [...KEPT.own, "dac-read-search"] } as const;
 
@@ -46,6 +61,8 @@ export async function startPacketd(
   const section = context.configuration.packetd;
   if (!section) throw new ConfigurationError("Cannot start packetd: the configuration has no section for it");
   const folder = forgets ? undefined : stateFolder(context);
+  const pinFolder = forgets ? undefined : PinFolder.open(ownerAfterDrop(context));
+  if (pinFolder) atEnd(() => pinFolder.close());
   const bus = await joinAsUser(context, [packetd], {
     kept: section["reads-all"] ? KEPT_READING : KEPT,
     forRootOnly: true,
@@ -62,16 +79,40 @@ export async function startPacketd(
       return clock.now();
     },
   };
-  const maps = new MapDirectory({ random: new LinuxRandom(), owner: MAP_OWNER, time });
+  const programs = new LinuxKernelPrograms();
+  const pins = pinFolder?.pins(programs);
+  const kernelMaps = new KernelMapStore({ programs, pins, time });
+  const maps = new MapDirectory({ random: new LinuxRandom(), owner: MAP_OWNER, time, kernel: kernelMaps });
   const rules = new LinuxQueueRules();
   atEnd(() => rules.close());
   const log = logOf(context);
-  const engine = new UserScriptEngine({
+  const trouble = (script: string, text: string): void => log("warn", text, { script });
+  const user = new UserScriptEngine({
     rules,
     maps,
+    takenPlaces: (hook) => kernel.places(hook),
     scriptSaid: (script, text) => service.scriptSaid(script, text),
-    trouble: (script, text) => log("warn", text, { script }),
+    trouble,
     bus: () => scriptBus(bus),
+  });
+  const kernel: KernelScriptEngine = new KernelScriptEngine({
+    programs,
+    compiler: new ThreadKernelCompiler(),
+    interfaces: KERNEL_INTERFACES,
+    maps: kernelMaps,
+    user,
+    handOverMarks: rules.marks.handOver ?? [],
+    pins,
+    takenPlaces: (hook) => user.places(hook),
+    isInMemory: (name) => maps.has(name),
+    bus: () => scriptBus(bus),
+    trouble,
+  });
+  const problem = kernelProblem(programs);
+  if (problem !== undefined) log("warn", "scripts run in user space only", { reason: problem });
+  const engine = new ChoosingScriptEngine({
+    user,
+    kernel: problem === undefined ? kernel : { unavailable: problem },
   });
   const service: PacketdService = new PacketdService({
     bus,

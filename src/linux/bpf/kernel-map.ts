@@ -7,11 +7,14 @@ import { ConfigurationError } from "#base/errors.ts";
 import type { KernelMap, KernelMapKind, KernelMapSpec } from "#io/kernel-programs.ts";
 import { attribute, bpf, Descriptor, errnoName, fieldOf, kernelName, MapType } from "./bpf-call.ts";
 import { bpfError } from "./bpf-error.ts";
+import { openPinned } from "./pin-file.ts";
 
 const CREATE_BYTES = 72;
 const ELEMENT_BYTES = 32;
 const BATCH_BYTES = 56;
 const NAME_AT = 28;
+/** Bytes of `struct bpf_map_info` that are of interest. */
+const INFO_BYTES = 80;
 
 /** `BPF_F_NO_PREALLOC`: the trees of longest prefixes take nothing else. */
 const FLAG_NO_PREALLOCATION = 1;
@@ -71,6 +74,25 @@ export function createKernelMap(spec: KernelMapSpec): LinuxKernelMap {
     throw error;
   }
   return map;
+}
+
+/** A map that was pinned; `undefined` when there is none, or one that was made otherwise. */
+export function takeOverMap(path: string, spec: KernelMapSpec): LinuxKernelMap | undefined {
+  const descriptor = openPinned(path);
+  if (descriptor === undefined) return undefined;
+  const info = new Uint8Array(INFO_BYTES);
+  const answer = bpf("describe", attribute(16, [0, descriptor.number], [4, info.length]), info);
+  // struct bpf_map_info: type, id, bytes of a key, bytes of a value, entries (linux/bpf.h).
+  const seen = [0, 8, 12, 16].map((at) => fieldOf(info, at));
+  const wanted = [MapType[spec.kind], spec.keyBytes, spec.valueBytes, spec.countMax];
+  if (answer >= 0 && seen.join() === wanted.join()) return new LinuxKernelMap(spec, descriptor);
+  descriptor.close();
+  return undefined;
+}
+
+/** A map by the descriptor of another thread, whose it stays: nobody else closes it. */
+export function borrowKernelMap(spec: KernelMapSpec, descriptor: number): LinuxKernelMap {
+  return new LinuxKernelMap(spec, new Descriptor(descriptor));
 }
 
 function createError(spec: KernelMapSpec, answer: number): Error {

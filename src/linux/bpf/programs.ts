@@ -5,9 +5,10 @@
  */
 import { ConfigurationError } from "#base/errors.ts";
 import type { KernelMap, KernelMapSpec, KernelPrograms, ProgramImage } from "#io/kernel-programs.ts";
-import { createKernelMap, type LinuxKernelMap } from "./kernel-map.ts";
+import { createKernelMap, type LinuxKernelMap, takeOverMap } from "./kernel-map.ts";
 import { type LinuxKernelLink, takeOverLink } from "./link.ts";
 import { loadProgram } from "./load.ts";
+import { pinDescriptor } from "./pin-file.ts";
 import { LinuxKernelProgram } from "./program.ts";
 import { relocate } from "./relocate.ts";
 import { LinuxKernelRing } from "./ring-reader.ts";
@@ -48,6 +49,14 @@ export class LinuxKernelPrograms implements KernelPrograms {
 
   pinned(path: string): LinuxKernelLink | undefined {
     return takeOverLink(path);
+  }
+
+  pinMap(map: KernelMap, path: string): void {
+    pinDescriptor(map.descriptor, path);
+  }
+
+  pinnedMap(path: string, spec: KernelMapSpec): LinuxKernelMap | undefined {
+    return takeOverMap(path, spec);
   }
 }
 

@@ -177,7 +177,8 @@ export class PacketdService {
     this.#requireNamespace(message.get("namespace"));
     const spec = scriptSpec(optionsOf(message));
     const loading = await this.#attempt(spec, sender, () =>
-      this.#book.load(spec, message.get("persist") ?? false),
+      // What stays in the kernel without us has to be known when we are back.
+      this.#book.load(spec, (message.get("persist") ?? false) || (spec.pin ?? false)),
     );
     return answer({ ...this.#tell(loading, sender), replaced: loading.isReplaced });
   }

@@ -38,6 +38,7 @@ export class SimKernelPrograms implements KernelPrograms {
   /** What is attached, by its place. */
   readonly links: Map<string, SimKernelLink> = new Map();
   readonly #pinned = new Map<string, SimKernelLink>();
+  readonly #pinnedMaps = new Map<string, KernelMap>();
 
   constructor(options: SimKernelOptions = {}) {
     this.options = options;
@@ -61,6 +62,17 @@ export class SimKernelPrograms implements KernelPrograms {
 
   pinned(path: string): KernelLink | undefined {
     return this.#pinned.get(path);
+  }
+
+  pinMap(map: KernelMap, path: string): void {
+    if (this.#pinnedMaps.has(path))
+      throw new KernelPlaceTakenError(`Cannot pin at ${path}: something is there`);
+    this.#pinnedMaps.set(path, map);
+  }
+
+  pinnedMap(path: string, spec: KernelMapSpec): KernelMap | undefined {
+    const map = this.#pinnedMaps.get(path);
+    return map && JSON.stringify(map.spec) === JSON.stringify(spec) ? map : undefined;
   }
 
   /** Keeps a link by a path until it is detached. @throws KernelPlaceTakenError */
