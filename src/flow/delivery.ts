@@ -7,6 +7,7 @@ import { ConfirmedView } from "./confirmed-view.ts";
 import { rewriteConflict } from "./conflict.ts";
 import { DeliveryTeller } from "./delivery-teller.ts";
 import type { Dispatcher } from "./dispatcher.ts";
+import * as slots from "./event/slot.ts";
 import { KeptBytes } from "./kept-bytes.ts";
 import type { Layers } from "./layers/layers.ts";
 import * as layer from "./layers/layers.ts";
@@ -24,17 +25,22 @@ import { directionAt } from "./tcp/segment.ts";
 import { UrgentMarks } from "./urgent.ts";
 
 // The module's own, so that the compiler has their numbers; imported ones it looks up each time.
+const { Slot } = slots;
 const { IpProtocol } = layer;
-const { EndFlag, RowFlag } = bits;
+const { RowFlag } = bits;
 const { DIRECTION_WORDS, DirectionWord, RECORD_WORDS, Word } = record;
 
 const STOPPED_FLAGS = [RowFlag.clientStopped, RowFlag.serverStopped] as const;
 const DIRECTIONS = [0, 1] as const;
+const BOTH_BUFFERS: number = RowFlag.clientBuffer | RowFlag.serverBuffer;
+const PACKET_RECEIVER: number = 1 << Slot.packetReceiver;
 const FAST_OPEN_FLAGS = [RowFlag.clientFastOpen, RowFlag.serverFastOpen] as const;
 
 export class Delivery extends StreamOffsets {
   /** Bytes that can be read. */
   readonly kept: KeptBytes;
+  /** Bytes that are urgent, by `row * 2 + direction`; what that means is the policy's. */
+  readonly urgent: UrgentMarks = new UrgentMarks();
   readonly #table: FlowTable;
   readonly #dispatcher: Dispatcher;
   readonly #policy: FlowPolicy;
@@ -45,7 +51,6 @@ export class Delivery extends StreamOffsets {
   readonly #report = new PlaceReport();
   readonly #again = new PlaceReport();
   readonly #piece = new Piece();
-  readonly #urgent = new UrgentMarks();
   /** Where the bytes of the segment at hand begin that have not been told of; -1 for none. */
   #untold = -1;
   /** What became of the bytes of the segment at hand: nothing, kept, or shown where there was no room to keep them. */
@@ -63,7 +68,7 @@ export class Delivery extends StreamOffsets {
     this.#streams = new Streams(table, dispatcher, policy, limits);
     this.kept = new KeptBytes(table, this.#streams, this.#piece);
     this.#confirmed = new ConfirmedView(dispatcher);
-    this.#teller = new DeliveryTeller(table, dispatcher, this.#urgent);
+    this.#teller = new DeliveryTeller(table, dispatcher, this.urgent);
   }
 
   /** Bytes of all streams that are kept at the moment, in whole pages. */
@@ -102,6 +107,30 @@ export class Delivery extends StreamOffsets {
       return;
     }
     this.#place(row, direction, offset, layers, start, end, isHeld);
+  }
+
+  /**
+   * All of it for a segment about whose payload there is nothing to decide: it lies at `next`, is whole, and nothing of
+   * its direction is kept. The receiver's hook is told of the packet in front of its bytes.
+   */
+  pass(row: number, direction: Direction, next: number, layers: Layers): void {
+    const dispatcher = this.#dispatcher;
+    const { payloadOffset, payloadBytes } = layers;
+    const at = row * RECORD_WORDS + Word.directions + direction * DIRECTION_WORDS;
+    const end = next + payloadBytes;
+    this.#piece.show(row, direction, next, layers.bytes, payloadOffset, payloadOffset + payloadBytes);
+    this.#table.numbers[(at + DirectionWord.nextOffset) >> 1] = end;
+    if ((dispatcher.wanted & PACKET_RECEIVER) !== 0) {
+      dispatcher.raise(Slot.packetReceiver, row, direction, dispatcher.events.packet);
+    }
+    const unread = dispatcher.isDropped ? 0 : dispatcher.raiseData(row, direction, next, end, false, 0);
+    if (dispatcher.isDropped) {
+      this.takeBack(row, direction, next, next, end);
+      return;
+    }
+    if (unread > 0) this.#keepPiece(row, direction, unread);
+    this.#piece.row = -1;
+    if (unread > 0) this.#look(row, direction);
   }
 
   /** The rest: behind, ahead, or to be kept. */
@@ -168,21 +197,6 @@ export class Delivery extends StreamOffsets {
   cut(from: number, to: number): void {
     this.#cutFrom = from;
     this.#cutTo = to;
-  }
-
-  /** Whether there is nothing about bytes but the bytes: none of them is urgent. */
-  get isPlain(): boolean {
-    return this.#urgent.isEmpty;
-  }
-
-  /** The byte at `offset` is urgent; what that means is the policy's. */
-  markUrgent(row: number, direction: Direction, offset: number): void {
-    if (offset >= this.next(directionAt(row, direction))) this.#urgent.add(row * 2 + direction, offset);
-  }
-
-  /** The first byte of `[offset, end)` that is not part of the stream for readers; -1 when there is none. */
-  urgentFrom(row: number, direction: Direction, offset: number, end: number): number {
-    return this.#urgent.isEmpty ? -1 : this.#urgent.from(row * 2 + direction, offset, end);
   }
 
   /** Nothing at or behind `offset` belongs to the stream: it has ended there. */
@@ -302,17 +316,14 @@ export class Delivery extends StreamOffsets {
     if (buffer !== undefined) this.#settle(row, direction, buffer);
   }
 
-  /** How far the other end has acknowledged a direction, as an offset; never beyond what is there. */
-  acknowledgedOffset(row: number, direction: Direction): number {
-    return Math.min(this.saidOffset(row, direction), this.next(directionAt(row, direction)));
-  }
-
   /** The flow was reset, or is over: what is behind holes is shown now, or never. */
   endTails(row: number): void {
+    const flags = this.#table.words[row * RECORD_WORDS + Word.flags] as number;
+    if ((flags & BOTH_BUFFERS) === 0 && this.#dispatcher.acknowledged === 0) return;
     for (const direction of DIRECTIONS) {
       const buffer = this.#streams.get(row, direction);
       if (buffer !== undefined) this.#giveUpHoles(row, direction, buffer);
-      if (this.#policy.tail !== "deliver" && !this.#isOneSided(row, direction)) continue;
+      if (this.#policy.tail !== "deliver" && !this.isOneSided(row, direction)) continue;
       if (buffer !== undefined) {
         for (let hold = buffer.firstHoldOffset(); hold >= 0; hold = buffer.firstHoldOffset()) {
           this.#giveUpHole(row, direction, buffer, hold);
@@ -329,24 +340,19 @@ export class Delivery extends StreamOffsets {
     this.#untold = -1;
     if (this.#table.bytes[row * RECORD_WORDS * 4 + Word.bytes * 4] !== IpProtocol.tcp) return;
     this.endTails(row);
-    for (const direction of DIRECTIONS) {
-      const at = directionAt(row, direction);
-      const endFlags = this.#table.bytes[at * 4 + DirectionWord.options * 4 + 1] as number;
-      const fin = (endFlags & EndFlag.finAcknowledged) !== 0 ? 1 : 0;
-      const next = this.next(at);
-      const missed = this.saidOffset(row, direction) - fin - next;
-      // One number that was acknowledged and never seen is a FIN that was missed, and no byte.
-      if (missed <= 0 || (missed === 1 && (endFlags & EndFlag.fin) === 0)) continue;
-      this.giveUpTo(row, direction, next + missed);
-    }
+    this.giveUpTo(row, 0, this.confirmedEnd(row, 0));
+    this.giveUpTo(row, 1, this.confirmedEnd(row, 1));
   }
 
   /** Gives the memory of a flow back. */
   release(row: number): void {
+    const flags = this.#table.words[row * RECORD_WORDS + Word.flags] as number;
+    const hasMore = this.#dispatcher.acknowledged !== 0 || !this.urgent.isEmpty;
+    if ((flags & BOTH_BUFFERS) === 0 && !hasMore) return;
     for (const direction of DIRECTIONS) {
       this.#streams.close(row, direction);
       this.#confirmed.clear(row, direction);
-      if (!this.#urgent.isEmpty) this.#urgent.clear(row * 2 + direction);
+      this.urgent.clear(row * 2 + direction);
     }
   }
 
@@ -374,7 +380,7 @@ export class Delivery extends StreamOffsets {
       const isFilled = this.saidOffset(row, direction) >= hold;
       if (!isFilled) {
         const isEnough = buffer.heldBytes > this.#policy.oneSidedBytes;
-        if (!isEnough || !this.#isOneSided(row, direction)) return;
+        if (!isEnough || !this.isOneSided(row, direction)) return;
         if (buffer.heldAboveBytes <= this.#policy.oneSidedBytes) return;
       }
       this.#giveUpHole(row, direction, buffer, hold);
@@ -403,15 +409,9 @@ export class Delivery extends StreamOffsets {
     this.#tellData(row, direction, offset, offset, offset - next);
   }
 
-  /** Whether nothing was seen of who could acknowledge. */
-  #isOneSided(row: number, direction: Direction): boolean {
-    const other = directionAt(row, (1 - direction) as Direction);
-    return this.#table.words[other + DirectionWord.packetCount] === 0;
-  }
-
   #tellData(row: number, direction: Direction, from: number, to: number, skippedBytes = 0): number {
     if (to <= from && skippedBytes === 0) return 0;
-    if (!this.#urgent.isEmpty && this.#policy.urgent === "gap")
+    if (!this.urgent.isEmpty && this.#policy.urgent === "gap")
       this.#teller.tellUrgent(row, direction, from, to);
     const unread = this.#dispatcher.raiseData(row, direction, from, to, false, skippedBytes);
     if (this.#dispatcher.acknowledged !== 0) this.#tellAcknowledged(row, direction);

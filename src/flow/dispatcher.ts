@@ -6,6 +6,7 @@
  */
 import { type Instant, instant } from "#base/time.ts";
 import { type EventObject, EventObjects } from "./event/event-object.ts";
+import type { EndReason } from "./event/events.ts";
 import * as slots from "./event/slot.ts";
 import type { FlowMonitor } from "./monitor.ts";
 import { type Direction, SIDES } from "./side.ts";
@@ -105,6 +106,18 @@ export class Dispatcher {
       );
     }
     return unread;
+  }
+
+  /** A flow is over: its monitors are told why, and all forget it. */
+  end(row: number, reason: EndReason): void {
+    if (this.wants(Slot.connectionEnd)) {
+      const { connectionEnd } = this.events;
+      connectionEnd.reason = reason;
+      connectionEnd.end = "client";
+      this.raise(Slot.connectionEnd, row, 0, connectionEnd);
+    }
+    const { monitors } = this;
+    for (let index = 0; index < monitors.length; index++) (monitors[index] as FlowMonitor<unknown>).$end(row);
   }
 
   /** The lowest offset of a direction that a monitor may still read, `next` at most; `shown` is what was acknowledged. */

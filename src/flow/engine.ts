@@ -434,7 +434,6 @@ export class FlowEngine {
 
   #end(row: number, why: EndReason): void {
     const dispatcher = this.#dispatcher;
-    const { events } = dispatcher;
     // The packet at hand, if there is one, is another flow's.
     const hadPacket = this.#hasPacket;
     const wasDropped = dispatcher.isDropped;
@@ -444,11 +443,8 @@ export class FlowEngine {
     let reason = why;
     if ((flags & RowFlag.reset) !== 0) reason = "reset";
     else if ((flags & RowFlag.ended) !== 0) reason = "closed";
-    if (reason === "timeout") dispatcher.raise(Slot.timeout, row, 0, events.timeout);
-    events.connectionEnd.reason = reason;
-    events.connectionEnd.end = "client";
-    dispatcher.raise(Slot.connectionEnd, row, 0, events.connectionEnd);
-    for (const monitor of dispatcher.monitors) monitor.$end(row);
+    if (reason === "timeout") dispatcher.raise(Slot.timeout, row, 0, dispatcher.events.timeout);
+    dispatcher.end(row, reason);
     if ((flags & RowFlag.rewritten) !== 0) this.#inline.end(row, reason);
     this.#delivery.release(row);
     this.#tracker.forget(row);

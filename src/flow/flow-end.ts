@@ -162,9 +162,11 @@ export class FlowEnd {
     if (unread <= 0 || !(lengthMax >= 1)) return undefined;
     const offset = flow.$readOffset(direction);
     let length = Math.min(unread, lengthMax);
-    const urgent = delivery.urgentFrom(row, direction, offset, offset + length);
-    if (urgent === offset) return this.#passUrgent(offset, lengthMax);
-    if (urgent > offset) length = urgent - offset;
+    if (!delivery.urgent.isEmpty) {
+      const urgent = delivery.urgent.from(row * 2 + direction, offset, offset + length);
+      if (urgent === offset) return this.#passUrgent(offset, lengthMax);
+      if (urgent > offset) length = urgent - offset;
+    }
     const bytes = delivery.kept.span(row, direction, offset, length);
     if (bytes !== undefined) {
       flow.$readTo(direction, offset + bytes.length);

@@ -44,6 +44,29 @@ export class StreamOffsets {
     return next + ((sequence - initial - 1 - next) | 0);
   }
 
+  /** How far the other end has acknowledged a direction, as an offset; never beyond what is there. */
+  acknowledgedOffset(row: number, direction: Direction): number {
+    return Math.min(this.saidOffset(row, direction), this.next(directionAt(row, direction)));
+  }
+
+  /** Where a direction ends by what the other end has acknowledged of it: behind what is there, or where that ends. */
+  confirmedEnd(row: number, direction: Direction): number {
+    const at = directionAt(row, direction);
+    const endFlags = this.#table.bytes[at * 4 + FLAGS_AT] as number;
+    const fin = (endFlags & EndFlag.finAcknowledged) !== 0 ? 1 : 0;
+    const next = this.next(at);
+    const missed = this.saidOffset(row, direction) - fin - next;
+    // One number that was acknowledged and never seen is a FIN that was missed, and no byte.
+    const isByte = missed > 1 || (missed === 1 && (endFlags & EndFlag.fin) !== 0);
+    return isByte ? next + missed : next;
+  }
+
+  /** Whether nothing was seen of who could acknowledge. */
+  isOneSided(row: number, direction: Direction): boolean {
+    const other = directionAt(row, (1 - direction) as Direction);
+    return this.#table.words[other + DirectionWord.packetCount] === 0;
+  }
+
   /** How far the other end says that it has a direction, as an offset; 0 when it says nothing. */
   saidOffset(row: number, direction: Direction): number {
     const other = directionAt(row, (1 - direction) as Direction);

@@ -15,12 +15,11 @@ import type { TcpTracker } from "./tracker.ts";
 
 // The module's own, so that the compiler has their numbers; imported ones it looks up each time.
 const { EndFlag, NO_SHIFT, RowFlag, WINDOW_UNKNOWN } = bits;
-const { DirectionWord, RECORD_WORDS, Word } = record;
+const { DIRECTION_WORDS, DirectionWord, RECORD_WORDS, Word } = record;
 const { TcpFlag } = segments;
 const { State } = states;
 
 const FLAGS_AT = DirectionWord.options * 4 + 1;
-const DIRECTIONS = [0, 1] as const;
 
 /** How a packet that belongs to no connection begins one. */
 export interface Opening {
@@ -50,11 +49,12 @@ export function open(
 ): void {
   const { words, bytes } = table;
   const base = row * RECORD_WORDS;
-  for (const direction of DIRECTIONS) {
-    const at = directionAt(row, direction);
-    words[at + DirectionWord.window] = WINDOW_UNKNOWN;
-    bytes[at * 4 + DirectionWord.options * 4] = NO_SHIFT;
-  }
+  const client = base + Word.directions;
+  const server = client + DIRECTION_WORDS;
+  words[client + DirectionWord.window] = WINDOW_UNKNOWN;
+  words[server + DirectionWord.window] = WINDOW_UNKNOWN;
+  bytes[(client + DirectionWord.options) * 4] = NO_SHIFT;
+  bytes[(server + DirectionWord.options) * 4] = NO_SHIFT;
   const states = base * 4 + Word.bytes * 4 + 1;
   const flags = words[base + Word.flags] as number;
   if (!opening.isSyn) {

@@ -90,7 +90,7 @@ export class Prediction {
     const { payloadBytes } = layers;
     const ahead = (sequence - (words[other + DirectionWord.acknowledged] as number)) | 0;
     if (payloadBytes > 0) {
-      if (layers.capturedPayloadBytes < payloadBytes || !delivery.isPlain) return false;
+      if (layers.capturedPayloadBytes < payloadBytes || !delivery.urgent.isEmpty) return false;
       if (((words[base + Word.monitors] as number) & dispatcher.keeping) !== 0) return false;
       const window = words[other + DirectionWord.window] as number;
       if (window !== WINDOW_UNKNOWN && this.#checksWindow && ahead + payloadBytes > window) return false;
@@ -107,23 +107,10 @@ export class Prediction {
       dispatcher.raise(Slot.packetSender, row, direction, events.packet);
     if (dispatcher.isDropped) return true;
     if (isStamped && ahead <= 0) keepTimestamp(this.#table, layers, mine);
-    if (payloadBytes > 0) this.#deliver(row, direction, layers, next);
+    if (payloadBytes > 0) delivery.pass(row, direction, next, layers);
     else if ((dispatcher.wanted & PACKET_RECEIVER) !== 0) {
       dispatcher.raise(Slot.packetReceiver, row, direction, events.packet);
     }
     return true;
-  }
-
-  /** The bytes of a segment that is the next in order, and the event of the receiver's hook. */
-  #deliver(row: number, direction: Direction, layers: Layers, next: number): void {
-    const dispatcher = this.#dispatcher;
-    const delivery = this.#delivery;
-    const { payloadBytes, payloadOffset } = layers;
-    delivery.take(row, direction, next, layers, payloadOffset, payloadOffset + payloadBytes, false);
-    if ((dispatcher.wanted & PACKET_RECEIVER) !== 0) {
-      dispatcher.raise(Slot.packetReceiver, row, direction, dispatcher.events.packet);
-    }
-    if (!dispatcher.isDropped) delivery.deliver(row, direction);
-    if (dispatcher.isDropped) delivery.takeBack(row, direction, next, next, next + payloadBytes);
   }
 }

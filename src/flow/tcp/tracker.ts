@@ -355,7 +355,8 @@ export class TcpTracker {
     const isSyn = (layers.flags & TcpFlag.syn) !== 0;
     const offset = this.#delivery.offsetOf(segment.mine, isSyn ? layers.sequence + 1 : layers.sequence);
     const at = offset + Math.max(0, layers.urgentPointer - 1);
-    this.#delivery.markUrgent(segment.row, segment.direction, at);
+    if (at < this.#delivery.next(segment.mine)) return;
+    this.#delivery.urgent.add(segment.row * 2 + segment.direction, at);
   }
 
   /** Bytes from `offset` to the sender's FIN, or to the edge of the receiver's window. */
