@@ -59,7 +59,10 @@ export class LoopBounds {
     if (this.#rounds.has(loop)) return this.#rounds.get(loop);
     // Whoever asks again while this is being found gets no answer: it would be its own reason.
     this.#rounds.set(loop, undefined);
-    let rounds: bigint | undefined;
+    const { graph, ranges } = this.#options;
+    const back = graph.entrances(loop.head).filter((entrance) => graph.isBack(entrance));
+    // Where nobody ever comes back, there is one round, which is no coming back.
+    let rounds = back.some(({ from, edge }) => ranges.isTaken(from, edge)) ? undefined : 0n;
     for (const block of loop.blocks) {
       const found = this.#roundsBy(loop, block);
       if (found !== undefined) rounds = rounds === undefined ? found : lesser(rounds, found);

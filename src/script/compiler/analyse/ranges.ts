@@ -238,7 +238,7 @@ class Analysis implements Ranges {
     const summed = this.#bounds.summed(loop, parameter, entering);
     if (this.#phase === "narrowing") {
       const narrowed = summed === undefined ? joined : (intersect(joined, summed) ?? joined);
-      return before === undefined ? narrowed : (intersect(before, narrowed) ?? narrowed);
+      return before === undefined ? narrowed : narrower(before, narrowed);
     }
     if (summed !== undefined && this.#phase === "growing") return hull(summed, before);
     const grown = hull(joined, before) ?? joined;
@@ -255,6 +255,12 @@ class Analysis implements Ranges {
       else this.#ways.delete(edge);
     }
   }
+}
+
+/** Both are known; of words that is no more than one of them when they speak of different readings. */
+function narrower(before: Range, now: Range): Range {
+  const all = hull(before, now) ?? now;
+  return all.most - all.least > UNSIGNED_MOST ? before : (intersect(before, now) ?? before);
 }
 
 /** To the next landmark on the side that has grown. */

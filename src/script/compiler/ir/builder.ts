@@ -9,7 +9,6 @@ import type { Block, Edge, Instruction, IrFunction, Terminator, Value, ValueType
 /** See {@link FunctionBuilder.remember}. */
 export interface Remembered {
   readonly blockCount: number;
-  readonly idCount: number;
   readonly current: Block | undefined;
   readonly instructionCount: number;
 }
@@ -58,16 +57,17 @@ export class FunctionBuilder {
 
   /** Where the function stands, for {@link forget}. */
   remember(): Remembered {
-    const { blocks, idCount } = this.#function;
     const current = this.#current;
     const instructionCount = current?.instructions.length ?? 0;
-    return { blockCount: blocks.length, idCount, current, instructionCount };
+    return { blockCount: this.#function.blocks.length, current, instructionCount };
   }
 
-  /** Takes back what was made since; blocks that were open then, other than the last one, must not have been touched. */
-  forget({ blockCount, idCount, current, instructionCount }: Remembered): void {
+  /**
+   * Takes blocks and instructions back that were made since; ids are not given again. Blocks that were open then, other
+   * than the last one, must not have been touched.
+   */
+  forget({ blockCount, current, instructionCount }: Remembered): void {
     this.#function.blocks.length = blockCount;
-    this.#function.idCount = idCount;
     this.#current = current;
     if (current !== undefined) current.instructions.length = instructionCount;
   }

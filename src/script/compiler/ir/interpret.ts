@@ -19,24 +19,33 @@ export type Outcome =
 /** What a value is while it runs: a number, or a place in memory; no entry found is `undefined`. */
 type Content = bigint | Region | undefined;
 
+/** How a function is run. */
+export interface InterpretOptions {
+  /** Instructions until it is given up; 1,000,000 unless told. */
+  readonly stepsMax?: number;
+  /** Is told each number when it is made, or passed to a block's parameter. */
+  readonly watch?: (value: Value, content: bigint, block: Block) => void;
+}
+
 /**
  * Runs a function over a packet and what there is beside it, which is changed as the function says.
- * @param stepsMax instructions until it is given up
  * @throws InvariantError when an operation has no result (a number that leaves its domain, a division by 0, bytes
  *   outside of what was checked): the checks of the compiler should have refused the function
  */
-export function interpretFunction(fn: IrFunction, world: World, stepsMax = 1_000_000): Outcome {
-  return new Interpreter(world, stepsMax).run(fn);
+export function interpretFunction(fn: IrFunction, world: World, options: InterpretOptions = {}): Outcome {
+  return new Interpreter(world, options).run(fn);
 }
 
 class Interpreter {
   readonly #world: World;
   readonly #contents = new Map<Value, Content>();
+  readonly #watch: InterpretOptions["watch"];
   #stepsLeft: number;
 
-  constructor(world: World, stepsMax: number) {
+  constructor(world: World, { stepsMax = 1_000_000, watch }: InterpretOptions) {
     this.#world = world;
     this.#stepsLeft = stepsMax;
+    this.#watch = watch;
   }
 
   run(fn: IrFunction): Outcome {
@@ -47,6 +56,7 @@ class Interpreter {
         const content = this.#execute(instruction);
         const result = resultOf(instruction);
         if (result !== undefined) this.#contents.set(result, content);
+        if (result !== undefined && typeof content === "bigint") this.#watch?.(result, content, block);
       }
       this.#step(block.terminator.place);
       const next = this.#leave(block.terminator);
@@ -114,6 +124,10 @@ class Interpreter {
   #execute(instruction: Instruction): Content {
     switch (instruction.op) {
       case "constant":
+        // A pointer that is a constant leads nowhere: what an optional header has where it is not there.
+        return instruction.result.type === "integer" || instruction.result.type === "boolean"
+          ? instruction.value
+          : undefined;
       case "binary":
       case "unary":
       case "compare":
@@ -148,8 +162,6 @@ class Interpreter {
 
   #calculate(instruction: Instruction): bigint {
     switch (instruction.op) {
-      case "constant":
-        return instruction.value;
       case "binary": {
         const [left, right] = [this.#number(instruction.left), this.#number(instruction.right)];
         const { operator, domain, place, isSigned } = instruction;

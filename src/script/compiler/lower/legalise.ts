@@ -4,7 +4,7 @@
  * Afterwards every value is a word of 64 bits, and every calculation is of the domain `word`.
  * @module
  */
-import { asWord, constantIn, isWithin, type Range, SIGNED_LEAST, SIGNED_MOST } from "../analyse/range.ts";
+import { ANY_RANGE, constantIn, isWithin, type Range, SIGNED_MOST, UNSIGNED_MOST } from "../analyse/range.ts";
 import type { Ranges } from "../analyse/ranges.ts";
 import type {
   BinaryInstruction,
@@ -78,7 +78,7 @@ class Legaliser {
   }
 
   #range(value: Value): Range {
-    return this.#ranges.at(value, this.#block) ?? asWord(rangeOfAll, true);
+    return this.#ranges.at(value, this.#block) ?? ANY_RANGE;
   }
 
   /** Both sides have been found to be words of the same kind, or the checks have refused the function. */
@@ -124,7 +124,9 @@ class Legaliser {
       this.instructions.push({ ...instruction, domain: "word", isSigned });
       return;
     }
-    if (operator === "shiftRightSigned" && this.#range(left).least >= 0n) {
+    // In `wrap` what is 2^63 and more is taken as negative; elsewhere only what is negative.
+    const most = instruction.domain === "wrap" ? SIGNED_MOST : UNSIGNED_MOST;
+    if (operator === "shiftRightSigned" && isWithin(this.#range(left), 0n, most)) {
       this.#append(place, "shiftRight", left, right, result);
       return;
     }
@@ -197,8 +199,6 @@ class Legaliser {
     }
   }
 }
-
-const rangeOfAll: Range = { least: SIGNED_LEAST, most: SIGNED_MOST, bits: 2n ** 64n - 1n };
 
 function limitsOf(bits: number, isSigned: boolean): readonly [bigint, bigint] {
   const count = 1n << BigInt(bits);
