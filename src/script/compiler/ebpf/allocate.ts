@@ -14,6 +14,7 @@ const ROUND_COUNT_MAX = 60;
 /** Puts a machine register in the place of every virtual one; copies that have become needless are taken out. */
 export function allocateRegisters(machine: MachineFunction): void {
   const keep = new Set<Register>();
+  const shared = new Set<Register>();
   for (let round = 0; round < ROUND_COUNT_MAX; round++) {
     const graph = buildGraph(machine, keep);
     coalesce(graph);
@@ -27,7 +28,7 @@ export function allocateRegisters(machine: MachineFunction): void {
     for (let register = FIRST_VIRTUAL; register < machine.registerCount; register++) {
       if (nodes.has(graph.nodeOf(register))) registers.add(register);
     }
-    spill(machine, { registers, nodeOf: (register) => graph.nodeOf(register), keep });
+    spill(machine, { registers, nodeOf: (register) => graph.nodeOf(register), keep, shared });
   }
   throw new InvariantError("Cannot choose registers: what was moved to memory does not make enough room");
 }

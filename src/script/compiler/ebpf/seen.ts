@@ -133,6 +133,11 @@ function binary({ operator }: BinaryInstruction, left: Interval, right: Interval
       const mosts = [left, right].filter(({ least }) => least >= 0n).map(({ most }) => most);
       return mosts.length === 0 ? ANYTHING : { least: 0n, most: mosts.reduce(smaller) };
     }
+    case "or":
+    case "xor": {
+      const bits = (left.most | right.most).toString(2).length;
+      return isPlain ? { least: 0n, most: (1n << BigInt(bits)) - 1n } : ANYTHING;
+    }
     case "shiftLeft":
       return isPlain && count !== undefined ? within(left.least << count, left.most << count) : ANYTHING;
     case "shiftRight":

@@ -12,6 +12,7 @@ import {
   type MachineFunction,
   type MachineInstruction,
   type Register,
+  successorsOf,
   usesOfEnd,
 } from "./machine.ts";
 
@@ -22,12 +23,22 @@ export interface SpillOptions {
   readonly nodeOf: (register: Register) => Register;
   /** Gets the registers that have to stay registers from now on. */
   readonly keep: Set<Register>;
+  /** Gets the registers that hold something for several uses; when there is no room for them they hold it for one. */
+  readonly shared: Set<Register>;
 }
 
 /** Rewrites the function in place. */
 export function spill(machine: MachineFunction, options: SpillOptions): void {
   const spiller = new Spiller(machine, options);
-  for (const block of machine.blocks) spiller.rewrite(block);
+  const predecessors = new Map<MachineBlock, MachineBlock[]>();
+  for (const block of machine.blocks) {
+    for (const next of successorsOf(block.end))
+      predecessors.set(next, [...(predecessors.get(next) ?? []), block]);
+  }
+  for (const block of machine.blocks) {
+    const [before, ...others] = predecessors.get(block) ?? [];
+    spiller.rewrite(block, others.length === 0 ? before : undefined);
+  }
 }
 
 class Spiller {
@@ -38,6 +49,8 @@ class Spiller {
   #row: MachineInstruction[] = [];
   /** Registers that hold what has been loaded, as long as it is the same. */
   #loaded = new Map<Register, Register>();
+  /** Those at the ends of blocks. */
+  readonly #ends = new Map<MachineBlock, Map<Register, Register>>();
 
   constructor(machine: MachineFunction, options: SpillOptions) {
     this.#machine = machine;
@@ -45,9 +58,10 @@ class Spiller {
     this.#repeats = repeatsOf(machine, options);
   }
 
-  rewrite(block: MachineBlock): void {
+  /** @param before the only block that leads to this one */
+  rewrite(block: MachineBlock, before: MachineBlock | undefined): void {
     this.#row = [];
-    this.#loaded = new Map();
+    this.#loaded = new Map(before === undefined ? [] : this.#ends.get(before));
     for (const instruction of block.instructions) this.#instruction(instruction);
     const { end } = block;
     if (end.kind === "branch" && usesOfEnd(end).some((register) => this.#isSpilled(register))) {
@@ -55,6 +69,7 @@ class Spiller {
       if (end.right !== undefined) end.right = this.#read(end.right, end.place);
     }
     block.instructions = this.#row;
+    this.#ends.set(block, this.#loaded);
   }
 
   #isSpilled(register: Register): boolean {
@@ -77,8 +92,11 @@ class Spiller {
       const held = this.#loaded.get(from);
       if (held === undefined) this.#load(destination, source, place);
       else this.#row.push(moveOf(destination, held, place));
-    } else if (!this.#isSpilled(source)) this.#store(destination, source, place);
-    else if (this.#options.nodeOf(destination) !== from) {
+    } else if (!this.#isSpilled(source)) {
+      const holder = this.#temporary(destination);
+      this.#row.push(moveOf(holder, source, place));
+      this.#store(destination, holder, place);
+    } else if (this.#options.nodeOf(destination) !== from) {
       this.#store(destination, this.#read(source, place), place);
     }
   }
@@ -90,24 +108,25 @@ class Spiller {
     const { destination, source, place } = instruction;
     const isReading = (register: Register): boolean => uses.includes(register) && this.#isSpilled(register);
     const isSource = isReading(source);
-    const isWritten = defined !== undefined && (defined === destination || defined === source);
     if (isSource) changed.source = this.#read(source, place, defined === source);
     if (isReading(destination)) {
-      changed.destination =
-        isSource && source === destination
-          ? changed.source
-          : this.#read(destination, place, defined === destination);
-    } else if (defined === destination) changed.destination = this.#temporary();
+      const isSame = isSource && source === destination;
+      changed.destination = isSame ? changed.source : this.#read(destination, place, defined === destination);
+    } else if (defined === destination) changed.destination = this.#temporary(destination);
     this.#row.push(changed);
-    if (!isWritten) return;
-    const holder = defined === destination ? changed.destination : changed.source;
-    this.#store(defined, holder, place);
+    if (defined === undefined) return;
+    this.#store(defined, defined === destination ? changed.destination : changed.source, place);
   }
 
-  #temporary(): Register {
+  /** A register for what a spilled one holds. */
+  #temporary(spilled: Register): Register {
     const register = this.#machine.registerCount++;
-    this.#options.keep.add(register);
+    (this.#isSharing(spilled) ? this.#options.shared : this.#options.keep).add(register);
     return register;
+  }
+
+  #isSharing(spilled: Register): boolean {
+    return !this.#options.shared.has(spilled) && !this.#repeats.has(this.#options.nodeOf(spilled));
   }
 
   /** A register with the value; a fresh one when it is about to be changed. */
@@ -116,8 +135,10 @@ class Spiller {
     const node = this.#options.nodeOf(register);
     const held = this.#loaded.get(node);
     if (held !== undefined && !isFresh) return held;
-    const temporary = this.#temporary();
-    this.#load(temporary, register, place);
+    const temporary = this.#temporary(register);
+    if (held === undefined) this.#load(temporary, register, place);
+    else this.#row.push(moveOf(temporary, held, place));
+    if (!isFresh && this.#isSharing(register)) this.#loaded.set(node, temporary);
     return temporary;
   }
 
@@ -130,7 +151,9 @@ class Spiller {
     }
     const code = InstructionClass.loadX | AccessMode.memory | AccessSize[8];
     const offset = this.#slotOf(node);
-    this.#row.push({ code, destination, source: FRAME_POINTER, offset, immediate: 0, place });
+    // As long as it is shared, nobody writes to its place.
+    const isRepeatable = this.#options.shared.has(destination);
+    this.#row.push({ code, destination, source: FRAME_POINTER, offset, immediate: 0, place, isRepeatable });
   }
 
   #store(spilled: Register, source: Register, place: Place): void {
@@ -138,7 +161,8 @@ class Spiller {
     const code = InstructionClass.storeX | AccessMode.memory | AccessSize[8];
     const offset = this.#slotOf(node);
     this.#row.push({ code, destination: FRAME_POINTER, source, offset, immediate: 0, place });
-    this.#loaded.delete(node);
+    if (this.#options.shared.has(source)) this.#loaded.set(node, source);
+    else this.#loaded.delete(node);
   }
 
   #slotOf(node: Register): number {
