@@ -96,6 +96,8 @@ export interface Lowering {
   note(text: string): void;
   /** Remembers that the function writes to the packet; refuses it where the attach point forbids it. */
   writes(node: TypeScript.Node): void;
+  /** The same of the packet's mark. */
+  marks(node: TypeScript.Node): void;
 }
 
 /** Something that is known differently on different ways through the function. */

@@ -1,0 +1,96 @@
+/**
+ * `context.bus.post(address, { … })`: an event in the ring, which user space posts to the bus.
+ * @module
+ */
+import type TypeScript from "typescript";
+import type { EventField } from "../compiled.ts";
+import type { Value } from "../ir/ir.ts";
+import { argumentNode, constantText } from "./arguments.ts";
+import { constantIn, describe } from "./constants.ts";
+import type { Front } from "./front.ts";
+import type { Lowered } from "./lowered.ts";
+import { refuseQuotient } from "./operators.ts";
+
+/** Bytes of one event that the stack has room for. */
+const EVENT_BYTES_MAX = 256;
+
+/** A record that is being laid out: its number first, then each field at a multiple of 8. */
+interface Layout {
+  readonly front: Front;
+  readonly memory: Value;
+  bytes: number;
+}
+
+/** `bus.post(…)`. */
+export function post(front: Front, node: TypeScript.Node, parameters: readonly Lowered[]): Lowered {
+  const address = constantText(
+    front,
+    argumentNode(front, node, 0),
+    parameters[0],
+    "where on the bus an event goes",
+  );
+  const place = argumentNode(front, node, 1);
+  const given = parameters[1] ?? { kind: "undefined" };
+  if (given.kind !== "record" && given.kind !== "undefined") {
+    return front.refuse(place, {
+      code: "kernel-event",
+      why: `the fields of an event are an object whose names are known, and this is ${describe(front, given)}`,
+      instead: "write them here: context.bus.post(address, { source: ip.source })",
+    });
+  }
+  const layout: Layout = { front, memory: front.emit.scratch("event", 8), bytes: 8 };
+  const fields: EventField[] = [];
+  const values = given.kind === "record" ? [...front.fieldsOf(given)] : [];
+  for (const [name, value] of values) fields.push(fieldOf(layout, place, name, value));
+  front.emit.scratch("event", layout.bytes);
+  if (layout.bytes > EVENT_BYTES_MAX) {
+    return front.refuse(place, {
+      code: "kernel-event",
+      why: `an event may have ${EVENT_BYTES_MAX} bytes, and this one has ${layout.bytes}`,
+      instead: "post fewer bytes of the packet",
+    });
+  }
+  const number = front.report.events.length;
+  front.report.events.push({ number, address, fields, bytes: layout.bytes });
+  front.emit.store(layout.memory, 0, 8, front.constant(number));
+  front.emit.append({ op: "emit", from: layout.memory, bytes: layout.bytes });
+  return { kind: "undefined" };
+}
+
+function fieldOf(layout: Layout, node: TypeScript.Node, name: string, value: Lowered): EventField {
+  const { front, memory } = layout;
+  const constant = constantIn(front, value)?.value;
+  if (typeof constant === "string" || typeof constant === "number" || typeof constant === "boolean") {
+    return { name, kind: "constant", value: constant };
+  }
+  if (value.kind === "quotient") return refuseQuotient(front, value, node);
+  const at = layout.bytes;
+  if (value.kind === "integer") {
+    layout.bytes += 8;
+    front.emit.store(memory, at, 8, value.value);
+    return { name, kind: "integer", at, isBig: value.isBig };
+  }
+  if (value.kind === "boolean") {
+    layout.bytes += 8;
+    const number = front.select(value.value, front.constant(1), front.constant(0));
+    front.emit.store(memory, at, 8, number);
+    return { name, kind: "boolean", at };
+  }
+  if (value.kind === "bytes") {
+    const length = Number(front.known(value.length) ?? -1n);
+    if (length > 0 && length <= EVENT_BYTES_MAX) {
+      layout.bytes += 8 * Math.ceil(length / 8);
+      front.emit.scratch("event", layout.bytes);
+      front.parts.packet.copyBytes(front, node, value, { memory, at, length });
+      return { name, kind: "bytes", at, length };
+    }
+  }
+  return front.refuse(node, {
+    code: "kernel-event",
+    why: `field ${JSON.stringify(name)} of an event is ${describe(front, value)}, and the ring takes numbers, bigints of 64 bits, booleans, constants, and bytes of the packet of a constant length`,
+    instead:
+      value.kind === "wide"
+        ? "post the halves of the bigint: x >> 64n and BigInt.asUintN(64, x)"
+        : "post a number of it; where it may be undefined, say what stands for that (x ?? 0)",
+  });
+}

@@ -1,0 +1,192 @@
+/**
+ * A function of a script, from its syntax tree to the intermediate form.
+ * @module
+ */
+import type TypeScript from "typescript";
+import type { FunctionFacts } from "../compiled.ts";
+import type { IrFunction, Value } from "../ir/ir.ts";
+import { VerdictCode } from "../ir/ir.ts";
+import { CompileError, type CompileProblem } from "../problem.ts";
+import type { CompileTarget } from "../target.ts";
+import { callValue } from "./calls.ts";
+import { constantIn } from "./constants.ts";
+import { expression } from "./expressions.ts";
+import { Front, type FrontParts } from "./front.ts";
+import { bindParameters, checkCallable } from "./inline.ts";
+import type { Lowered } from "./lowered.ts";
+import { symbolValue } from "./names.ts";
+import { NodePlaces } from "./node-places.ts";
+import { PACKET_PARTS } from "./packet-parts.ts";
+import { AlreadyRefused, WayEnded } from "./path.ts";
+import { finish } from "./returns.ts";
+import { statement } from "./statements.ts";
+import { type FunctionNode, isFunctionNode } from "./syntax.ts";
+
+/** What is lowered, and for where. */
+export interface FrontRequest {
+  readonly ts: typeof TypeScript;
+  /** Has the script, checked without errors. */
+  readonly program: TypeScript.Program;
+  /** The script's own file, as the program has it. */
+  readonly file: string;
+  /** What its module exports it by; `default` as well. */
+  readonly function: string;
+  readonly target: CompileTarget;
+  /** How files are called in places; as the program has them when absent. */
+  readonly nameOf?: (path: string) => string;
+  /** `context.script.name`; the function's name when absent. */
+  readonly scriptName?: string;
+}
+
+export type FrontResult =
+  | {
+      readonly function: IrFunction;
+      readonly facts: FunctionFacts;
+      readonly places: NodePlaces;
+      readonly problems: readonly [];
+    }
+  | { readonly function: undefined; readonly problems: readonly CompileProblem[] };
+
+const PARTS: FrontParts = {
+  expression,
+  call: callValue,
+  statement,
+  constantOf: (lowered, front) => constantIn(front, lowered)?.value,
+  packet: PACKET_PARTS,
+};
+
+/** Lowers a function, or tells all reasons why it does not fit. */
+export function frontFunction(request: FrontRequest): FrontResult {
+  const { ts, program, file } = request;
+  const source = program.getSourceFile(file);
+  const places = new NodePlaces(request.nameOf ?? ((path) => path));
+  if (source === undefined) return refusedWhole(file, `there is no ${file} in the program`);
+  const checker = program.getTypeChecker();
+  const module = checker.getSymbolAtLocation(source);
+  const exported = module === undefined ? [] : checker.getExportsOfModule(module);
+  const symbol = exported.find(({ name }) => name === request.function);
+  if (symbol === undefined) return refusedWhole(file, `the script exports no ${request.function}`);
+  const behind = (one: TypeScript.Symbol): TypeScript.Symbol =>
+    (one.flags & ts.SymbolFlags.Alias) === 0 ? one : checker.getAliasedSymbol(one);
+  const front = new Front({
+    ts,
+    program,
+    target: request.target,
+    name: request.scriptName ?? request.function,
+    exportNames: new Map(exported.map((one) => [behind(one), one.name])),
+    hasNoTunnels: false,
+    places,
+    parts: PARTS,
+  });
+  const node = behind(symbol).declarations?.[0] ?? source;
+  return front.at(node, () => lowerExport(front, node, symbol, exported));
+}
+
+function refusedWhole(file: string, why: string): FrontResult {
+  const place = { file, line: 1, column: 1 };
+  const problem = { code: "kernel-function", place, length: 1, construct: "", why, instead: "name another" };
+  return { function: undefined, problems: [problem] };
+}
+
+function lowerExport(
+  front: Front,
+  node: TypeScript.Node,
+  symbol: TypeScript.Symbol,
+  exported: readonly TypeScript.Symbol[],
+): FrontResult {
+  try {
+    front.hasNoTunnels = tunnelsAreOff(front, node, exported);
+    const callee = symbolValue(front, node, symbol);
+    if (callee.kind !== "function" || !isFunctionNode(front.ts, callee.declaration)) {
+      front.refuse(node, {
+        code: "kernel-function",
+        why: "this is not a function that is written down in the script",
+        instead: "export a function (packet, context) => verdict",
+      });
+    } else runScript(front, callee.declaration);
+  } catch (error) {
+    if (error instanceof CompileError) front.report.addProblem(error.problem);
+    else if (!(error instanceof AlreadyRefused)) throw error;
+  }
+  const problems = [...front.report.problems.values()];
+  if (problems.length > 0) return { function: undefined, problems: inOrder(problems) };
+  const lowered = front.builder.finish();
+  lowered.entry.instructions.unshift(...front.emit.prologue);
+  return { function: lowered, facts: factsOf(front), places: front.places, problems: [] };
+}
+
+function inOrder(problems: readonly CompileProblem[]): readonly CompileProblem[] {
+  return problems.toSorted(
+    ({ place: one }, { place: other }) => one.line - other.line || one.column - other.column,
+  );
+}
+
+/** `export const options = { tunnels: false }`. */
+function tunnelsAreOff(front: Front, node: TypeScript.Node, exported: readonly TypeScript.Symbol[]): boolean {
+  const symbol = exported.find(({ name }) => name === "options");
+  if (symbol === undefined) return false;
+  const options = symbolValue(front, node, symbol);
+  const tunnels = options.kind === "record" ? options.fields.get("tunnels") : undefined;
+  return tunnels !== undefined && constantIn(front, tunnels)?.value === false;
+}
+
+function runScript(front: Front, declaration: FunctionNode): void {
+  checkCallable(front, declaration, declaration);
+  front.at(declaration, () => passUnseen(front));
+  if (front.target.statistics) {
+    front.emit.append({ op: "count", counter: "bytes", value: front.packetEnd });
+  }
+  front.frames.push({ declaration, returns: undefined, targets: [] });
+  bindParameters(front, declaration, [{ kind: "packet" }, { kind: "context" }], []);
+  const { body } = declaration;
+  if (body === undefined) return;
+  try {
+    if (front.ts.isBlock(body)) {
+      front.statement(body);
+      if (front.builder.isOpen) finish(front, body, { kind: "undefined" });
+    } else front.at(body, () => finish(front, body, front.expression(body as TypeScript.Expression)));
+  } catch (error) {
+    if (!(error instanceof WayEnded)) throw error;
+  }
+  front.frames.pop();
+}
+
+const ETHERTYPES = [0x0800, 0x86dd];
+
+/** Where the script stands for one at a netfilter hook, it does not see what is not IP. */
+function passUnseen(front: Front): void {
+  const { attach, first } = front.target;
+  if (attach === "netfilter" || first !== "network") return;
+  const none: Lowered = { kind: "undefined" };
+  const end = (): Lowered => {
+    front.builder.end({ op: "return", place: front.place, verdict: front.constant(VerdictCode.continue) });
+    throw new WayEnded();
+  };
+  const judge = (type: Value): Lowered => {
+    const [isFirst, isSecond] = ETHERTYPES.map((one) => front.compare("equal", type, one)) as [Value, Value];
+    return front.choose(front.select(isFirst, front.constant(true), isSecond), () => none, end);
+  };
+  if (attach !== "xdp") {
+    const type = front.builder.value("integer");
+    front.emit.append({ op: "fact", result: type, fact: "etherType" });
+    judge(type);
+    return;
+  }
+  const there = (pointer: Value): Lowered => judge(front.emit.load(pointer, 12, 2, "network"));
+  front.open(front.constant(0), front.packetStart, "header", there, end);
+}
+
+function factsOf({ report }: Front): FunctionFacts {
+  const { writes, marks, redirects, accepts, handsOverTo } = report;
+  const maps = [...report.maps.values()];
+  return {
+    writes,
+    marks,
+    redirects,
+    accepts,
+    maps,
+    events: report.events,
+    handsOverTo,
+    notes: [...report.notes],
+  };
+}

@@ -1,0 +1,100 @@
+/**
+ * Ways through a function while it is being lowered: what its variables are there, and which conditions are known.
+ * @module
+ */
+import type { Block, Value } from "../ir/ir.ts";
+import type { Lowered } from "./lowered.ts";
+
+/** What is known on one way. */
+export class PathState {
+  /** By symbol, by record that was written to, or by key of another part of the compiler. */
+  readonly variables: Map<object, Lowered>;
+  /** Conditions that have been tested on the way here. */
+  readonly facts: Map<Value, boolean>;
+
+  constructor(
+    variables: ReadonlyMap<object, Lowered> = new Map(),
+    facts: ReadonlyMap<Value, boolean> = new Map(),
+  ) {
+    this.variables = new Map(variables);
+    this.facts = new Map(facts);
+  }
+
+  clone(): PathState {
+    return new PathState(this.variables, this.facts);
+  }
+}
+
+/** The end of a way that has been left, to be gone on with. */
+export interface Way {
+  readonly block: Block;
+  /** The block is not in the function yet. */
+  readonly isNew: boolean;
+  readonly state: PathState;
+}
+
+/** A way and what it brings to where it meets others. */
+export interface Arrival {
+  readonly way: Way;
+  readonly value: Lowered;
+}
+
+/** Nothing comes behind here: the way has returned or failed. Caught where ways meet. */
+export class WayEnded extends Error {}
+
+/** What was refused is known already, and depends on something that was refused before. */
+export class AlreadyRefused extends Error {}
+
+/** Why a boolean that was joined is what it is: its value on each of the ways, and what was known there. */
+export type BooleanOrigin = readonly {
+  readonly value: Value;
+  readonly facts: ReadonlyMap<Value, boolean>;
+}[];
+
+/** What follows from conditions: negations, and joined booleans of which only one way can be meant. */
+export class Implications {
+  readonly #negations = new Map<Value, Value>();
+  readonly #origins = new Map<Value, BooleanOrigin>();
+  readonly #both = new Map<Value, readonly [Value, Value]>();
+  readonly #known: (value: Value) => bigint | undefined;
+
+  constructor(known: (value: Value) => bigint | undefined) {
+    this.#known = known;
+  }
+
+  negate(one: Value, other: Value): void {
+    this.#negations.set(one, other);
+    this.#negations.set(other, one);
+  }
+
+  negationOf(value: Value): Value | undefined {
+    return this.#negations.get(value);
+  }
+
+  joined(result: Value, origin: BooleanOrigin): void {
+    this.#origins.set(result, origin);
+  }
+
+  /** `result` is true where both are. */
+  both(result: Value, one: Value, other: Value): void {
+    this.#both.set(result, [one, other]);
+  }
+
+  /** Adds that a condition is known, and what follows from it. */
+  assume(facts: Map<Value, boolean>, condition: Value, truth: boolean): void {
+    if (facts.get(condition) === truth || this.#known(condition) !== undefined) return;
+    facts.set(condition, truth);
+    const negation = this.#negations.get(condition);
+    if (negation !== undefined) this.assume(facts, negation, !truth);
+    const both = this.#both.get(condition);
+    if (both !== undefined && truth) for (const one of both) this.assume(facts, one, true);
+    const possible = (this.#origins.get(condition) ?? []).filter((origin) => {
+      const known = this.#known(origin.value) ?? origin.facts.get(origin.value);
+      return known === undefined || Boolean(known) === truth;
+    });
+    const [only] = possible;
+    if (possible.length !== 1 || only === undefined) return;
+    for (const [value, isTrue] of only.facts) if (!facts.has(value)) facts.set(value, isTrue);
+    this.assume(facts, only.value, truth);
+  }
+}

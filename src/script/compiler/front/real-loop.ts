@@ -1,0 +1,173 @@
+/**
+ * Loops that stay loops: what their rounds change becomes parameters of the head. Which variables these are, and of what
+ * form, is found out by lowering the loop until nothing new turns up.
+ * @module
+ */
+import type TypeScript from "typescript";
+import type { Value } from "../ir/ir.ts";
+import { type Branches, goOn } from "./conditions.ts";
+import type { Target } from "./frame.ts";
+import type { Front } from "./front.ts";
+import type { Induction } from "./induction.ts";
+import type { Lowered } from "./lowered.ts";
+import { type Arrival, PathState } from "./path.ts";
+import { flattenAs, rebuild, unify } from "./shapes.ts";
+
+const NONE: Lowered = { kind: "undefined" };
+
+/** Each attempt finds at least one variable more, or a wider form of one. */
+const ATTEMPT_COUNT_MAX = 40;
+
+/** A loop, taken apart. */
+export interface LoopParts {
+  readonly node: TypeScript.Node;
+  readonly label: string | undefined;
+  readonly induction: Induction | undefined;
+  readonly condition: () => Branches;
+  readonly body: () => void;
+  readonly update: () => void;
+}
+
+/** Variables that change from round to round, with their forms. */
+type Carried = ReadonlyMap<object, Lowered>;
+
+/** Lowers a loop as one. */
+export function realLoop(front: Front, parts: LoopParts): void {
+  let carried: Carried = new Map();
+  for (let attempt = 0; attempt < ATTEMPT_COUNT_MAX; attempt++) {
+    const point = front.point();
+    const wider = new LoopAttempt(front, parts, carried).run();
+    if (wider === undefined) return;
+    front.takeBack(point);
+    carried = wider;
+  }
+  front.refuse(parts.node, {
+    code: "kernel-loop",
+    why: "what the variables of this loop are differs from round to round",
+    instead: "keep numbers in them, and other things outside of the loop",
+  });
+}
+
+class LoopAttempt {
+  readonly #front: Front;
+  readonly #parts: LoopParts;
+  readonly #carried: Carried;
+  readonly #head;
+  #headState = new PathState();
+
+  constructor(front: Front, parts: LoopParts, carried: Carried) {
+    this.#front = front;
+    this.#parts = parts;
+    this.#carried = carried;
+    this.#head = front.builder.block();
+  }
+
+  /** What changes as well, when that has turned up; `undefined` when the loop is done. */
+  run(): Carried | undefined {
+    const front = this.#front;
+    const parts = this.#parts;
+    this.#enter();
+    const exits: Arrival[] = [];
+    const { ifTrue, ifFalse } = parts.condition();
+    exits.push(...ifFalse.map((way): Arrival => ({ way, value: NONE })));
+    if (goOn(front, ifTrue)) {
+      const target: Target = { label: parts.label, breaks: exits, continues: [] };
+      const targets = front.frames.at(-1)?.targets;
+      targets?.push(target);
+      parts.body();
+      targets?.pop();
+      if (front.builder.isOpen) target.continues?.push({ way: front.leave(), value: NONE });
+      if (front.meet(target.continues ?? []) !== undefined) {
+        parts.update();
+        const wider = this.#wider();
+        if (wider !== undefined) return wider;
+        this.#goBack();
+      }
+    }
+    front.meet(exits);
+    return undefined;
+  }
+
+  #enter(): void {
+    const front = this.#front;
+    const before = front.state;
+    const values: Value[] = [];
+    const variables = new Map(before.variables);
+    for (const [key, shape] of this.#carried) {
+      values.push(...flattenAs(shape, before.variables.get(key) ?? NONE, front.shapeTools));
+      const lowered = rebuild(shape, (old) => {
+        const parameter = front.builder.value(old.type);
+        this.#head.parameters.push(parameter);
+        return parameter;
+      });
+      variables.set(key, lowered);
+    }
+    front.builder.jump(front.place, this.#head, ...values);
+    front.builder.begin(this.#head);
+    front.state = new PathState(variables, front.state.facts);
+    this.#assume();
+    this.#headState = front.state.clone();
+  }
+
+  /** The counter's range is known from the loop's head. */
+  #assume(): void {
+    const front = this.#front;
+    const { induction } = this.#parts;
+    const counter = induction && front.state.variables.get(induction.symbol);
+    if (induction?.start === undefined || induction.roundsMax === undefined) return;
+    if (counter?.kind !== "integer" || front.known(counter.value) !== undefined) return;
+    const { start, step, roundsMax } = induction;
+    const ends = [start, start + step * roundsMax];
+    const value = front.emit.assume(counter.value, Math.min(...ends), Math.max(...ends));
+    front.state.variables.set(induction.symbol, { ...counter, value });
+  }
+
+  /** Variables that the round has changed and that are no parameters yet, or not of a form that takes them. */
+  #wider(): Carried | undefined {
+    const front = this.#front;
+    const found = new Map(this.#carried);
+    let isWider = false;
+    for (const [key, before] of this.#headState.variables) {
+      const after = front.state.variables.get(key);
+      if (after === undefined || after === before) continue;
+      const known = this.#carried.get(key);
+      const shape = unify(known ?? before, after, front.shapeTools);
+      if (known !== undefined && sameForm(known, shape)) continue;
+      found.set(key, shape);
+      isWider = true;
+    }
+    return isWider ? found : undefined;
+  }
+
+  #goBack(): void {
+    const front = this.#front;
+    const values = [...this.#carried].flatMap(([key, shape]) =>
+      flattenAs(shape, front.state.variables.get(key) ?? NONE, front.shapeTools),
+    );
+    front.builder.jump(front.place, this.#head, ...values);
+  }
+}
+
+/** Whether two forms take the same values. */
+function sameForm(one: Lowered, other: Lowered): boolean {
+  return describeForm(one) === describeForm(other);
+}
+
+function describeForm(lowered: Lowered): string {
+  const kinds: string[] = [];
+  rebuild(lowered, (value) => {
+    kinds.push(value.type);
+    return value;
+  });
+  return `${lowered.kind} ${JSON.stringify(lowered, (_, value) => formPart(value))} ${kinds.join(" ")}`;
+}
+
+/** Of a form's parts what tells it from others. */
+function formPart(value: unknown): unknown {
+  if (typeof value !== "object" || value === null) return typeof value === "bigint" ? String(value) : value;
+  if (value instanceof Map) return [...value];
+  if ("type" in value && "id" in value) return value.type;
+  if ("pos" in value && "end" in value) return `node ${String(value.pos)} ${String(value.end)}`;
+  if ("minimumBytes" in value && "name" in value) return value.name;
+  return value;
+}

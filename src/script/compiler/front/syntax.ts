@@ -1,0 +1,57 @@
+/**
+ * Questions about the syntax tree.
+ * @module
+ */
+import type TypeScript from "typescript";
+
+/** An expression without parentheses and types. */
+export function bare(ts: typeof TypeScript, expression: TypeScript.Expression): TypeScript.Expression {
+  let inner = expression;
+  while (
+    ts.isParenthesizedExpression(inner) ||
+    ts.isAsExpression(inner) ||
+    ts.isSatisfiesExpression(inner) ||
+    ts.isNonNullExpression(inner) ||
+    ts.isTypeAssertionExpression(inner)
+  ) {
+    inner = inner.expression;
+  }
+  return inner;
+}
+
+/** Whether an operator is `=`, `+=` or the like. */
+export function isAssignment(ts: typeof TypeScript, kind: TypeScript.SyntaxKind): boolean {
+  return kind >= ts.SyntaxKind.FirstAssignment && kind <= ts.SyntaxKind.LastAssignment;
+}
+
+/** A function with its body. */
+export type FunctionNode =
+  | TypeScript.FunctionDeclaration
+  | TypeScript.FunctionExpression
+  | TypeScript.ArrowFunction
+  | TypeScript.MethodDeclaration;
+
+export function isFunctionNode(ts: typeof TypeScript, node: TypeScript.Node): node is FunctionNode {
+  return (
+    ts.isFunctionDeclaration(node) ||
+    ts.isFunctionExpression(node) ||
+    ts.isArrowFunction(node) ||
+    ts.isMethodDeclaration(node)
+  );
+}
+
+/** Whether one node lies within another, or is it. */
+export function isWithin(node: TypeScript.Node, outer: TypeScript.Node): boolean {
+  for (let one: TypeScript.Node | undefined = node; one !== undefined; one = one.parent) {
+    if (one === outer) return true;
+  }
+  return false;
+}
+
+/** Statements that a function's or a loop's body consists of. */
+export function statementsOf(
+  ts: typeof TypeScript,
+  body: TypeScript.Statement,
+): readonly TypeScript.Statement[] {
+  return ts.isBlock(body) ? body.statements : [body];
+}
