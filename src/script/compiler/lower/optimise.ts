@@ -8,9 +8,12 @@ import { constantIn } from "../analyse/range.ts";
 import { analyseRanges, type Ranges } from "../analyse/ranges.ts";
 import type { Block, Value } from "../ir/ir.ts";
 import { dropDeadBlocks, dropSameParameters, foldBranches, mergeBlocks, skipEmptyBlocks } from "./blocks.ts";
+import { keepByteOrder } from "./byte-order.ts";
 import { dropDeadCode } from "./dead.ts";
 import type { Editor } from "./editor.ts";
+import { joinLoads } from "./loads.ts";
 import { numberValues } from "./numbering.ts";
+import { joinOpens } from "./opens.ts";
 import { threadJumps } from "./thread.ts";
 
 /** Rounds of all passes; most functions need three or four. */
@@ -25,7 +28,8 @@ export function tidy(editor: Editor): void {
 export function optimise(editor: Editor): void {
   for (let round = 0; round < ROUNDS_MAX; round++) {
     const ranges = analyseRanges(editor.function);
-    if (!tidyOnce(editor, ranges)) return;
+    // The order of bytes comes last: loads are joined, and constants are folded, as the script has them.
+    if (!tidyOnce(editor, ranges) && !keepByteOrder(editor)) return;
   }
 }
 
@@ -43,6 +47,10 @@ function tidyOnce(editor: Editor, ranges: Ranges | undefined): boolean {
   isChanged = dropSameParameters(editor) || isChanged;
   isChanged = skipEmptyBlocks(editor) || isChanged;
   isChanged = mergeBlocks(editor) || isChanged;
+  if (ranges !== undefined) {
+    isChanged = joinLoads(editor, (value) => ranges.of(value)?.bits) || isChanged;
+    isChanged = joinOpens(editor) || isChanged;
+  }
   isChanged = threadJumps(editor, ranges) || isChanged;
   isChanged = dropDeadBlocks(editor.function) || isChanged;
   isChanged = dropSameParameters(editor) || isChanged;
