@@ -39,7 +39,8 @@ export function kernelStatistics(counted: ReadonlyMap<string, number>): ScriptSt
   const counters = [...counted].filter(([name]) => name.startsWith(COUNTER));
   const lost = of("lost") > 0 ? { "events lost": of("lost") } : {};
   return {
-    packets: judged + of("redirect") + of("handed") + of("errors"),
+    // What is handed over continues, for the kernel.
+    packets: judged + of("redirect") + of("errors"),
     bytes: of("bytes"),
     verdicts: verdicts as Record<VerdictKind, number>,
     errors: of("errors"),
@@ -70,7 +71,12 @@ function* faultsOf(counted: ReadonlyMap<string, number>): Iterable<ScriptFault> 
 
 /** Both halves of a script that hands packets over: what the kernel has judged, and what user space then did. */
 export function joinStatistics(kernel: ScriptStatistics, user: ScriptStatistics): ScriptStatistics {
-  const verdicts = VERDICT_KINDS.map((kind) => [kind, kernel.verdicts[kind] + user.verdicts[kind]]);
+  const handed = kernel.handed ?? 0;
+  const verdicts = VERDICT_KINDS.map((kind) => {
+    // What was handed over has continued only to be judged there.
+    const own = kind === "continue" ? Math.max(0, kernel.verdicts[kind] - handed) : kernel.verdicts[kind];
+    return [kind, own + user.verdicts[kind]];
+  });
   const counters: Record<string, number> = { ...kernel.counters };
   for (const [name, value] of Object.entries(user.counters)) counters[name] = (counters[name] ?? 0) + value;
   return {
@@ -79,7 +85,7 @@ export function joinStatistics(kernel: ScriptStatistics, user: ScriptStatistics)
     bytes: kernel.bytes,
     verdicts: Object.fromEntries(verdicts) as Record<VerdictKind, number>,
     errors: kernel.errors + user.errors,
-    handed: kernel.handed ?? 0,
+    handed,
     redirected: kernel.redirected ?? 0,
     counters,
     faults: [...kernel.faults, ...user.faults],

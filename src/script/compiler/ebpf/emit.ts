@@ -73,10 +73,19 @@ const KINDS: Readonly<Record<UsedMap["shape"]["kind"], KernelMapKind>> = {
   prefix: "prefix",
 };
 
+/** Maps of prefixes are not made so. */
+const PER_PROCESSOR_KINDS: Readonly<Record<UsedMap["shape"]["kind"], KernelMapKind>> = {
+  hash: "per-cpu-hash",
+  lru: "per-cpu-lru",
+  array: "per-cpu-array",
+  prefix: "prefix",
+};
+
 /** How one of a script's maps is made in the kernel. */
 export function specOf({ name, shape }: UsedMap): KernelMapSpec {
   const { keyBytes, valueBytes } = kernelMapLayout(shape);
-  return { name, kind: KINDS[shape.kind], keyBytes, valueBytes, countMax: shape.countMax };
+  const kind = shape.perProcessor ? PER_PROCESSOR_KINDS[shape.kind] : KINDS[shape.kind];
+  return { name, kind, keyBytes, valueBytes, countMax: shape.countMax };
 }
 
 /** Takes out what nothing leads to. */
