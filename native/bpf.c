@@ -108,6 +108,7 @@ static bool guard(Guarded *guarded, size_t index, const Bytes *bytes, Direction 
     if (guarded->memory == NULL) return false;
   }
   guarded->bytes = guarded->memory + room - bytes->length;
+  if (bytes->length == 0) return true;
   if (direction & TAKEN) memcpy(guarded->bytes, bytes->data, bytes->length);
   else if (guarded->mapped == 0) memset(guarded->bytes, 0, bytes->length);
   return true;
