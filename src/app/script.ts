@@ -84,6 +84,8 @@ export type {
   ScriptOptions,
   SendOptions,
 } from "#script/context.ts";
+// What the kernel has ways of its own for.
+export { handOver, redirect } from "#script/kernel-verdicts.ts";
 // Maps that scripts share by name.
 export type { SharedMap } from "#script/shared-map.ts";
 export type { SharedMapKey } from "#script/shared-map-key.ts";

@@ -23,9 +23,16 @@ const NONE: Lowered = { kind: "undefined" };
 /** Lowers a chain from its outermost link. */
 export function chain(front: Front, node: Link): Lowered {
   const absent: Arrival[] = [];
-  const value = link(front, node, absent);
-  if (absent.length === 0) return value;
-  const joined = front.meet([{ way: front.leave(), value }, ...absent]);
+  const arrivals: Arrival[] = [];
+  try {
+    const value = link(front, node, absent);
+    if (absent.length === 0) return value;
+    arrivals.push({ way: front.leave(), value });
+  } catch (error) {
+    // A link that is never there leaves the ways on which it is not.
+    if (!(error instanceof WayEnded) || absent.length === 0) throw error;
+  }
+  const joined = front.meet([...arrivals, ...absent]);
   if (joined === undefined) throw new WayEnded();
   return joined;
 }
@@ -77,7 +84,7 @@ export function index(front: Front, node: TypeScript.Node, receiver: Lowered, at
     if (one.kind === "record" && known !== undefined) return property(front, node, one, String(known));
     if (one.kind === "bytes") return front.parts.packet.call(front, node, one, "at", [at]);
     return front.refuse(node, {
-      code: "kernel-index",
+      code: "kernel-field",
       why: `only lists and typed arrays have elements at an index that varies, and this is ${describe(front, one)}`,
       instead:
         one.kind === "record" ? "use a switch, or a list with numbers for keys" : "read it by its name",

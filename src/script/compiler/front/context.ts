@@ -113,7 +113,7 @@ export function counterCall(
 ): Lowered {
   if (name !== "add") {
     return front.refuse(node, {
-      code: "kernel-counter",
+      code: "kernel-context",
       why: "counters are added to in the kernel and read from outside",
       instead: "keep a number that the script reads in a map",
     });

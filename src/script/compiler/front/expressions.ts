@@ -269,7 +269,7 @@ function logicalOrCompare(front: Front, node: TypeScript.BinaryExpression, text:
     return order(front, node, comparison, left, front.expression(node.right));
   }
   return front.refuse(node, {
-    code: "kernel-expression",
+    code: "kernel-operator",
     why: `${text} is not in the language that the kernel runs`,
     instead: "see docs/kernel-scripts.md for what is, or run the script in user space",
   });
@@ -280,7 +280,7 @@ function equal(front: Front, node: TypeScript.BinaryExpression, text: string): L
   const right = front.expression(node.right);
   if (text.length === 2 && !sameType(left, right)) {
     front.refuse(node, {
-      code: "kernel-loose-equality",
+      code: "kernel-operator",
       why: `${text} may convert what it compares (${describe(front, left)} and ${describe(front, right)})`,
       instead: `write ${text}=`,
     });

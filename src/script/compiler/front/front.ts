@@ -470,7 +470,7 @@ export class Front implements Lowering {
     this.report.marks = true;
     if (ABILITIES[this.target.attach].marks) return;
     this.refuse(node, {
-      code: "kernel-no-marks",
+      code: "kernel-no-mark",
       why:
         this.target.attach === "xdp"
           ? "at a driver's place (XDP) a packet has no mark yet"

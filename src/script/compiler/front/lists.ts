@@ -112,7 +112,7 @@ export function listCall(
   const method = Object.hasOwn(METHODS, name) ? METHODS[name] : undefined;
   if (method !== undefined) return method({ front, node, elements, parameters });
   return front.refuse(node, {
-    code: "kernel-list-method",
+    code: "kernel-method",
     why: `${name} changes a list or makes one whose length is known only when a packet comes, and the kernel has no such lists`,
     instead: `use a typed array (new Uint32Array(8)) or a map; constant lists have ${Object.keys(METHODS).join(", ")}`,
   });
@@ -169,7 +169,7 @@ function filter(call: ListCall): Lowered {
     const isKept = front.truth(truthy(front, node, apply(call, index)));
     if (isKept !== undefined) return isKept;
     return front.refuse(node, {
-      code: "kernel-list-method",
+      code: "kernel-method",
       why: "how many elements are left is known only when a packet comes, and the kernel has no lists of such lengths",
       instead: "go through the list with for (const one of list) and an if in it",
     });
@@ -319,7 +319,7 @@ export function setCall(
 ): Lowered {
   if (name === "has") return includes({ front, node, elements, parameters });
   return front.refuse(node, {
-    code: "kernel-list-method",
+    code: "kernel-method",
     why: `${name} of a set is there in user space only: the kernel's sets are constants`,
     instead: "use has, or a map for what changes",
   });

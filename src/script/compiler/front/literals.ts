@@ -44,7 +44,7 @@ function nameOf(front: Front, name: TypeScript.PropertyName): string {
     : undefined;
   if (typeof known === "string" || typeof known === "number") return String(known);
   return front.refuse(name, {
-    code: "kernel-field-name",
+    code: "kernel-field",
     why: "the name of a field has to be known when the script is compiled",
     instead: "use a map for names that vary",
   });
@@ -91,6 +91,7 @@ export function templateText(front: Front, node: TypeScript.TemplateExpression):
 
 /** `new …(…)`. */
 export function newExpression(front: Front, node: TypeScript.NewExpression): Lowered {
+  if (!isKnown(front, node.expression)) return refuseNew(front, node);
   const callee = front.expression(node.expression);
   const parameters = (node.arguments ?? []).map((argument) => front.expression(argument));
   if (callee.kind === "builtin") {
@@ -101,6 +102,15 @@ export function newExpression(front: Front, node: TypeScript.NewExpression): Low
       return { kind: "set", elements: given.elements };
     }
   }
+  return refuseNew(front, node);
+}
+
+/** Typed arrays and sets; other classes are not even looked at. */
+function isKnown(front: Front, callee: TypeScript.Expression): boolean {
+  return front.ts.isIdentifier(callee) && /^(Set|(Big)?(Ui|I)nt\d+Array)$/.test(callee.text);
+}
+
+function refuseNew(front: Front, node: TypeScript.Node): never {
   return front.refuse(node, {
     code: "kernel-new",
     why: "the kernel has no memory to make objects in",

@@ -121,7 +121,7 @@ function refuseKey(front: Front, node: TypeScript.Node, map: UsedMap, key: Lower
     bytes: `typed arrays of ${shape.keyBytes} bytes`,
   }[shape.key];
   return front.refuse(node, {
-    code: "kernel-map-key",
+    code: "kernel-map",
     why: `keys of map ${JSON.stringify(name)} are ${wanted}, and this is ${describe(front, key)}`,
     instead: `give what the map has for keys, or make the map with another key`,
   });

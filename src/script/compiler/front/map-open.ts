@@ -52,7 +52,7 @@ function shapeIn(front: Front, node: TypeScript.Node, name: string, options: Map
   }
   if (shape.key === "text") {
     return front.refuse(node, {
-      code: "kernel-map-key",
+      code: "kernel-map",
       why: "the kernel has no texts, and the keys of this map are texts",
       instead: 'use key: "number" or key: "bigint", made of the fields: ip.source * 65_536 + udp.sourcePort',
     });

@@ -77,7 +77,7 @@ export function mapCall(
 
 function refuseMethod(front: Front, node: TypeScript.Node, name: string): never {
   return front.refuse(node, {
-    code: "kernel-map-method",
+    code: "kernel-map",
     why: `${name} of a map is there in user space only`,
     instead: `the kernel has ${Object.keys(METHODS).join(", ")}`,
   });

@@ -6,7 +6,6 @@ import type TypeScript from "typescript";
 import { CompileError } from "../problem.ts";
 import { bindPattern } from "./bind.ts";
 import { branches, goOn } from "./conditions.ts";
-import { describe } from "./constants.ts";
 import type { Target } from "./frame.ts";
 import type { Front } from "./front.ts";
 import { forLoop, forOfLoop } from "./loops.ts";
@@ -56,7 +55,6 @@ function lower(front: Front, node: TypeScript.Statement, label: string | undefin
   else if (ts.isBreakStatement(node)) leaveFor(front, node, "breaks");
   else if (ts.isContinueStatement(node)) leaveFor(front, node, "continues");
   else if (ts.isLabeledStatement(node)) labelled(front, node);
-  else if (ts.isThrowStatement(node)) throwStatement(front, node);
   else if (!isSilent(front, node)) refuseStatement(front, node);
 }
 
@@ -134,22 +132,6 @@ function labelled(front: Front, node: TypeScript.LabeledStatement): void {
   front.meet(target.breaks);
 }
 
-/** `throw`: the script fails, and the packet goes by its error rule, as in user space. */
-function throwStatement(front: Front, node: TypeScript.ThrowStatement): void {
-  const { ts } = front;
-  const { expression } = node;
-  const given = ts.isNewExpression(expression) ? expression.arguments?.[0] : undefined;
-  const text = given === undefined ? undefined : front.expression(given);
-  if (given !== undefined && text?.kind !== "text") {
-    front.refuse(given, {
-      code: "kernel-text",
-      why: `what an error says is a constant in the kernel, and this is ${text === undefined ? "not" : describe(front, text)}`,
-      instead: "write the text without what varies",
-    });
-  }
-  front.fault(text?.kind === "text" ? text.text : "the script has thrown");
-}
-
 const STATEMENTS: Readonly<Record<string, readonly [string, string]>> = {
   WhileStatement: [
     "how often a while loop goes round cannot be seen from its head",
@@ -162,6 +144,10 @@ const STATEMENTS: Readonly<Record<string, readonly [string, string]>> = {
   ForInStatement: [
     "the kernel's objects have no names",
     "write for (const [name, value] of Object.entries(object)) over a constant object",
+  ],
+  ThrowStatement: [
+    "a packet whose script throws goes on as it came, and the kernel keeps no copy of it",
+    'return a verdict, and count what is odd: context.counter("odd").add()',
   ],
   TryStatement: [
     "nothing is caught in the kernel: what fails is counted, and the packet goes by --on-error",
@@ -176,9 +162,10 @@ const STATEMENTS: Readonly<Record<string, readonly [string, string]>> = {
 
 function refuseStatement(front: Front, node: TypeScript.Statement): never {
   const kind = front.ts.SyntaxKind[node.kind] ?? "";
+  const code = /^(While|Do)/.test(kind) ? "kernel-loop" : "kernel-statement";
   const [why, instead] = STATEMENTS[kind] ?? [
     "this statement is not in the language that the kernel runs",
     "see docs/kernel-scripts.md for what is, or run the script in user space",
   ];
-  return front.refuse(node, { code: "kernel-statement", why, instead });
+  return front.refuse(node, { code, why, instead });
 }
