@@ -176,7 +176,11 @@ export type AttachPoint =
 export interface KernelLink {
   /** Puts another program in the same place, between two packets. */
   replace(program: KernelProgram): void;
-  /** Lets the program stay when this process ends, by a file below /sys/fs/bpf. */
+  /**
+   * Lets the program stay when this process ends, by a file below /sys/fs/bpf, whose name has no dot; at netfilter's
+   * hooks there is a second one beside it.
+   * @throws ConfigurationError when that is no BPF file system, KernelPlaceTakenError when the file is there
+   */
   pin(path: string): void;
   /** Takes the program away, and its file. */
   detach(): void;
