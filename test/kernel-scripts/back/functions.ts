@@ -2,7 +2,7 @@
  * Sample functions for tests of the back end.
  * @module
  */
-import { type IrFunction, type Value, VerdictCode } from "../../../src/script/compiler/ir/ir.ts";
+import { type IrFunction, type Value, VerdictCode } from "#script/compiler/ir/ir.ts";
 import { Sketch } from "./sketch.ts";
 
 /** Drops UDP over IPv4 to a port, and lets all else go on. */

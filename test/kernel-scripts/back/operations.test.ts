@@ -6,16 +6,11 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type KernelMap, ProgramRefusedError, type TestRun } from "#io/kernel-programs.ts";
 import { LinuxKernelPrograms } from "#linux/bpf/programs.ts";
-import type { UsedMap } from "../../../src/script/compiler/compiled.ts";
-import { emitProgram } from "../../../src/script/compiler/ebpf/emit.ts";
-import {
-  type IrFunction,
-  type PacketFact,
-  type Value,
-  VerdictCode,
-} from "../../../src/script/compiler/ir/ir.ts";
-import { validateFunction } from "../../../src/script/compiler/ir/validate.ts";
-import type { AttachType, CompileTarget } from "../../../src/script/compiler/target.ts";
+import type { UsedMap } from "#script/compiler/compiled.ts";
+import { emitProgram } from "#script/compiler/ebpf/emit.ts";
+import { type IrFunction, type PacketFact, type Value, VerdictCode } from "#script/compiler/ir/ir.ts";
+import { validateFunction } from "#script/compiler/ir/validate.ts";
+import type { AttachType, CompileTarget } from "#script/compiler/target.ts";
 import { rootProblem } from "../../lab/own-namespace.ts";
 import { dropPort } from "./functions.ts";
 import { Sketch } from "./sketch.ts";

@@ -12,7 +12,7 @@ import {
   type UnaryOperator,
   type Value,
   VerdictCode,
-} from "../../../src/script/compiler/ir/ir.ts";
+} from "#script/compiler/ir/ir.ts";
 import { Sketch } from "./sketch.ts";
 
 /** Bytes of the only entry of the map `out`, where the function leaves what it has calculated. */

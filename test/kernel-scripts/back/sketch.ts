@@ -2,7 +2,7 @@
  * Functions of the intermediate form, written by hand: for tests of the back end alone.
  * @module
  */
-import { FunctionBuilder } from "../../../src/script/compiler/ir/builder.ts";
+import { FunctionBuilder } from "#script/compiler/ir/builder.ts";
 import type {
   AccessBytes,
   BinaryOperator,
@@ -16,8 +16,8 @@ import type {
   UnaryOperator,
   Value,
   ValueType,
-} from "../../../src/script/compiler/ir/ir.ts";
-import type { Place } from "../../../src/script/compiler/place.ts";
+} from "#script/compiler/ir/ir.ts";
+import type { Place } from "#script/compiler/place.ts";
 
 /** Instructions without their places and results. */
 type Bare<Kind extends Instruction["op"]> = Omit<

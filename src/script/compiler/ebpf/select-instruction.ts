@@ -22,6 +22,7 @@ import type { Selection } from "./select.ts";
 import { selectBinary, selectUnary } from "./select-arithmetic.ts";
 import { selectCall } from "./select-call.ts";
 import { selectElementLoad, selectElementStore } from "./select-element.ts";
+import { loadAligned, storeAligned } from "./stack-access.ts";
 import { TABLES_MAP } from "./tables.ts";
 
 /** Appends what an instruction becomes; nothing when nobody needs its result. */
@@ -125,7 +126,7 @@ function selectLoad(selection: Selection, { result, from, at, bytes, order }: Lo
   const { machine } = selection;
   const register = selection.resultOf(result);
   const address = selection.addressOf(from);
-  machine.load(register, { base: address.base, at: address.at + at }, bytes);
+  loadAligned(machine, register, { base: address.base, at: address.at + at }, bytes);
   const isTurned = order === "network" && bytes > 1 && !selection.facts.turned.has(result);
   if (isTurned) machine.swap(register, (bytes * 8) as 16 | 32 | 64);
 }
@@ -139,11 +140,11 @@ function selectStore(selection: Selection, { to, at, bytes, order, value }: Stor
   if (constant !== undefined) {
     const bits = bytes * 8;
     const turned = BigInt.asIntN(bits, isTurned ? swap(constant, bytes) : constant);
-    if (isSmall(turned)) machine.store(place, { immediate: Number(turned) }, bytes);
+    if (isSmall(turned)) storeAligned(machine, place, { immediate: Number(turned) }, bytes);
     else {
       const register = machine.register();
       machine.constant(register, turned);
-      machine.store(place, { register }, bytes);
+      storeAligned(machine, place, { register }, bytes);
     }
     return;
   }
@@ -154,7 +155,7 @@ function selectStore(selection: Selection, { to, at, bytes, order, value }: Stor
     machine.swap(turned, (bytes * 8) as 16 | 32 | 64);
     register = turned;
   }
-  machine.store(place, { register }, bytes);
+  storeAligned(machine, place, { register }, bytes);
 }
 
 function selectAtomicAdd(selection: Selection, { result, to, at, value }: AtomicAddInstruction): void {
