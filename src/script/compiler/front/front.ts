@@ -235,6 +235,7 @@ export class Front implements Lowering {
       return { block: this.builder.block(), isNew: true, state };
     }) as [Way, Way];
     const [ifTrue, ifFalse] = ways;
+    this.emit.count++;
     this.builder.branch(this.place, condition, edgeTo(ifTrue.block), edgeTo(ifFalse.block));
     return { ifTrue, ifFalse };
   }

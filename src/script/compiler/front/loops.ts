@@ -21,7 +21,7 @@ const NONE: Lowered = { kind: "undefined" };
 /** Rounds that are written out whatever they do. */
 const FEW_ROUNDS = 4;
 /** Instructions that a loop which could stay one may take written out. */
-const WRITTEN_OUT_MAX = 600;
+const WRITTEN_OUT_MAX = 200;
 /** The same for one that cannot stay a loop. */
 const WRITTEN_OUT_LIMIT = 30_000;
 

@@ -65,6 +65,8 @@ export function mapCall(
     });
   }
   const layout = kernelMapLayout(map.shape);
+  // The clock is asked in front, so that it is known on all ways behind.
+  if (layout.expiresAt !== undefined) now(front);
   return withKey(
     front,
     argumentNode(front, node, 0),
@@ -106,8 +108,6 @@ function withEntry(
       () => ways.expired(entry, expires),
     );
   };
-  // The clock is asked in front, so that it is known on all ways behind.
-  if (expiresAt !== undefined) now(front);
   return front.choose(isFound, found, ways.missing);
 }
 
