@@ -5,11 +5,11 @@
  */
 import { isTunnelStep } from "#packet/tunnel-step.ts";
 import { NESTING_MAX } from "#packet/view.ts";
-import type { PacketFact, Value } from "../ir/ir.ts";
+import type { Value } from "../ir/ir.ts";
 import type { Lowered, LoweredView } from "./lowered.ts";
 import type { Lowering } from "./lowering.ts";
 import { type AimPlace, aim, announcedBy, isAnnounced, packetView, placeBehind } from "./packet-aim.ts";
-import { Attempt, isAmong } from "./packet-code.ts";
+import { Attempt, isAmong, load } from "./packet-code.ts";
 import { LINKS, type LinkEnd, walkLinks } from "./packet-link.ts";
 import { CARRIERS, numbersIn } from "./packet-protocols.ts";
 import type { ProtocolModel } from "./protocol-model.ts";
@@ -38,7 +38,7 @@ export function payloadOfPacket(lowering: Lowering, model: ProtocolModel): Lower
   if (beginsPacket(lowering, model)) {
     attempt.found(aim(lowering, attempt, model, placeBehind(lowering, packetView(lowering))));
   } else if (lowering.target.first === "network") {
-    attempt.require(beginsWith(lowering, numbers));
+    attempt.require(beginsWith(lowering, attempt, numbers));
     attempt.found(aim(lowering, attempt, model, placeBehind(lowering, packetView(lowering))));
   } else {
     const link = walkLinks(lowering, attempt, {
@@ -60,18 +60,27 @@ function beginsPacket(lowering: Lowering, model: ProtocolModel): boolean {
 }
 
 /** Whether the packet, which begins with an IP header, is announced by one of these EtherTypes. */
-function beginsWith(lowering: Lowering, numbers: readonly number[] | "any"): Value {
+function beginsWith(lowering: Lowering, attempt: Attempt, numbers: readonly number[] | "any"): Value {
   if (numbers === "any") return lowering.constant(true);
-  const { builder, place, target } = lowering;
+  const { target } = lowering;
   const wanted = numbers.filter((number) => number === IPV4_TYPE || number === IPV6_TYPE);
   if (target.family !== undefined) {
     return lowering.constant(wanted.includes(target.family === "ipv4" ? IPV4_TYPE : IPV6_TYPE));
   }
   if (wanted.length === 0) return lowering.constant(false);
-  const fact: PacketFact = "etherType";
+  return isAmong(lowering, etherTypeOf(lowering, attempt), wanted);
+}
+
+/** The EtherType in front of the packet, which the kernel has found but at a driver's place. */
+function etherTypeOf(lowering: Lowering, attempt: Attempt): Value {
+  if (lowering.target.attach === "xdp") {
+    const pointer = attempt.open(lowering.constant(0), lowering.packetStart, "header");
+    return load(lowering, pointer, lowering.packetStart - 2, 2);
+  }
+  const { builder, place } = lowering;
   const result = builder.value("integer");
-  builder.append({ op: "fact", place, result, fact });
-  return isAmong(lowering, result, wanted);
+  builder.append({ op: "fact", place, result, fact: "etherType" });
+  return result;
 }
 
 /** The view of `packet.find(protocol)` where tunnels are not looked into. */
@@ -103,7 +112,8 @@ class Search {
       });
     }
     if (lowering.target.first === "network") {
-      const announces = (model: ProtocolModel): Value => beginsWith(lowering, numbersIn(model, "packet"));
+      const announces = (model: ProtocolModel): Value =>
+        beginsWith(lowering, this.#attempt, numbersIn(model, "packet"));
       this.#from({ outers: ["packet"], place: first, passed: 0, announces, isAmbiguous: false });
       return;
     }

@@ -52,13 +52,13 @@ export function walkLinks(lowering: Lowering, attempt: Attempt, options: LinkOpt
   const [startIn, numberIn, countIn] = head.parameters as [Value, Value, Value];
   const at = assume(lowering, startIn, ETHERNET_BYTES, LINK_BYTES_MAX);
   const number = assume(lowering, numberIn, 0, MPLS + 1);
-  const count = assume(lowering, countIn, 1, options.countMax);
+  const count = assume(lowering, countIn, 1, options.countMax + 1);
+  attempt.require(lowering.compare("lessOrEqual", count, options.countMax));
   const walked: string[] = ["vlan", ...(options.throughMpls ? ["mpls"] : [])];
   for (const name of walked.filter((one) => one !== options.wanted)) {
     attempt.either((commit) => {
       attempt.require(isAmong(lowering, number, tagNumbers(name)));
       commit();
-      attempt.require(lowering.compare("less", count, options.countMax));
       const tag = attempt.open(at, TAG_BYTES, "header");
       const behind = lowering.binary("add", at, TAG_BYTES);
       const step = lowering.binary("add", count, 1);
