@@ -29,11 +29,13 @@ import {
   hull,
   intersect,
   isSameRange,
+  isWithin,
   type Range,
   rangeOf,
+  SIGNED_MOST,
   UNSIGNED_MOST,
 } from "./range.ts";
-import { Scope } from "./refine.ts";
+import { type Comparable, type Grounds, Scope } from "./refine.ts";
 import { transferBinary, transferUnary } from "./transfer.ts";
 
 /** Rounds in which what loops carry may grow as it does; then it is widened. */
@@ -77,6 +79,10 @@ class Analysis implements Ranges {
   readonly #graph: Graph;
   readonly #ranges = new Map<Value, Range>();
   readonly #definitions = new Map<Value, Instruction>();
+  readonly #grounds: Grounds = {
+    of: (value) => this.#ranges.get(value),
+    definitionOf: (value) => this.#definitions.get(value),
+  };
   readonly #scopes = new Map<Block, Scope>();
   readonly #ways = new Map<Edge, Scope>();
   readonly #loopAt = new Map<Block, Loop>();
@@ -169,18 +175,10 @@ class Analysis implements Ranges {
     this.#isChanged = true;
   }
 
-  #newScope(narrowed?: ReadonlyMap<Value, Range>): Scope {
-    return new Scope(
-      (value) => this.#ranges.get(value),
-      (value) => this.#definitions.get(value),
-      narrowed,
-    );
-  }
-
   #enter(block: Block): Scope | undefined {
     const entrances = this.#graph.entrances(block);
     const over = this.#graph.dominator(block);
-    if (over === undefined) return this.#newScope();
+    if (over === undefined) return new Scope(this.#grounds);
     const taken = entrances.filter(({ edge }) => this.#ways.has(edge));
     if (taken.length === 0) return undefined;
     for (const [index, parameter] of block.parameters.entries()) {
@@ -189,30 +187,28 @@ class Analysis implements Ranges {
     }
     const only = entrances.length === 1 || taken.length === 1 ? taken[0] : undefined;
     if (only !== undefined && !this.#loopAt.has(block)) return this.#ways.get(only.edge);
-    const known = this.#scopes.get(over)?.narrowed ?? new Map<Value, Range>();
-    if (this.#loopAt.has(block)) return this.#newScope(known);
-    return this.#newScope(
+    const scope = new Scope(this.#grounds, this.#scopes.get(over));
+    if (!this.#loopAt.has(block))
       this.#meet(
-        known,
-        taken.map(({ edge }) => this.#ways.get(edge)?.narrowed ?? known),
-      ),
-    );
+        scope,
+        taken.map(({ edge }) => this.#ways.get(edge) ?? scope),
+      );
+    return scope;
   }
 
   /** What all ways into a block tell beyond what is known before they part. */
-  #meet(known: ReadonlyMap<Value, Range>, ways: readonly ReadonlyMap<Value, Range>[]): Map<Value, Range> {
-    const met = new Map(known);
+  #meet(scope: Scope, ways: readonly Scope[]): void {
+    const known = new Map(scope.narrowed);
     const [first, ...others] = ways;
-    for (const [value, range] of first ?? []) {
+    for (const [value, range] of first?.narrowed ?? []) {
       if (known.get(value) === range) continue;
       let all: Range | undefined = range;
       for (const other of others) {
-        const narrowed = other.get(value);
+        const narrowed = other.narrowed.get(value);
         all = narrowed === undefined || all === undefined ? undefined : hull(all, narrowed);
       }
-      if (all !== undefined) met.set(value, all);
+      if (all !== undefined) scope.learn(value, all);
     }
-    return met;
   }
 
   #join(block: Block, parameter: Value, index: number): Range | undefined {
@@ -248,7 +244,7 @@ class Analysis implements Ranges {
 
   #leave(terminator: Terminator, scope: Scope): void {
     for (const edge of edgesOf(terminator)) {
-      const way = terminator.op === "branch" ? this.#newScope(scope.narrowed) : scope;
+      const way = terminator.op === "branch" ? new Scope(this.#grounds, scope) : scope;
       const isOpen =
         terminator.op !== "branch" || way.assume(terminator.condition, edge === terminator.ifTrue);
       if (isOpen) this.#ways.set(edge, way);
@@ -350,10 +346,10 @@ function selectRange(
   const known = constantIn(scope.rangeOf(condition));
   if (known !== undefined) return scope.rangeOf(known === 0n ? ifFalse : ifTrue);
   const range = (isTrue: boolean): Range | undefined => {
-    const way = new Scope(
-      (value) => scope.rangeOf(value),
-      (value) => scope.definitionOf(value),
-    );
+    const way = new Scope({
+      of: (value) => scope.rangeOf(value),
+      definitionOf: (value) => scope.definitionOf(value),
+    });
     return way.assume(condition, isTrue) ? way.rangeOf(isTrue ? ifTrue : ifFalse) : undefined;
   };
   return hull(range(true), range(false));
@@ -367,13 +363,45 @@ export function decideComparison(
     right,
     isSigned,
   }: { comparison: Comparison; left: Value; right: Value; isSigned?: boolean },
-  ranges: { rangeOf(value: Value): Range | undefined },
+  ranges: Comparable,
 ): boolean | undefined {
   const [a, b] = [ranges.rangeOf(left), ranges.rangeOf(right)];
   if (a === undefined || b === undefined) return undefined;
   if (left === right) return evaluateComparison(comparison, 0n, 0n);
   const [x, y] = isSigned === undefined ? [a, b] : [asWord(a, isSigned), asWord(b, isSigned)];
-  return decide(comparison, x, y) ?? decide(MIRRORED[comparison], y, x);
+  const byRanges = decide(comparison, x, y) ?? decide(MIRRORED[comparison], y, x);
+  if (byRanges !== undefined || ranges.mostAbove === undefined) return byRanges;
+  // What is known of differences is of signed numbers.
+  const isSignless = isWithin(x, 0n, SIGNED_MOST) && isWithin(y, 0n, SIGNED_MOST);
+  if (isSigned === false && !isSignless) return undefined;
+  return decideByDifference(comparison, ranges.mostAbove(left, right), ranges.mostAbove(right, left));
+}
+
+/** By the most that the left side can be above the right one, and the other way round. */
+function decideByDifference(
+  comparison: Comparison,
+  above: bigint | undefined,
+  below: bigint | undefined,
+): boolean | undefined {
+  const isLess = above !== undefined && above < 0n;
+  const isGreater = below !== undefined && below < 0n;
+  const isAtMost = above !== undefined && above <= 0n;
+  const isAtLeast = below !== undefined && below <= 0n;
+  const either = (yes: boolean, no: boolean): boolean | undefined => (yes ? true : no ? false : undefined);
+  switch (comparison) {
+    case "less":
+      return either(isLess, isAtLeast);
+    case "lessOrEqual":
+      return either(isAtMost, isGreater);
+    case "greater":
+      return either(isGreater, isAtMost);
+    case "greaterOrEqual":
+      return either(isAtLeast, isLess);
+    case "equal":
+      return either(isAtMost && isAtLeast, isLess || isGreater);
+    case "unequal":
+      return either(isLess || isGreater, isAtMost && isAtLeast);
+  }
 }
 
 function decide(comparison: Comparison, left: Range, right: Range): boolean | undefined {

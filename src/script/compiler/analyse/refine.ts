@@ -9,6 +9,7 @@ import type {
   CompareInstruction,
   Comparison,
   Instruction,
+  SelectInstruction,
   UnaryInstruction,
   Value,
 } from "../ir/ir.ts";
@@ -21,6 +22,8 @@ import {
   isWithin,
   type Range,
   rangeOf,
+  SIGNED_LEAST,
+  SIGNED_MOST,
   UNSIGNED_MOST,
 } from "./range.ts";
 import { exactRange, transferUnary } from "./transfer.ts";
@@ -28,20 +31,31 @@ import { exactRange, transferUnary } from "./transfer.ts";
 /** Chains of definitions are followed no further: `a + 4 < 20` is one step. */
 const DEPTH_MAX = 6;
 
-/** Narrower ranges of some values, over those of the block before; a scope is never changed once others build on it. */
-export class Scope {
-  readonly #ranges: Map<Value, Range>;
-  readonly #base: (value: Value) => Range | undefined;
-  readonly #definitionOf: (value: Value) => Instruction | undefined;
+/** What a comparison can be decided by. */
+export interface Comparable {
+  rangeOf(value: Value): Range | undefined;
+  /** The most that `left` can be above `right`; `undefined` when that is not known. */
+  mostAbove?(left: Value, right: Value): bigint | undefined;
+}
 
-  constructor(
-    base: (value: Value) => Range | undefined,
-    definitionOf: (value: Value) => Instruction | undefined,
-    ranges: ReadonlyMap<Value, Range> = new Map(),
-  ) {
-    this.#base = base;
-    this.#definitionOf = definitionOf;
-    this.#ranges = new Map(ranges);
+/** What a scope asks of the analysis. */
+export interface Grounds {
+  /** The range of a value where it is made; `undefined` for what is not known to be ever made. */
+  of(value: Value): Range | undefined;
+  definitionOf(value: Value): Instruction | undefined;
+}
+
+/** What is known in a block beyond where values are made; it is never changed once others build on it. */
+export class Scope implements Comparable {
+  readonly #grounds: Grounds;
+  readonly #ranges: Map<Value, Range>;
+  /** The most that one value can be above another, by both. */
+  readonly #differences: Map<Value, Map<Value, bigint>>;
+
+  constructor(grounds: Grounds, outer?: Scope) {
+    this.#grounds = grounds;
+    this.#ranges = new Map(outer?.narrowed);
+    this.#differences = new Map(outer === undefined ? [] : outer.#differences);
   }
 
   /** The values of which more is known than where they are made. */
@@ -51,20 +65,66 @@ export class Scope {
 
   /** `undefined` for what is not known to be ever made. */
   rangeOf(value: Value): Range | undefined {
-    const base = this.#base(value);
+    const base = this.#grounds.of(value);
     const narrowed = this.#ranges.get(value);
     if (narrowed === undefined || base === undefined) return base;
     return intersect(base, narrowed) ?? narrowed;
   }
 
+  /** Takes over what all ways here know of a value. */
+  learn(value: Value, range: Range): void {
+    this.#ranges.set(value, range);
+  }
+
+  /** The most that `left` can be above `right`, by what branches have compared; `undefined` when none has. */
+  mostAbove(left: Value, right: Value): bigint | undefined {
+    const [a, b] = [this.#linear(left), this.#linear(right)];
+    if (a === undefined || b === undefined) return undefined;
+    const known = a.base === b.base ? 0n : this.#differences.get(a.base)?.get(b.base);
+    return known === undefined ? undefined : known + a.offset - b.offset;
+  }
+
+  /** A value as another one and a constant, when neither can go round at 2^63. */
+  #linear(value: Value): { readonly base: Value; readonly offset: bigint } | undefined {
+    let base = value;
+    let offset = 0n;
+    for (let step = 0; step < DEPTH_MAX; step++) {
+      const range = this.rangeOf(base);
+      if (range === undefined || !isWithin(range, SIGNED_LEAST, SIGNED_MOST)) return undefined;
+      const definition = this.#grounds.definitionOf(base);
+      if (definition?.op !== "binary") break;
+      const { operator, left, right } = definition;
+      if (operator !== "add" && operator !== "subtract") break;
+      const [a, b] = [this.rangeOf(left), this.rangeOf(right)];
+      const by = constantIn(b);
+      if (a === undefined || b === undefined || by === undefined) break;
+      if (!isWithin(a, SIGNED_LEAST, SIGNED_MOST)) break;
+      if (!isWithin(exactRange(definition, a, b), SIGNED_LEAST, SIGNED_MOST)) break;
+      offset += operator === "add" ? by : -by;
+      base = left;
+    }
+    return { base, offset };
+  }
+
+  /** Remembers that one value is above another by no more than so much. */
+  #relate(left: Value, right: Value, most: bigint): void {
+    const [a, b] = [this.#linear(left), this.#linear(right)];
+    if (a === undefined || b === undefined || a.base === b.base) return;
+    const difference = most - a.offset + b.offset;
+    const before = this.#differences.get(a.base);
+    const known = before?.get(b.base);
+    if (known !== undefined && known <= difference) return;
+    this.#differences.set(a.base, new Map(before).set(b.base, difference));
+  }
+
   definitionOf(value: Value): Instruction | undefined {
-    return this.#definitionOf(value);
+    return this.#grounds.definitionOf(value);
   }
 
   /** Narrows what the condition says; `false` when it cannot be so, and nobody comes here. */
   assume(condition: Value, isTrue: boolean, depth = 0): boolean {
     if (!this.narrow(condition, exactly(isTrue ? 1n : 0n), depth)) return false;
-    const definition = this.#definitionOf(condition);
+    const definition = this.#grounds.definitionOf(condition);
     if (definition === undefined || depth >= DEPTH_MAX) return true;
     if (definition.op === "compare") return this.#assumeComparison(definition, isTrue, depth);
     if (definition.op !== "binary" || condition.type !== "boolean") return true;
@@ -83,7 +143,7 @@ export class Scope {
     if (narrowed === undefined) return false;
     if (isSameRange(narrowed, known)) return true;
     this.#ranges.set(value, narrowed);
-    const definition = this.#definitionOf(value);
+    const definition = this.#grounds.definitionOf(value);
     return (
       definition === undefined || depth >= DEPTH_MAX || this.#narrowOperands(definition, narrowed, depth + 1)
     );
@@ -95,9 +155,19 @@ export class Scope {
     if (left.type === "boolean") return this.#assumeBooleans(left, right, holds, depth);
     const [a, b] = [this.#read(left, isSigned), this.#read(right, isSigned)];
     if (a === undefined || b === undefined) return true;
+    if (isSigned !== false || (isWithin(a, 0n, SIGNED_MOST) && isWithin(b, 0n, SIGNED_MOST))) {
+      this.#remember(left, right, holds);
+    }
     const [atLeft, atRight] = [compared(holds, a, b), compared(MIRRORED[holds], b, a)];
     if (atLeft === undefined || atRight === undefined) return false;
     return this.#settle(left, atLeft, depth) && this.#settle(right, atRight, depth);
+  }
+
+  #remember(left: Value, right: Value, holds: Comparison): void {
+    const isLess = holds === "less" || holds === "lessOrEqual" || holds === "equal";
+    const isGreater = holds === "greater" || holds === "greaterOrEqual" || holds === "equal";
+    if (isLess) this.#relate(left, right, holds === "less" ? -1n : 0n);
+    if (isGreater) this.#relate(right, left, holds === "greater" ? -1n : 0n);
   }
 
   #assumeBooleans(left: Value, right: Value, holds: Comparison, depth: number): boolean {
@@ -128,8 +198,24 @@ export class Scope {
     return true;
   }
 
+  /** Where only one of two values fits it was taken. */
+  #narrowChoice({ condition, ifTrue, ifFalse }: SelectInstruction, result: Range, depth: number): boolean {
+    const [yes, no] = [this.rangeOf(ifTrue), this.rangeOf(ifFalse)];
+    if (yes === undefined || no === undefined) return true;
+    const [mayBeTrue, mayBeFalse] = [mayMeet(yes, result), mayMeet(no, result)];
+    if (mayBeTrue === mayBeFalse) return true;
+    if (!this.assume(condition, mayBeTrue, depth)) return false;
+    const taken = mayBeTrue ? ifTrue : ifFalse;
+    if (taken.type === "boolean") {
+      const known = constantIn(result);
+      return known === undefined || this.assume(taken, known === 1n, depth);
+    }
+    return this.narrow(taken, result, depth);
+  }
+
   #narrowOperands(definition: Instruction, result: Range, depth: number): boolean {
     if (definition.op === "assume") return this.narrow(definition.operand, result, depth);
+    if (definition.op === "select") return this.#narrowChoice(definition, result, depth);
     if (definition.op === "unary") {
       const operand = this.rangeOf(definition.operand);
       return (
@@ -146,6 +232,12 @@ export class Scope {
     if (newLeft !== undefined && !this.narrow(definition.left, newLeft, depth)) return false;
     return newRight === undefined || this.narrow(definition.right, newRight, depth);
   }
+}
+
+/** Whether two ranges may be of one number; as words they may also meet in another reading. */
+function mayMeet(one: Range, other: Range): boolean {
+  if (intersect(one, other) !== undefined) return true;
+  return intersect(asWord(one, false), asWord(other, false)) !== undefined;
 }
 
 /** Whether an operation leaves all that its operand may be as it is. */

@@ -2,6 +2,8 @@
  * Common loads: what has been read, or written, and not changed since is not read again.
  * @module
  */
+import type { Range } from "../analyse/range.ts";
+import type { Ranges } from "../analyse/ranges.ts";
 import { Graph } from "../ir/graph.ts";
 import type { Block, Instruction, Value } from "../ir/ir.ts";
 import { mapOperands, mapTerminator, replaceValues } from "../ir/visit.ts";
@@ -13,8 +15,13 @@ import type { Editor } from "./editor.ts";
  */
 type Memory = "packet" | "entries" | "stack" | "table" | number;
 
-/** What a block changes. */
-type Changes = ReadonlySet<Memory>;
+/** What an instruction changes. */
+interface Change {
+  readonly memory: Memory;
+  /** `undefined` for all of it. */
+  readonly to: Value | undefined;
+  readonly span: Known["span"];
+}
 
 /** What is known to stand somewhere. */
 interface Known {
@@ -25,9 +32,12 @@ interface Known {
   readonly span: readonly [begin: number, end: number] | undefined;
 }
 
-/** Joins loads; `true` when one went. `bitsOf` tells whether a stored value is what a load of as many bytes gives. */
-export function joinLoads(editor: Editor, bitsOf: (value: Value) => bigint | undefined): boolean {
-  const joiner = new LoadJoiner(editor, bitsOf);
+/**
+ * Joins loads; `true` when one went. The ranges tell whether a stored value is what a load of as many bytes gives, and
+ * which headers cannot be at the same place of the packet.
+ */
+export function joinLoads(editor: Editor, ranges: Ranges): boolean {
+  const joiner = new LoadJoiner(editor, ranges);
   joiner.visit(editor.function.entry, new Map());
   replaceValues(editor.function, joiner.replacements);
   if (joiner.replacements.size > 0) editor.refresh();
@@ -37,21 +47,27 @@ export function joinLoads(editor: Editor, bitsOf: (value: Value) => bigint | und
 class LoadJoiner {
   readonly replacements = new Map<Value, Value>();
   readonly #editor: Editor;
-  readonly #bitsOf: (value: Value) => bigint | undefined;
+  readonly #ranges: Ranges;
   readonly #graph: Graph;
-  readonly #changes = new Map<Block, Changes>();
+  readonly #changes = new Map<Block, readonly Change[]>();
+  /** Where in the packet pointers are. */
+  readonly #offsets = new Map<Value, Range>();
 
-  constructor(editor: Editor, bitsOf: (value: Value) => bigint | undefined) {
+  constructor(editor: Editor, ranges: Ranges) {
     this.#editor = editor;
-    this.#bitsOf = bitsOf;
+    this.#ranges = ranges;
     this.#graph = new Graph(editor.function);
     for (const block of this.#graph.order) {
-      const changes = new Set<Memory>();
-      for (const instruction of block.instructions) {
-        const changed = this.#changedBy(instruction);
-        if (changed !== undefined) changes.add(changed);
+      const { terminator, instructions } = block;
+      if (terminator.op === "open") {
+        const [pointer] = terminator.there.to.parameters;
+        const offset = ranges.at(terminator.offset, block);
+        if (pointer !== undefined && offset !== undefined) this.#offsets.set(pointer, offset);
       }
-      this.#changes.set(block, changes);
+      this.#changes.set(
+        block,
+        instructions.flatMap((instruction) => this.#changeBy(instruction) ?? []),
+      );
     }
   }
 
@@ -74,6 +90,28 @@ class LoadJoiner {
     const definition = this.#editor.definitionOf(value);
     if (value.type === "entry") return definition?.op === "table" ? "table" : "entries";
     return definition?.op === "slot" ? value.id : "stack";
+  }
+
+  #changeBy(instruction: Instruction): Change | undefined {
+    const memory = this.#changedBy(instruction);
+    if (memory === undefined) return undefined;
+    return { memory, to: "to" in instruction ? instruction.to : undefined, span: spanOf(instruction) };
+  }
+
+  /** Whether what is known may not be so any more after a change. */
+  #spoils(change: Change, known: Known): boolean {
+    if (!mayBeSame(change.memory, known.memory)) return false;
+    const { to } = change;
+    if (to === undefined) return true;
+    if (to === known.from) return !isApart(change.span, known.span);
+    return !isApart(this.#placesOf(to, change.span), this.#placesOf(known.from, known.span));
+  }
+
+  /** The bytes of the packet that an access may touch. */
+  #placesOf(pointer: Value, span: Known["span"]): readonly [begin: number, end: number] | undefined {
+    const offset = this.#offsets.get(pointer);
+    if (offset === undefined || span === undefined || offset.least < 0n) return undefined;
+    return [Number(offset.least) + span[0], Number(offset.most) + span[1]];
   }
 
   #changedBy(instruction: Instruction): Memory | undefined {
@@ -103,12 +141,9 @@ class LoadJoiner {
       between.add(one);
       for (const { from } of this.#graph.entrances(one)) waiting.push(from);
     }
-    const changed = new Set<Memory>();
-    for (const one of between) for (const memory of this.#changes.get(one) ?? []) changed.add(memory);
-    if (changed.size === 0) return new Map(known);
-    return new Map(
-      [...known].filter(([, { memory }]) => ![...changed].some((one) => mayBeSame(one, memory))),
-    );
+    const changes = [...between].flatMap((one) => this.#changes.get(one) ?? []);
+    if (changes.length === 0) return new Map(known);
+    return new Map([...known].filter(([, one]) => !changes.some((change) => this.#spoils(change, one))));
   }
 
   /** Replaces a load of what is known. */
@@ -122,14 +157,9 @@ class LoadJoiner {
   }
 
   #learn(instruction: Instruction, known: Map<string, Known>): void {
-    const changed = this.#changedBy(instruction);
-    if (changed !== undefined) {
-      const span = spanOf(instruction);
-      const to = "to" in instruction ? instruction.to : undefined;
-      for (const [key, one] of known) {
-        if (mayBeSame(changed, one.memory) && !(one.from === to && isApart(one.span, span)))
-          known.delete(key);
-      }
+    const change = this.#changeBy(instruction);
+    if (change !== undefined) {
+      for (const [key, one] of known) if (this.#spoils(change, one)) known.delete(key);
     }
     const key = keyOf(instruction);
     if (key === undefined) return;
@@ -144,7 +174,7 @@ class LoadJoiner {
       case "store":
       case "storeElement": {
         const { to, value, bytes } = instruction;
-        const bits = this.#bitsOf(value) ?? this.#editor.constantOf(value);
+        const bits = this.#ranges.of(value)?.bits ?? this.#editor.constantOf(value);
         const isWhole = bits !== undefined && bits >= 0n && bits < 1n << BigInt(8 * bytes);
         if (isWhole)
           known.set(key, { value, memory: this.#memoryOf(to), from: to, span: spanOf(instruction) });

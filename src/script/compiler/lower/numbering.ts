@@ -15,6 +15,8 @@ const STEPS_MAX = 16;
 export interface NumberingOptions {
   /** Bits that may be 1 in a word, where that is known. */
   readonly bitsOf?: (value: Value) => bigint | undefined;
+  /** The only number that a value can be, where that is known. */
+  readonly numberOf?: (value: Value) => bigint | undefined;
   /** Whether equal calculations are joined; not while ranges are still to be found, which differ from place to place. */
   readonly joins: boolean;
 }
@@ -27,6 +29,7 @@ export function numberValues(editor: Editor, options: NumberingOptions): boolean
 class Numbering {
   readonly #editor: Editor;
   readonly #joins: boolean;
+  readonly #numberOf: NumberingOptions["numberOf"];
   readonly #know: Simplifying;
   readonly #replacements = new Map<Value, Value>();
   readonly #graph: Graph;
@@ -36,6 +39,7 @@ class Numbering {
   constructor(editor: Editor, options: NumberingOptions) {
     this.#editor = editor;
     this.#joins = options.joins;
+    this.#numberOf = options.numberOf;
     this.#graph = new Graph(editor.function);
     const { bitsOf } = options;
     this.#know = {
@@ -82,8 +86,25 @@ class Numbering {
     return last;
   };
 
+  /** A calculation that has one result only, by its range. */
+  #known(instruction: Instruction): { readonly result: Value; readonly constant: Value } | undefined {
+    const { op, place } = instruction;
+    if (op !== "binary" && op !== "unary" && op !== "compare" && op !== "select") return undefined;
+    const { result } = instruction;
+    const number = this.#numberOf?.(result);
+    return number === undefined
+      ? undefined
+      : { result, constant: this.#editor.constant(number, place, result.type) };
+  }
+
   /** What is left of an instruction; `undefined` when its result is another value. */
   #simplify(instruction: Instruction): Instruction | undefined {
+    const known = this.#known(instruction);
+    if (known !== undefined) {
+      this.#isChanged = true;
+      this.#replacements.set(known.result, known.constant);
+      return undefined;
+    }
     let current = mapOperands(instruction, this.#last);
     for (let step = 0; step < STEPS_MAX; step++) {
       const simplified = simplify(current, this.#know);

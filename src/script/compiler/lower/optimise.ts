@@ -12,7 +12,7 @@ import { keepByteOrder } from "./byte-order.ts";
 import { dropDeadCode } from "./dead.ts";
 import type { Editor } from "./editor.ts";
 import { joinLoads } from "./loads.ts";
-import { numberValues } from "./numbering.ts";
+import { type NumberingOptions, numberValues } from "./numbering.ts";
 import { joinOpens } from "./opens.ts";
 import { threadJumps } from "./thread.ts";
 
@@ -35,11 +35,7 @@ export function optimise(editor: Editor): void {
 
 function tidyOnce(editor: Editor, ranges: Ranges | undefined): boolean {
   let isChanged = dropDeadBlocks(editor.function);
-  const bitsOf =
-    ranges === undefined ? undefined : (value: Value): bigint | undefined => ranges.of(value)?.bits;
-  isChanged =
-    numberValues(editor, { joins: ranges !== undefined, ...(bitsOf === undefined ? {} : { bitsOf }) }) ||
-    isChanged;
+  isChanged = numberValues(editor, { joins: ranges !== undefined, ...knowledgeOf(ranges) }) || isChanged;
   const known = (condition: Value, block: Block): bigint | undefined =>
     editor.constantOf(condition) ?? constantIn(ranges?.at(condition, block));
   isChanged = foldBranches(editor, known) || isChanged;
@@ -48,7 +44,7 @@ function tidyOnce(editor: Editor, ranges: Ranges | undefined): boolean {
   isChanged = skipEmptyBlocks(editor) || isChanged;
   isChanged = mergeBlocks(editor) || isChanged;
   if (ranges !== undefined) {
-    isChanged = joinLoads(editor, (value) => ranges.of(value)?.bits) || isChanged;
+    isChanged = joinLoads(editor, ranges) || isChanged;
     isChanged = joinOpens(editor) || isChanged;
   }
   isChanged = threadJumps(editor, ranges) || isChanged;
@@ -56,4 +52,9 @@ function tidyOnce(editor: Editor, ranges: Ranges | undefined): boolean {
   isChanged = dropSameParameters(editor) || isChanged;
   isChanged = mergeBlocks(editor) || isChanged;
   return dropDeadCode(editor) || isChanged;
+}
+
+function knowledgeOf(ranges: Ranges | undefined): Pick<NumberingOptions, "bitsOf" | "numberOf"> {
+  if (ranges === undefined) return {};
+  return { bitsOf: (value) => ranges.of(value)?.bits, numberOf: (value) => constantIn(ranges.of(value)) };
 }
