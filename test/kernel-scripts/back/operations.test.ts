@@ -20,7 +20,15 @@ const ALL: readonly AttachType[] = ["netfilter", "tcx-ingress", "tcx-egress", "x
 const INTERFACES: readonly AttachType[] = ["tcx-ingress", "tcx-egress", "xdp"];
 const OUT: UsedMap = {
   name: "out",
-  shape: { kind: "array", key: "number", keyBytes: 8, countMax: 1, timeToLive: undefined, valueBytes: 56 },
+  shape: {
+    kind: "array",
+    key: "number",
+    keyBytes: 8,
+    countMax: 1,
+    timeToLive: undefined,
+    perProcessor: false,
+    valueBytes: 56,
+  },
 };
 const MAC = [2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2];
 

@@ -27,14 +27,32 @@ const COUNT = Number(process.env.METANET_BACK_COUNT ?? 60);
 const SEED = Number(process.env.METANET_BACK_SEED ?? 0) || Math.floor(Date.now() / 1000);
 const PACKETS_EACH = 4;
 const ATTACHES = ["tcx-ingress", "xdp"] as const;
+/** Never full: those random functions calculate with what a refusal results in, which is only known to be below 0. */
+const STATES_MAX = 4096;
 const MAPS: readonly UsedMap[] = [
   {
     name: "state",
-    shape: { kind: "hash", key: "number", keyBytes: 8, countMax: 3, timeToLive: undefined, valueBytes: 8 },
+    shape: {
+      kind: "hash",
+      key: "number",
+      keyBytes: 8,
+      countMax: 3,
+      timeToLive: undefined,
+      perProcessor: false,
+      valueBytes: 8,
+    },
   },
   {
     name: RANDOM_MAP,
-    shape: { kind: "hash", key: "number", keyBytes: 8, countMax: 4, timeToLive: undefined, valueBytes: 8 },
+    shape: {
+      kind: "hash",
+      key: "number",
+      keyBytes: 8,
+      countMax: STATES_MAX,
+      timeToLive: undefined,
+      perProcessor: false,
+      valueBytes: 8,
+    },
   },
   {
     name: "out",
@@ -44,6 +62,7 @@ const MAPS: readonly UsedMap[] = [
       keyBytes: 8,
       countMax: 1,
       timeToLive: undefined,
+      perProcessor: false,
       valueBytes: OUT_BYTES - 8,
     },
   },
@@ -84,7 +103,7 @@ function compare(
   const program = system.load(image, maps);
   const state = new PlainMap({ keyBytes: STATE_BYTES.key, valueBytes: STATE_BYTES.value, countMax: 3 });
   const out = new PlainMap({ keyBytes: 4, valueBytes: OUT_BYTES, countMax: 1 });
-  const states = new PlainMap({ keyBytes: 8, valueBytes: 16, countMax: 4 });
+  const states = new PlainMap({ keyBytes: 8, valueBytes: 16, countMax: STATES_MAX });
   const worldMaps = new Map([
     ["state", state],
     ["out", out],
@@ -167,6 +186,8 @@ describe("emitProgram()", { skip: rootProblem() }, () => {
         try {
           compare(fn, attach, packets, (value) => ranges.of(value));
         } catch (error) {
+          // Their loops may be longer than those that the front end lets pass.
+          if (error instanceof ProgramRefusedError && error.reason.includes("too complex")) continue;
           throw failure(seed, fn, error);
         }
       }

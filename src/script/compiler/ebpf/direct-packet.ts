@@ -17,7 +17,7 @@ import type { AttachType } from "../target.ts";
 import { patchByHand, patchByKernel } from "./checksum.ts";
 import { generationsOf } from "./generations.ts";
 import type { MachineBlock, Register } from "./machine.ts";
-import { type Address, type Operand, onStack } from "./machine-builder.ts";
+import type { Address, Operand } from "./machine-builder.ts";
 import { OpenedMap, splitOffset } from "./opened.ts";
 import type { PacketAccess, PacketInstruction } from "./packet-access.ts";
 import type { Selection } from "./select.ts";
@@ -273,7 +273,7 @@ export class DirectPacket implements PacketAccess {
   #openPayload(terminator: OpenTerminator): void {
     const selection = this.#selection;
     const { machine } = selection;
-    const copy = onStack(machine.function.frame.take(terminator.bytes));
+    const copy = machine.memory(terminator.bytes);
     const absent = selection.follow(terminator.absent);
     machine.move(1, this.#context);
     selection.copyInto(2, terminator.offset);

@@ -13,6 +13,7 @@ import type { CompileTarget } from "../target.ts";
 import { allocateRegisters } from "./allocate.ts";
 import { assemble } from "./assemble.ts";
 import { removeDeadCode } from "./dead-code.ts";
+import { layOutFrame } from "./frame-layout.ts";
 import { orderBlocks } from "./layout.ts";
 import type { MachineBlock, MachineFunction } from "./machine.ts";
 import type { RangeOf } from "./ranges.ts";
@@ -49,6 +50,7 @@ export function emitProgram(fn: IrFunction, options: EmitOptions): EmittedProgra
   const machine = selection.machine.function;
   keepReachable(machine);
   removeDeadCode(machine);
+  layOutFrame(machine);
   allocateRegisters(machine);
   checkFrame(fn, machine);
   const blocks = orderBlocks(machine.blocks[0] as MachineBlock);
@@ -66,26 +68,18 @@ export function emitProgram(fn: IrFunction, options: EmitOptions): EmittedProgra
   return { image, counters: selection.statistics.counters };
 }
 
-const KINDS: Readonly<Record<UsedMap["shape"]["kind"], KernelMapKind>> = {
-  hash: "hash",
-  lru: "lru",
-  array: "array",
-  prefix: "prefix",
-};
-
-/** Maps of prefixes are not made so. */
-const PER_PROCESSOR_KINDS: Readonly<Record<UsedMap["shape"]["kind"], KernelMapKind>> = {
+const PER_PROCESSOR: Readonly<Record<"hash" | "lru" | "array", KernelMapKind>> = {
   hash: "per-cpu-hash",
   lru: "per-cpu-lru",
   array: "per-cpu-array",
-  prefix: "prefix",
 };
 
 /** How one of a script's maps is made in the kernel. */
 export function specOf({ name, shape }: UsedMap): KernelMapSpec {
   const { keyBytes, valueBytes } = kernelMapLayout(shape);
-  const kind = shape.perProcessor ? PER_PROCESSOR_KINDS[shape.kind] : KINDS[shape.kind];
-  return { name, kind, keyBytes, valueBytes, countMax: shape.countMax };
+  const { kind: plain, perProcessor, countMax } = shape;
+  const kind = perProcessor && plain !== "prefix" ? PER_PROCESSOR[plain] : plain;
+  return { name, kind, keyBytes, valueBytes, countMax };
 }
 
 /** Takes out what nothing leads to. */

@@ -22,7 +22,7 @@ import type {
   PendingRelocation,
   Register,
 } from "./machine.ts";
-import { FIRST_VIRTUAL, Frame } from "./machine.ts";
+import { FIRST_VIRTUAL, Frame, type FrameObject } from "./machine.ts";
 
 /** The second operand of an instruction. */
 export type Operand = { readonly register: Register } | { readonly immediate: number };
@@ -31,6 +31,17 @@ export type Operand = { readonly register: Register } | { readonly immediate: nu
 export interface Address {
   readonly base: Register;
   readonly at: number;
+  /** The memory on the stack that it is in. */
+  readonly object?: FrameObject;
+}
+
+/** An address some bytes further on. */
+export function beyond(address: Address, bytes: number): Address {
+  return { ...address, at: address.at + bytes };
+}
+
+function tagged(object: FrameObject | undefined): { readonly object?: FrameObject } {
+  return object === undefined ? {} : { object };
 }
 
 type ArithmeticName = Exclude<keyof typeof Arithmetic, "move" | "negate" | "swap">;
@@ -207,10 +218,10 @@ export class MachineBuilder {
     this.append({ code, destination, source: 0, offset: 0, immediate: bits });
   }
 
-  load(destination: Register, { base, at }: Address, bytes: AccessBytes, isSigned = false): void {
+  load(destination: Register, { base, at, object }: Address, bytes: AccessBytes, isSigned = false): void {
     const mode = isSigned ? AccessMode.memorySigned : AccessMode.memory;
     const code = InstructionClass.loadX | mode | AccessSize[bytes];
-    this.append({ code, destination, source: base, offset: at, immediate: 0 });
+    this.append({ code, destination, source: base, offset: at, immediate: 0, ...tagged(object) });
   }
 
   /** Reads something that stays as it is, so that it can be read again instead of being kept. */
@@ -232,7 +243,7 @@ export class MachineBuilder {
     this.append({ code, destination, source: base, offset: 0, immediate: 0, relocation });
   }
 
-  store({ base, at }: Address, value: Operand, bytes: AccessBytes): void {
+  store({ base, at, object }: Address, value: Operand, bytes: AccessBytes): void {
     const isRegister = "register" in value;
     const kind = isRegister ? InstructionClass.storeX : InstructionClass.store;
     this.append({
@@ -241,6 +252,7 @@ export class MachineBuilder {
       source: isRegister ? value.register : 0,
       offset: at,
       immediate: isRegister ? 0 : value.immediate,
+      ...tagged(object),
     });
   }
 
@@ -272,15 +284,21 @@ export class MachineBuilder {
   }
 
   /** A register that holds an address. */
-  addressInto(destination: Register, { base, at }: Address): void {
+  addressInto(destination: Register, { base, at, object }: Address): void {
     this.move(destination, base);
-    if (at !== 0) this.arithmetic("add", destination, { immediate: at });
+    if (object === undefined || base !== FRAME_POINTER) {
+      if (at !== 0) this.arithmetic("add", destination, { immediate: at });
+      return;
+    }
+    const code = InstructionClass.alu64 | Arithmetic.add;
+    this.append({ code, destination, source: 0, offset: 0, immediate: at, object });
+    object.holders.add(destination);
   }
-}
 
-/** An address on the stack. */
-export function onStack(at: number): Address {
-  return { base: FRAME_POINTER, at };
+  /** Memory on the stack. */
+  memory(bytes: number): Address {
+    return { base: FRAME_POINTER, at: 0, object: this.function.frame.object(bytes) };
+  }
 }
 
 const SMALL_LEAST = -(2n ** 31n);

@@ -33,6 +33,8 @@ export interface MachineInstruction {
   readonly relocation?: PendingRelocation;
   /** Of a call: how many of r1 to r5 it takes. */
   readonly argumentCount?: number;
+  /** The memory on the stack that it reaches, or whose address it makes. */
+  readonly object?: FrameObject;
   /** Gives the same wherever it is repeated, which is cheaper than to keep the result. */
   readonly isRepeatable?: boolean;
 }
@@ -69,19 +71,31 @@ export interface MachineFunction {
   readonly frame: Frame;
 }
 
-/** Bytes of the stack, which grows down from r10. */
-export class Frame {
-  #bytes = 0;
+/** Memory on the stack, 8-byte aligned. Instructions that reach it count from its start until it has its place. */
+export interface FrameObject {
+  readonly bytes: number;
+  /** Registers that point into it. */
+  readonly holders: Set<Register>;
+  /** From r10, when it has its place. */
+  at: number;
+}
 
-  /** Bytes taken so far. */
-  get bytes(): number {
-    return this.#bytes;
+/** The stack, which grows down from r10. */
+export class Frame {
+  readonly objects: FrameObject[] = [];
+  /** Bytes that are taken, when objects have their places. */
+  bytes = 0;
+
+  object(bytes: number): FrameObject {
+    const object = { bytes: 8 * Math.ceil(bytes / 8), holders: new Set<Register>(), at: 0 };
+    this.objects.push(object);
+    return object;
   }
 
-  /** Takes bytes, 8-byte aligned; the result is their offset from r10. */
-  take(bytes: number): number {
-    this.#bytes += 8 * Math.ceil(bytes / 8);
-    return -this.#bytes;
+  /** Room for a register, below all objects; its offset from r10. */
+  spillSlot(): number {
+    this.bytes += 8;
+    return -this.bytes;
   }
 }
 

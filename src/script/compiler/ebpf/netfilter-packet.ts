@@ -5,7 +5,7 @@
 import { InvariantError } from "#base/errors.ts";
 import type { Block, FactInstruction, OpenTerminator, PacketFact } from "../ir/ir.ts";
 import type { MachineBlock, Register } from "./machine.ts";
-import { type Address, onStack } from "./machine-builder.ts";
+import type { Address } from "./machine-builder.ts";
 import { OpenedMap, splitOffset } from "./opened.ts";
 import type { PacketAccess, PacketInstruction } from "./packet-access.ts";
 import type { Selection } from "./select.ts";
@@ -21,7 +21,7 @@ export class NetfilterPacket implements PacketAccess {
   readonly #selection: Selection;
   readonly #opened: OpenedMap;
   readonly #context: Register;
-  readonly #pointer: number | undefined;
+  readonly #pointer: Address | undefined;
 
   constructor(selection: Selection) {
     const { machine, facts } = selection;
@@ -29,7 +29,7 @@ export class NetfilterPacket implements PacketAccess {
     this.#opened = new OpenedMap(facts);
     this.#context = machine.register();
     const isOpening = facts.graph.order.some(({ terminator }) => terminator.op === "open");
-    this.#pointer = isOpening ? machine.function.frame.take(DYNAMIC_POINTER_BYTES) : undefined;
+    this.#pointer = isOpening ? machine.memory(DYNAMIC_POINTER_BYTES) : undefined;
   }
 
   begin(): void {
@@ -38,7 +38,7 @@ export class NetfilterPacket implements PacketAccess {
     if (this.#pointer === undefined) return;
     machine.load(1, { base: this.#context, at: BUFFER }, 8);
     machine.constant(2, 0n);
-    machine.addressInto(3, onStack(this.#pointer));
+    machine.addressInto(3, this.#pointer);
     machine.callKernel("bpf_dynptr_from_skb", 3);
   }
 
@@ -70,13 +70,15 @@ export class NetfilterPacket implements PacketAccess {
     const selection = this.#selection;
     const { machine } = selection;
     if (this.#pointer === undefined) throw new InvariantError("Cannot open: there is no dynamic pointer");
-    machine.addressInto(1, onStack(this.#pointer));
+    machine.addressInto(1, this.#pointer);
     selection.copyInto(2, offset);
-    machine.addressInto(3, onStack(machine.function.frame.take(bytes)));
+    const copy = machine.memory(bytes);
+    machine.addressInto(3, copy);
     machine.constant(4, BigInt(bytes));
     machine.callKernel("bpf_dynptr_slice", 4);
     const pointer = machine.register();
     machine.move(pointer, 0);
+    copy.object?.holders.add(pointer);
     return pointer;
   }
 

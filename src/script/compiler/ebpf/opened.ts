@@ -5,7 +5,7 @@
  */
 import type { Block, OpenTerminator, Value } from "../ir/ir.ts";
 import type { FunctionFacts } from "./facts.ts";
-import type { Address } from "./machine-builder.ts";
+import { type Address, beyond } from "./machine-builder.ts";
 import type { RangeOf } from "./ranges.ts";
 
 /** An offset: a constant, and something that varies. */
@@ -76,7 +76,7 @@ export class OpenedMap {
         one.to >= wanted.to,
     );
     if (known === undefined) return undefined;
-    return { base: known.address.base, at: known.address.at + wanted.from - known.from };
+    return beyond(known.address, wanted.from - known.from);
   }
 
   /** Any bytes at the same variable offset. */

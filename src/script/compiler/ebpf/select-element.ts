@@ -4,7 +4,7 @@
  */
 import type { LoadElementInstruction, StoreElementInstruction, Value } from "../ir/ir.ts";
 import type { Register } from "./machine.ts";
-import type { Address } from "./machine-builder.ts";
+import { type Address, beyond } from "./machine-builder.ts";
 import type { Selection } from "./select.ts";
 
 interface Element {
@@ -34,13 +34,14 @@ function elementAddress(selection: Selection, { array, index, count, bytes }: El
   const { machine, facts } = selection;
   const base = selection.addressOf(array);
   const constant = facts.constantOf(index);
-  if (constant !== undefined) return { base: base.base, at: base.at + Number(constant) * bytes };
+  if (constant !== undefined) return beyond(base, Number(constant) * bytes);
   const scaled = boundedIndex(selection, index, count);
   if (bytes > 1) machine.arithmetic("shiftLeft", scaled, { immediate: Math.log2(bytes) });
   const pointer = machine.register();
   machine.move(pointer, base.base);
   machine.arithmetic("add", pointer, { register: scaled });
-  return { base: pointer, at: base.at };
+  base.object?.holders.add(pointer);
+  return { ...base, base: pointer };
 }
 
 /** A fresh register with the index, of which the verifier knows that it is below the count. */

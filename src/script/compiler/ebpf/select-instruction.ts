@@ -17,7 +17,7 @@ import type {
   TableInstruction,
 } from "../ir/ir.ts";
 import { isPure, resultOf } from "../ir/visit.ts";
-import { isSmall, onStack } from "./machine-builder.ts";
+import { beyond, isSmall } from "./machine-builder.ts";
 import type { Selection } from "./select.ts";
 import { selectBinary, selectUnary } from "./select-arithmetic.ts";
 import { selectCall } from "./select-call.ts";
@@ -114,7 +114,7 @@ function selectSelect(selection: Selection, { result, condition, ifTrue, ifFalse
 }
 
 function selectSlot(selection: Selection, { result, bytes }: SlotInstruction): void {
-  selection.bind(result, onStack(selection.machine.function.frame.take(bytes)));
+  selection.bind(result, selection.machine.memory(bytes));
 }
 
 function selectTable(selection: Selection, { result, bytes }: TableInstruction): void {
@@ -126,7 +126,7 @@ function selectLoad(selection: Selection, { result, from, at, bytes, order }: Lo
   const { machine } = selection;
   const register = selection.resultOf(result);
   const address = selection.addressOf(from);
-  loadAligned(machine, register, { base: address.base, at: address.at + at }, bytes);
+  loadAligned(machine, register, beyond(address, at), bytes);
   const isTurned = order === "network" && bytes > 1 && !selection.facts.turned.has(result);
   if (isTurned) machine.swap(register, (bytes * 8) as 16 | 32 | 64);
 }
@@ -134,7 +134,7 @@ function selectLoad(selection: Selection, { result, from, at, bytes, order }: Lo
 function selectStore(selection: Selection, { to, at, bytes, order, value }: StoreInstruction): void {
   const { machine } = selection;
   const address = selection.addressOf(to);
-  const place = { base: address.base, at: address.at + at };
+  const place = beyond(address, at);
   const isTurned = order === "network" && bytes > 1 && !selection.facts.turned.has(value);
   const constant = selection.facts.constantOf(value);
   if (constant !== undefined) {
@@ -161,7 +161,7 @@ function selectStore(selection: Selection, { to, at, bytes, order, value }: Stor
 function selectAtomicAdd(selection: Selection, { result, to, at, value }: AtomicAddInstruction): void {
   const { machine } = selection;
   const address = selection.addressOf(to);
-  const place = { base: address.base, at: address.at + at };
+  const place = beyond(address, at);
   if (result === undefined || (selection.facts.uses.get(result) ?? 0) === 0) {
     machine.atomic(place, selection.registerOf(value), Atomic.add);
     return;
@@ -177,6 +177,6 @@ function selectAtomicExchange(selection: Selection, instruction: AtomicExchangeI
   const address = selection.addressOf(to);
   const source = selection.registerOf(value);
   selection.copyInto(0, expected);
-  machine.atomic({ base: address.base, at: address.at + at }, source, Atomic.compareExchange);
+  machine.atomic(beyond(address, at), source, Atomic.compareExchange);
   machine.move(selection.resultOf(result), 0);
 }

@@ -115,7 +115,8 @@ export class Selection {
     }
     const address = this.#addresses.get(value);
     if (address === undefined) return this.resultOf(value);
-    if (address.at === 0 && address.base !== FRAME_POINTER) return address.base;
+    if (address.at === 0 && address.object === undefined && address.base !== FRAME_POINTER)
+      return address.base;
     const register = this.machine.register();
     this.machine.addressInto(register, address);
     return register;

@@ -168,7 +168,7 @@ class Spiller {
   #slotOf(node: Register): number {
     const known = this.#slots.get(node);
     if (known !== undefined) return known;
-    const slot = this.#machine.frame.take(8);
+    const slot = this.#machine.frame.spillSlot();
     this.#slots.set(node, slot);
     return slot;
   }

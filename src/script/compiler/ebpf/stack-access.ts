@@ -5,7 +5,7 @@
 import { FRAME_POINTER } from "#wire/ebpf.ts";
 import type { AccessBytes } from "../ir/ir.ts";
 import type { Register } from "./machine.ts";
-import type { Address, MachineBuilder, Operand } from "./machine-builder.ts";
+import { type Address, beyond, type MachineBuilder, type Operand } from "./machine-builder.ts";
 
 /** Bytes of the pieces: all of them where it is no stack, or aligned. */
 function pieceBytes({ base, at }: Address, bytes: AccessBytes): AccessBytes {
@@ -24,7 +24,7 @@ export function loadAligned(
   machine.load(destination, address, size);
   for (let done: number = size; done < bytes; done += size) {
     const piece = machine.register();
-    machine.load(piece, { base: address.base, at: address.at + done }, size);
+    machine.load(piece, beyond(address, done), size);
     machine.arithmetic("shiftLeft", piece, { immediate: 8 * done });
     machine.arithmetic("or", destination, { register: piece });
   }
@@ -46,6 +46,6 @@ export function storeAligned(
   else machine.constant(rest, BigInt(value.immediate));
   for (let done = 0; done < bytes; done += size) {
     if (done > 0) machine.arithmetic("shiftRight", rest, { immediate: 8 * size });
-    machine.store({ base: address.base, at: address.at + done }, { register: rest }, size);
+    machine.store(beyond(address, done), { register: rest }, size);
   }
 }

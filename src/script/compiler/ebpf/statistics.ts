@@ -9,7 +9,7 @@ import { STATISTICS_MAP } from "../compiled.ts";
 import type { Block, CountInstruction, FaultTerminator } from "../ir/ir.ts";
 import { formatPlace } from "../place.ts";
 import type { Register } from "./machine.ts";
-import { type Operand, onStack } from "./machine-builder.ts";
+import type { Address, Operand } from "./machine-builder.ts";
 import type { Selection } from "./select.ts";
 
 /** The counters that every program has, in their order. */
@@ -31,7 +31,7 @@ export class Statistics {
   readonly #selection: Selection;
   readonly #slots = new Map<string, number>(PLAIN_COUNTERS.map((name, index) => [name, index]));
   readonly #pointers = new Map<Block, Register>();
-  #key: number | undefined;
+  #key: Address | undefined;
 
   constructor(selection: Selection) {
     this.#selection = selection;
@@ -113,8 +113,8 @@ export class Statistics {
   #lookUp(): Register {
     const selection = this.#selection;
     const { machine } = selection;
-    this.#key ??= machine.function.frame.take(KEY_BYTES);
-    const key = onStack(this.#key);
+    this.#key ??= machine.memory(KEY_BYTES);
+    const key = this.#key;
     machine.store(key, { immediate: 0 }, 4);
     machine.map(1, STATISTICS_MAP);
     machine.addressInto(2, key);
