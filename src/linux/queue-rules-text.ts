@@ -40,9 +40,9 @@ export function chooseRule(table: string, rule: QueueRule, generation: number): 
   const words = [`add rule ${rule.family} ${table} ${chain} `];
   if (rule.inInterface !== undefined) words.push(`iifname "${rule.inInterface}" `);
   if (rule.outInterface !== undefined) words.push(`oifname "${rule.outInterface}" `);
-  const match = rule.match ?? "";
-  const before = words.join("");
   if (rule.handOverMark !== undefined) words.push(`meta mark & ${hex(rule.handOverMark)} != 0 `);
+  const before = words.join("");
+  const match = rule.match ?? "";
   const line = `${before}${match} counter jump ${queueChain(rule.name, generation)}`;
   return { chain, line, matchStart: before.length, matchEnd: before.length + match.length };
 }
