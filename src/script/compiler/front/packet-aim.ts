@@ -134,10 +134,11 @@ export function coveringBehind(lowering: Lowering, view: LoweredView): Covering 
   const { protocol, covering, start, header } = view;
   const parity = parityOf(lowering, view);
   if (protocol?.checksum?.covers === "all") {
+    if (covering.kind !== "none" || protocol.readOnly !== undefined) return uncovered(lowering, "deep");
     const { at, zeroIsNone } = protocol.checksum;
-    const kind = covering.kind === "none" && protocol.readOnly === undefined ? "some" : "deep";
     const checksumAt = lowering.binary("add", start, at);
-    return { kind, checksumAt, isZeroNone: lowering.constant(zeroIsNone ? 1 : 0), oddness: parity };
+    const isZeroNone = lowering.constant(zeroIsNone ? 1 : 0);
+    return { kind: "some", checksumAt, isZeroNone, oddness: parity };
   }
   if (covering.kind !== "some" || lowering.known(header) === 0n) return covering;
   const { oddness } = covering;

@@ -8,7 +8,7 @@ import type { Covering, Lowered, LoweredView } from "./lowered.ts";
 import type { Lowering } from "./lowering.ts";
 import { behind, coveringBehind, oddWith, packetView, payload, placeBehind } from "./packet-aim.ts";
 import { bytesOf, numberAt } from "./packet-bytes.ts";
-import { Attempt, both, rawView } from "./packet-code.ts";
+import { Attempt, both, rawView, uncovered } from "./packet-code.ts";
 import { findInPacket, payloadOfPacket } from "./packet-find.ts";
 import { refuseViewMember } from "./packet-property.ts";
 import { builtinProtocol } from "./packet-protocols.ts";
@@ -145,11 +145,12 @@ function coveringOf(lowering: Lowering, view: LoweredView, at: Value): Covering 
     const own = coveringBehind(lowering, view);
     // What the checksum and the header's length are among may not be written to by their places.
     const isBehind = known !== undefined && Number(known) >= view.checkedBytes;
-    return { ...own, kind: isBehind ? own.kind : "deep", oddness: parity };
+    return isBehind && own.kind === "some" ? { ...own, oddness: parity } : uncovered(lowering, "deep");
   }
   if (protocol !== undefined && covering.kind === "some" && protocol.shaping.size > 0) {
-    return { ...covering, kind: "deep" };
+    return uncovered(lowering, "deep");
   }
+  if (covering.kind !== "some") return covering;
   return { ...covering, oddness: oddWith(lowering, covering.oddness, parity) };
 }
 

@@ -65,10 +65,10 @@ export function isAmong(lowering: Lowering, value: Value, numbers: readonly numb
   );
 }
 
-/** No header outside has a checksum over this. */
-export function uncovered(lowering: Lowering): Covering {
+/** No header outside has a checksum over this, or several have. */
+export function uncovered(lowering: Lowering, kind: "none" | "deep" = "none"): Covering {
   const zero = lowering.constant(0);
-  return { kind: "none", checksumAt: zero, isZeroNone: zero, oddness: zero };
+  return { kind, checksumAt: zero, isZeroNone: zero, oddness: zero };
 }
 
 /** Bytes without a protocol. */
@@ -226,12 +226,13 @@ export class Attempt {
 function commonForm(one: LoweredView, other: LoweredView): LoweredView {
   const kinds = [one.covering.kind, other.covering.kind];
   const kind = kinds.includes("deep") ? "deep" : kinds.includes("some") ? "some" : "none";
+  const { covering } = one.covering.kind === "some" ? one : other;
   return {
     ...one,
     pointer: other.pointer && one.pointer,
     checkedBytes: Math.min(one.checkedBytes, other.checkedBytes),
     note: other.note && one.note,
-    covering: { ...one.covering, kind },
+    covering: { ...covering, kind },
   };
 }
 
@@ -255,6 +256,6 @@ function withParts(shape: LoweredView, parts: readonly Value[]): LoweredView {
   const covering =
     checksumAt === undefined || isZeroNone === undefined || oddness === undefined
       ? shape.covering
-      : { kind: shape.covering.kind, checksumAt, isZeroNone, oddness };
+      : { kind: "some" as const, checksumAt, isZeroNone, oddness };
   return { ...shape, start, end, header, pointer, note, covering };
 }
