@@ -286,8 +286,10 @@ export class Front implements Lowering {
     this.builder.end({ op: "open", place, offset, bytes, access, there: thereEdge, absent: absentEdge });
     const arrivals: Arrival[] = [];
     const [pointer] = found.parameters as [Value];
-    this.arrive({ block: found, isNew: true, state: this.state.clone() }, arrivals, () => there(pointer));
-    this.arrive({ block: missing, isNew: true, state: this.state.clone() }, arrivals, absent);
+    // Each way has a state of its own from here on, also when the other one changes its.
+    const ways = [found, missing].map((block): Way => ({ block, isNew: true, state: this.state.clone() }));
+    this.arrive(ways[0], arrivals, () => there(pointer));
+    this.arrive(ways[1], arrivals, absent);
     return this.meet(arrivals);
   }
 

@@ -81,7 +81,7 @@ export function reach(
 export function refuseChecksum(
   lowering: Lowering,
   node: TypeScript.Node,
-  { protocol, covering }: LoweredView,
+  { protocol, covering, checkedBytes }: LoweredView,
   at: number | undefined,
   bytes: number,
 ): void {
@@ -89,7 +89,7 @@ export function refuseChecksum(
   const checksum = protocol?.checksum;
   if (checksum?.covers === "all") {
     if (at !== undefined && (at >= checksum.at + 2 || at + bytes <= checksum.at)) return;
-  } else if (covering.kind !== "none") return;
+  } else if (covering.kind !== "none" || (at !== undefined && at >= 0 && at + bytes <= checkedBytes)) return;
   lowering.refuse(node, {
     code: "kernel-read-checksum",
     why: "this may read the checksum of a transport, which is brought up to date when the function returns",
