@@ -31,7 +31,7 @@ interface Options {
   readonly ranges: KnownRanges;
 }
 
-/** Counts rounds by the ranges as they are known now; what is found is kept, so make another when they change. */
+/** Counts rounds by the ranges as they are known now; what is found is kept until it is told to forget. */
 export class LoopBounds {
   readonly #options: Options;
   readonly #rounds = new Map<Loop, number | undefined>();
@@ -52,6 +52,11 @@ export class LoopBounds {
       }
     }
     this.#blockOf = blockOf;
+  }
+
+  /** Lets the rounds be counted again, because ranges have changed. */
+  forget(): void {
+    this.#rounds.clear();
   }
 
   /** How often the loop comes back to its head at most. */

@@ -86,7 +86,7 @@ class Analysis implements Ranges {
   readonly #scopes = new Map<Block, Scope>();
   readonly #ways = new Map<Edge, Scope>();
   readonly #loopAt = new Map<Block, Loop>();
-  #bounds: LoopBounds;
+  readonly #bounds: LoopBounds;
   #isChanged = false;
   #phase: "growing" | "widening" | "giving-up" | "narrowing" = "growing";
 
@@ -100,7 +100,8 @@ class Analysis implements Ranges {
         if (result !== undefined) this.#definitions.set(result, instruction);
       }
     }
-    this.#bounds = this.#newBounds();
+    const definitions = this.#definitions;
+    this.#bounds = new LoopBounds({ graph, loops: this.loops, definitions, ranges: this });
   }
 
   of(value: Value): Range | undefined {
@@ -128,45 +129,54 @@ class Analysis implements Ranges {
   }
 
   run(): void {
-    this.#round();
-    if (this.loops.length > 0) {
-      for (let round = 1; this.#isChanged; round++) {
-        if (round > GROWING_ROUNDS) this.#phase = round > ROUNDS_MAX ? "giving-up" : "widening";
-        this.#round();
-      }
-      this.#phase = "narrowing";
-      for (let round = 0; round < NARROWING_ROUNDS; round++) this.#round();
-    }
-  }
-
-  #newBounds(): LoopBounds {
-    return new LoopBounds({
-      graph: this.#graph,
-      loops: this.loops,
-      definitions: this.#definitions,
-      ranges: this,
-    });
-  }
-
-  #round(): void {
-    this.#isChanged = false;
-    this.#bounds = this.#newBounds();
+    const done = new Set<Block>();
     for (const block of this.#graph.order) {
-      const scope = this.#enter(block);
-      if (scope === undefined) {
-        this.#scopes.delete(block);
-        for (const edge of edgesOf(block.terminator)) this.#ways.delete(edge);
-        continue;
+      if (done.has(block)) continue;
+      const loop = this.#loopAt.get(block);
+      if (loop === undefined) this.#visit(block);
+      else {
+        // Whoever leads into a loop is known by now, and whoever it leads to comes after it is settled.
+        const inside = this.#graph.order.filter((one) => loop.blocks.has(one));
+        this.#settle(inside);
+        for (const one of inside) done.add(one);
       }
-      for (const instruction of block.instructions) {
-        const result = resultOf(instruction);
-        const range = result === undefined ? undefined : rangeOfInstruction(instruction, scope);
-        if (result !== undefined && range !== undefined) this.#set(result, range);
-      }
-      this.#scopes.set(block, scope);
-      this.#leave(block.terminator, scope);
     }
-    this.#bounds = this.#newBounds();
+  }
+
+  /** Goes round an outermost loop until nothing changes any more. */
+  #settle(blocks: readonly Block[]): void {
+    this.#phase = "growing";
+    this.#isChanged = true;
+    for (let round = 0; this.#isChanged; round++) {
+      if (round > GROWING_ROUNDS) this.#phase = round > ROUNDS_MAX ? "giving-up" : "widening";
+      this.#round(blocks);
+    }
+    this.#phase = "narrowing";
+    this.#isChanged = true;
+    for (let round = 0; round < NARROWING_ROUNDS && this.#isChanged; round++) this.#round(blocks);
+  }
+
+  #round(blocks: readonly Block[]): void {
+    this.#isChanged = false;
+    this.#bounds.forget();
+    for (const block of blocks) this.#visit(block);
+    this.#bounds.forget();
+  }
+
+  #visit(block: Block): void {
+    const scope = this.#enter(block);
+    if (scope === undefined) {
+      this.#scopes.delete(block);
+      for (const edge of edgesOf(block.terminator)) this.#ways.delete(edge);
+      return;
+    }
+    for (const instruction of block.instructions) {
+      const result = resultOf(instruction);
+      const range = result === undefined ? undefined : rangeOfInstruction(instruction, scope);
+      if (result !== undefined && range !== undefined) this.#set(result, range);
+    }
+    this.#scopes.set(block, scope);
+    this.#leave(block.terminator, scope);
   }
 
   #set(value: Value, range: Range): void {
@@ -198,13 +208,12 @@ class Analysis implements Ranges {
 
   /** What all ways into a block tell beyond what is known before they part. */
   #meet(scope: Scope, ways: readonly Scope[]): void {
-    const known = new Map(scope.narrowed);
     const [first, ...others] = ways;
-    for (const [value, range] of first?.narrowed ?? []) {
-      if (known.get(value) === range) continue;
-      let all: Range | undefined = range;
+    for (const [value] of first?.narrowed() ?? []) {
+      let all = first?.narrowedOf(value);
+      if (scope.narrowedOf(value) === all) continue;
       for (const other of others) {
-        const narrowed = other.narrowed.get(value);
+        const narrowed = other.narrowedOf(value);
         all = narrowed === undefined || all === undefined ? undefined : hull(all, narrowed);
       }
       if (all !== undefined) scope.learn(value, all);

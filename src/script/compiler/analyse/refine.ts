@@ -45,28 +45,56 @@ export interface Grounds {
   definitionOf(value: Value): Instruction | undefined;
 }
 
-/** What is known in a block beyond where values are made; it is never changed once others build on it. */
+/** Scopes that are asked one after the other before what they know is copied into one. */
+const LAYERS_MAX = 10;
+
+/**
+ * What is known in a block beyond where values are made; it is never changed once others build on it. Each is a layer
+ * over that of the block before, which it does not copy: most know a thing or two more.
+ */
 export class Scope implements Comparable {
   readonly #grounds: Grounds;
   readonly #ranges: Map<Value, Range>;
   /** The most that one value can be above another, by both. */
   readonly #differences: Map<Value, Map<Value, bigint>>;
+  readonly #outer: Scope | undefined;
+  readonly #layers: number;
 
   constructor(grounds: Grounds, outer?: Scope) {
     this.#grounds = grounds;
-    this.#ranges = new Map(outer?.narrowed);
-    this.#differences = new Map(outer === undefined ? [] : outer.#differences);
+    // What knows nothing by itself is left out of the chain.
+    const over = outer?.isPlain === true ? outer.#outer : outer;
+    const isCopied = over !== undefined && over.#layers >= LAYERS_MAX;
+    this.#outer = isCopied ? undefined : over;
+    this.#layers = this.#outer === undefined ? 1 : this.#outer.#layers + 1;
+    this.#ranges = isCopied ? new Map(over.narrowed()) : new Map();
+    this.#differences = isCopied ? over.#allDifferences() : new Map();
   }
 
-  /** The values of which more is known than where they are made. */
-  get narrowed(): ReadonlyMap<Value, Range> {
-    return this.#ranges;
+  /** Whether it knows nothing that the scope below does not know. */
+  get isPlain(): boolean {
+    return this.#ranges.size === 0 && this.#differences.size === 0;
+  }
+
+  /** The values of which more is known than where they are made; of one that is told twice the last counts. */
+  *narrowed(): Iterable<readonly [Value, Range]> {
+    if (this.#outer !== undefined) yield* this.#outer.narrowed();
+    yield* this.#ranges;
+  }
+
+  /** What is known of a value beyond where it is made. */
+  narrowedOf(value: Value): Range | undefined {
+    for (let scope: Scope | undefined = this; scope !== undefined; scope = scope.#outer) {
+      const range = scope.#ranges.get(value);
+      if (range !== undefined) return range;
+    }
+    return undefined;
   }
 
   /** `undefined` for what is not known to be ever made. */
   rangeOf(value: Value): Range | undefined {
     const base = this.#grounds.of(value);
-    const narrowed = this.#ranges.get(value);
+    const narrowed = this.narrowedOf(value);
     if (narrowed === undefined || base === undefined) return base;
     return intersect(base, narrowed) ?? narrowed;
   }
@@ -76,11 +104,28 @@ export class Scope implements Comparable {
     this.#ranges.set(value, range);
   }
 
+  #allDifferences(): Map<Value, Map<Value, bigint>> {
+    const all =
+      this.#outer === undefined ? new Map<Value, Map<Value, bigint>>() : this.#outer.#allDifferences();
+    for (const [left, known] of this.#differences) {
+      all.set(left, new Map([...(all.get(left) ?? []), ...known]));
+    }
+    return all;
+  }
+
+  #differenceOf(left: Value, right: Value): bigint | undefined {
+    for (let scope: Scope | undefined = this; scope !== undefined; scope = scope.#outer) {
+      const difference = scope.#differences.get(left)?.get(right);
+      if (difference !== undefined) return difference;
+    }
+    return undefined;
+  }
+
   /** The most that `left` can be above `right`, by what branches have compared; `undefined` when none has. */
   mostAbove(left: Value, right: Value): bigint | undefined {
     const [a, b] = [this.#linear(left), this.#linear(right)];
     if (a === undefined || b === undefined) return undefined;
-    const known = a.base === b.base ? 0n : this.#differences.get(a.base)?.get(b.base);
+    const known = a.base === b.base ? 0n : this.#differenceOf(a.base, b.base);
     return known === undefined ? undefined : known + a.offset - b.offset;
   }
 
@@ -111,10 +156,10 @@ export class Scope implements Comparable {
     const [a, b] = [this.#linear(left), this.#linear(right)];
     if (a === undefined || b === undefined || a.base === b.base) return;
     const difference = most - a.offset + b.offset;
-    const before = this.#differences.get(a.base);
-    const known = before?.get(b.base);
+    const known = this.#differenceOf(a.base, b.base);
     if (known !== undefined && known <= difference) return;
-    this.#differences.set(a.base, new Map(before).set(b.base, difference));
+    const own = this.#differences.get(a.base) ?? new Map<Value, bigint>();
+    this.#differences.set(a.base, own.set(b.base, difference));
   }
 
   definitionOf(value: Value): Instruction | undefined {

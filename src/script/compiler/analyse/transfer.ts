@@ -247,6 +247,7 @@ function shiftRightRange(left: Range, count: Range): Range {
 const WIDTHS: Readonly<Record<UnaryOperator, number>> = {
   unsigned8: 8,
   unsigned16: 16,
+  veiled16: 16,
   unsigned32: 32,
   unsigned64: 64,
   signed8: 8,

@@ -145,6 +145,7 @@ export function evaluateUnary(operator: UnaryOperator, operand: bigint): bigint 
     case "unsigned8":
       return BigInt.asUintN(8, operand);
     case "unsigned16":
+    case "veiled16":
       return BigInt.asUintN(16, operand);
     case "unsigned32":
       return BigInt.asUintN(32, operand);

@@ -69,11 +69,13 @@ export type BinaryOperator =
 /**
  * Operations on one integer: `signed32` (`x | 0`), `unsigned32` (`x >>> 0`), the lower bits of two's complement taken
  * as `unsigned8`, `unsigned16`, `signed8`, `signed16`, `signed64`, `unsigned64`; `swap16`, `swap32`, `swap64` turn the
- * lowest bytes round and clear the others.
+ * lowest bytes round and clear the others. `veiled16` is `unsigned16` of which the kernel's verifier knows no more than that:
+ * where ways meet with different values, it walks on once and not once for each.
  */
 export type UnaryOperator =
   | "unsigned8"
   | "unsigned16"
+  | "veiled16"
   | "unsigned32"
   | "unsigned64"
   | "signed8"

@@ -16,8 +16,10 @@ import { type NumberingOptions, numberValues } from "./numbering.ts";
 import { joinOpens } from "./opens.ts";
 import { threadJumps } from "./thread.ts";
 
-/** Rounds of all passes; most functions need three or four. */
-const ROUNDS_MAX = 12;
+/** Rounds of all passes, over the same ranges; most functions need two or three. */
+const ROUNDS_MAX = 8;
+/** How often the ranges are found anew. */
+const ANALYSES_MAX = 4;
 
 /** Before the ranges are found: presence flags go, and what is constant; every calculation stays where it is. */
 export function tidy(editor: Editor): void {
@@ -26,10 +28,13 @@ export function tidy(editor: Editor): void {
 
 /** After legalisation: everything. */
 export function optimise(editor: Editor): void {
-  for (let round = 0; round < ROUNDS_MAX; round++) {
+  for (let analysis = 0; analysis < ANALYSES_MAX; analysis++) {
+    // Passes keep what each value is, so that what is known of it stays true; of what they make nothing is known yet.
     const ranges = analyseRanges(editor.function);
+    let round = 0;
+    while (round < ROUNDS_MAX && tidyOnce(editor, ranges)) round++;
     // The order of bytes comes last: loads are joined, and constants are folded, as the script has them.
-    if (!tidyOnce(editor, ranges) && !keepByteOrder(editor)) return;
+    if (round === 0 && !keepByteOrder(editor)) return;
   }
 }
 

@@ -24,14 +24,16 @@ const GROWTH_ADDEND = 500;
 export function threadJumps(editor: Editor, ranges?: Ranges): boolean {
   const threader = new Threader(editor, ranges);
   let isChanged = false;
-  const limit = editor.size * GROWTH_FACTOR + GROWTH_ADDEND;
+  let left = editor.size * (GROWTH_FACTOR - 1) + GROWTH_ADDEND;
   const graph = new Graph(editor.function);
   for (const block of graph.order) {
     if (block === editor.function.entry || graph.isHead(block)) continue;
-    if (editor.size > limit) break;
+    if (left < 0) break;
     // Earlier threads have changed edges: this block's own are as they are now.
     const entrances = graph.entrances(block).flatMap(({ from }) => currentEntrances(from, block));
-    isChanged = threader.thread(block, unique(entrances)) || isChanged;
+    const isThreaded = threader.thread(block, unique(entrances));
+    if (isThreaded) left -= (block.instructions.length + 1) * entrances.length;
+    isChanged ||= isThreaded;
   }
   return isChanged;
 }
