@@ -45,10 +45,10 @@ export class CompiledRun implements ScriptRun {
         return instant(now());
       },
     };
-    this.#views = script.facts.maps.map(({ name, shape }) => {
+    // A map that is opened and not used is not in the program.
+    this.#views = script.facts.maps.flatMap(({ name, shape }) => {
       const map = this.#maps.get(name);
-      if (map === undefined) throw new Error(`the program has no map ${name}`);
-      return new KernelMapView(name, shape, map, time);
+      return map === undefined ? [] : [new KernelMapView(name, shape, map, time)];
     });
   }
 

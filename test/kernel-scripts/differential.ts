@@ -97,9 +97,9 @@ function isAlike(one: Finding, other: Finding): boolean {
   return one.kind === "differs" && other.kind === "differs";
 }
 
-/** Without numbers, which change when a script becomes smaller. */
+/** Without names and numbers, which change when a script becomes smaller. */
 function firstLine(text: string): string {
-  return (text.split("\n")[0] ?? "").replace(/\d+/g, "#");
+  return (text.split("\n")[0] ?? "").replace(/\w*\d\w*/g, "#");
 }
 
 function explain({ programs, batch, one, engine, finding }: FailedCase): Failure {

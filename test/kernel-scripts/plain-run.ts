@@ -84,6 +84,8 @@ export class PlainRun implements ScriptRun {
     const bytes = Uint8Array.from(seen.bytes);
     const packet = this.#packet.aim(new DataView(bytes.buffer), 0, bytes.length, seen.etherType);
     packet.$marked(frame.mark);
+    // As the modules' options say.
+    packet.$looksIntoTunnels = false;
     const verdict = this.#ask(packet);
     const isFault = verdict === "fault";
     const parts = {

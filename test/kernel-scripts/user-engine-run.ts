@@ -45,6 +45,7 @@ export class UserEngineRun implements ScriptRun {
       identity: { name: "case", isolate: "case", hook: "prerouting" },
       host,
       onError: "accept",
+      tunnels: false,
       seed: 1,
       isOwnFile: () => true,
     });

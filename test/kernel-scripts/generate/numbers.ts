@@ -212,7 +212,8 @@ function shift(scope: Scope, depth: number): NumberPiece | undefined {
   const left = number(scope, depth);
   const count = chance(scope, 70)
     ? literal(pick(scope, [0, 1, 3, 8, 16, 24, 31, 32, 33, -1]))
-    : number(scope, depth);
+    : // TypeScript's parser takes `x << (` for the start of type arguments now and then.
+      numberIn(-SAFE, SAFE)`0 + ${number(scope, depth)}`;
   switch (pick(scope, ["<<", ">>", ">>>"])) {
     case "<<":
       return numberIn(INT32_LEAST, INT32_MOST)`(${left} << ${count})`;

@@ -35,9 +35,11 @@ export interface HeaderVariable {
 
 export interface MapVariable {
   readonly name: string;
-  readonly kind: "hash" | "lru" | "array";
+  readonly kind: "hash" | "lru" | "array" | "prefix";
   readonly key: "number" | "bigint";
   readonly countMax: number;
+  /** It has a number for each processor, to which is added and nothing else. */
+  readonly isForAdding: boolean;
 }
 
 /** A typed array on the stack, whose length is a power of two. */

@@ -72,18 +72,21 @@ export function generateScript(
 
 function openMap(scope: Scope): Piece {
   const name = fresh(scope, "m");
-  const kind = pick(scope, ["hash", "hash", "lru", "array"] as const);
+  const kind = pick(scope, ["hash", "hash", "hash", "lru", "lru", "array", "array", "prefix"] as const);
   const key = kind === "array" ? "number" : pick(scope, ["number", "number", "bigint"] as const);
-  const isExpiring = kind !== "array" && chance(scope, 30);
+  const isExpiring = (kind === "hash" || kind === "lru") && chance(scope, 30);
+  const isForAdding = !isExpiring && kind !== "prefix" && chance(scope, 12);
   // The kernel's LRU is not exact, and expired entries take room until they are met: both have plenty.
-  const countMax = kind === "array" ? 8 : kind === "hash" && !isExpiring ? 8 : 4096;
+  const isExact = kind === "array" || kind === "prefix" || (kind === "hash" && !isExpiring);
+  const countMax = isExact ? 8 : 4096;
   const options = [
     `kind: "${kind}"`,
     `countMax: ${countMax}`,
     ...(key === "number" ? [] : ['key: "bigint"']),
     ...(isExpiring ? ["timeToLive: seconds(600)"] : []),
+    ...(isForAdding ? ["perProcessor: true"] : []),
   ];
-  const map: MapVariable = { name, kind, key, countMax };
+  const map: MapVariable = { name, kind, key, countMax, isForAdding };
   scope.maps.push(map);
   return statement`const ${name} = context.map("${scope.prefix}_${name}", { ${options.join(", ")} });`;
 }

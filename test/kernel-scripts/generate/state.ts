@@ -20,9 +20,17 @@ function key(scope: Scope, depth: number, { key: kind, kind: mapKind, countMax }
   return chance(scope, 85) ? numberWithin(scope, 0, 7, depth) : scope.make.number(scope, depth);
 }
 
+/** A map that can be asked. */
+function someMap(scope: Scope): MapVariable | undefined {
+  return pickSome(
+    scope,
+    scope.maps.filter(({ isForAdding }) => !isForAdding),
+  );
+}
+
 /** A number out of a map. */
 export function mapNumber(scope: Scope, depth: number): NumberPiece | undefined {
-  const map = pickSome(scope, scope.maps);
+  const map = someMap(scope);
   if (map === undefined) return undefined;
   const cut = numberIn(0, VALUE_MOST);
   if (chance(scope, 70)) return cut`((${map.name}.get(${key(scope, depth, map)}) ?? 0) & ${VALUE_MOST})`;
@@ -32,7 +40,7 @@ export function mapNumber(scope: Scope, depth: number): NumberPiece | undefined 
 
 /** Whether there is an entry, or something was done to it. */
 export function mapCondition(scope: Scope, depth: number): Piece | undefined {
-  const map = pickSome(scope, scope.maps);
+  const map = someMap(scope);
   if (map === undefined) return undefined;
   const value = (): NumberPiece => numberWithin(scope, 0, VALUE_MOST, depth);
   const here = key(scope, depth, map);
@@ -60,7 +68,8 @@ export function mapStatement(scope: Scope): Piece | undefined {
   const map = pickSome(scope, scope.maps);
   if (map === undefined) return undefined;
   const here = key(scope, 1, map);
-  switch (scope.random.below(5)) {
+  if (map.isForAdding) return statement`${map.name}.add(${here}, ${numberWithin(scope, -1000, 1000, 2)});`;
+  switch (scope.random.below(6)) {
     case 0:
     case 1:
       return statement`${map.name}.set(${here}, ${numberWithin(scope, -VALUE_MOST, VALUE_MOST, 2)});`;
@@ -68,6 +77,8 @@ export function mapStatement(scope: Scope): Piece | undefined {
       return statement`${map.name}.add(${here});`;
     case 3:
       return statement`${map.name}.add(${here}, ${numberWithin(scope, -1000, 1000, 2)});`;
+    case 4:
+      return statement`${map.name}.touch(${here});`;
     default:
       return statement`${map.name}.delete(${here});`;
   }

@@ -70,7 +70,7 @@ export const VALUE_ROWS: readonly SubsetRow[] = [
   {
     construct: "texts",
     accepted: { body: 'return packet.payload(ipv4)?.source === ipv4Address("10.0.0.1") ? drop : accept;' },
-    refused: { body: "const name = `c${packet.mark}`;\ncontext.counter(name).add();\nreturn accept;" },
+    refused: { body: "const name = `c${ packet.mark }`;\ncontext.counter(name).add();\nreturn accept;" },
     code: "kernel-text",
   },
   {

@@ -1,0 +1,120 @@
+/**
+ * All engines: user space, the compiler's intermediate form, and compiled scripts in a simulated kernel and in the
+ * machine's own, at each place where programs are attached.
+ * @module
+ */
+import type { KernelPrograms } from "#io/kernel-programs.ts";
+import { LinuxKernelPrograms } from "#linux/bpf/programs.ts";
+import type { CompileProblem } from "#script/compiler/problem.ts";
+import { ABILITIES, type CompileTarget } from "#script/compiler/target.ts";
+import { SimKernelPrograms } from "#sim/ebpf/programs.ts";
+import { CompiledRun } from "./compiled-run.ts";
+import { compileAt, frontAt } from "./compiler.ts";
+import { type Engine, type Started, userEngine } from "./engine.ts";
+import { ETHERNET_BYTES, packetOf } from "./frames.ts";
+import type { Abilities } from "./generate/scope.ts";
+import { InterpretedRun } from "./interpreted-run.ts";
+import { START } from "./plain-run.ts";
+
+type Target = Pick<CompileTarget, "attach" | "first"> & Partial<CompileTarget>;
+
+const TARGETS: readonly (Target & { readonly name: string })[] = [
+  { name: "tcx", attach: "tcx-ingress", first: "network" },
+  { name: "tcx from ethernet", attach: "tcx-egress", first: "ethernet" },
+  { name: "netfilter ipv4", attach: "netfilter", first: "network", family: "ipv4" },
+  { name: "netfilter ipv6", attach: "netfilter", first: "network", family: "ipv6" },
+  { name: "xdp", attach: "xdp", first: "ethernet" },
+];
+
+/** Least bytes of a packet for which a hook of a family is asked: the IP header has been looked at before. */
+const HEADER_BYTES = { ipv4: 20, ipv6: 40 } as const;
+const ETHER_TYPES = { ipv4: 0x0800, ipv6: 0x86dd } as const;
+
+function takes({ attach, family = "ipv4" }: Target, bytes: Uint8Array): boolean {
+  if (attach !== "netfilter") return bytes.length >= ETHERNET_BYTES;
+  const seen = packetOf(bytes, "network");
+  if (seen === undefined || seen.etherType !== ETHER_TYPES[family]) return false;
+  const version = (seen.bytes[0] ?? 0) >> 4;
+  return seen.bytes.length >= HEADER_BYTES[family] && version === (family === "ipv4" ? 4 : 6);
+}
+
+function may({ attach }: Target, { writes, marks }: Abilities): boolean {
+  const can = ABILITIES[attach];
+  return (can.writes || !writes) && (can.marks || !marks);
+}
+
+function refused(problems: readonly CompileProblem[]): Started {
+  const [first] = problems;
+  if (first === undefined) throw new Error("the compiler refuses, and does not say why");
+  const { code, place, construct, why, instead } = first;
+  const text = `${place.line}:${place.column}: ${construct}: ${why}; ${instead}`;
+  return { refusal: { code, text } };
+}
+
+/** Compiled scripts in a kernel. */
+function compiled(word: string, kernel: KernelPrograms, now: () => number): Engine[] {
+  return TARGETS.map((target) => ({
+    name: `${word}, ${target.name}`,
+    first: target.first,
+    isCoarse: target.attach === "netfilter" || target.attach === "xdp",
+    may: (abilities) => may(target, abilities),
+    takes: (bytes) => takes(target, bytes),
+    start: (module, name) => {
+      const { script, problems } = compileAt(module.compiled(), name, target);
+      if (script === undefined) return refused(problems);
+      return { run: new CompiledRun({ kernel, script, now }) };
+    },
+  }));
+}
+
+/** The front end's work alone, which every other engine of the compiler builds on. */
+export const interpreted: Engine = {
+  name: "intermediate form",
+  first: "network",
+  isCoarse: false,
+  may: () => true,
+  takes: (bytes) => bytes.length >= ETHERNET_BYTES,
+  start: (module, name) => {
+    const front = frontAt(module.compiled(), name, { attach: "tcx-ingress", first: "network" });
+    if (front.function === undefined) return refused(front.problems);
+    // What is left of the world of the interpreter has no prefixes.
+    if (front.facts.maps.some(({ shape }) => shape.kind === "prefix"))
+      return { refusal: { code: "no-prefixes", text: "the interpreter has no maps of prefixes" } };
+    return { run: new InterpretedRun(front.function, front.facts.maps) };
+  },
+};
+
+/** Compiled scripts on a simulated machine. */
+export function simulatedEngines(): readonly Engine[] {
+  const kernel = new SimKernelPrograms({ nanoseconds: () => BigInt(START) * 1_000_000n });
+  return compiled("simulated kernel", kernel, () => START);
+}
+
+/** Compiled scripts in this machine's kernel. */
+export function kernelEngines(): readonly Engine[] {
+  return compiled("kernel", new LinuxKernelPrograms(), () => Date.now());
+}
+
+let known: readonly Engine[] | undefined;
+
+/** All that there are here. */
+export function engines(): readonly Engine[] {
+  known ??= [
+    userEngine,
+    interpreted,
+    ...simulatedEngines(),
+    ...(whyNoKernel() === "" ? kernelEngines() : []),
+  ];
+  return known;
+}
+
+/** Why programs cannot be loaded here; empty when they can. */
+export function whyNoKernel(): string {
+  try {
+    const kernel = new LinuxKernelPrograms();
+    kernel.createMap({ name: "probe", kind: "array", keyBytes: 4, valueBytes: 8, countMax: 1 }).close();
+    return "";
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
