@@ -108,12 +108,14 @@ function isIn(inner: Interval, least: bigint, most: bigint): boolean {
 const UNARY: Partial<Record<UnaryOperator, bigint>> = {
   unsigned8: 0xffn,
   unsigned16: 0xffffn,
+  veiled16: 0xffffn,
   unsigned32: 0xffff_ffffn,
 };
 
 function unary(operator: UnaryOperator, operand: Interval): Interval {
   const most = UNARY[operator];
   if (most === undefined) return ANYTHING;
+  if (operator === "veiled16") return { least: 0n, most };
   return isIn(operand, 0n, most) ? operand : { least: 0n, most };
 }
 

@@ -3,9 +3,9 @@
  * @module
  */
 import { InvariantError } from "#base/errors.ts";
-import type { BinaryInstruction, BinaryOperator, UnaryInstruction, Value } from "../ir/ir.ts";
+import type { BinaryInstruction, BinaryOperator, UnaryInstruction, UnaryOperator, Value } from "../ir/ir.ts";
 import type { Register } from "./machine.ts";
-import type { Operand, Width } from "./machine-builder.ts";
+import { beyond, type MachineBuilder, type Operand, type Width } from "./machine-builder.ts";
 import type { Selection } from "./select.ts";
 
 type Operation = "add" | "subtract" | "multiply" | "divide" | "modulo" | "and" | "or" | "xor" | Shift;
@@ -118,6 +118,11 @@ function calculate(selection: Selection, { operation, result, left, right, width
     else selection.copyInto(result, left);
     return;
   }
+  if (constant !== undefined && isWordMask(selection, operation, left, constant)) {
+    selection.copyInto(result, left);
+    machine.arithmetic(operation, result, { immediate: Number(BigInt.asIntN(32, constant)) }, { is32: true });
+    return;
+  }
   const isShift = operation.startsWith("shift");
   const count = { immediate: Number((constant ?? 0n) & (width.is32 === true ? 31n : 63n)) };
   const operand: Operand = isShift && constant !== undefined ? count : selection.operandOf(right);
@@ -125,6 +130,15 @@ function calculate(selection: Selection, { operation, result, left, right, width
   if (operation === "subtract" && "immediate" in operand && operand.immediate > -(2 ** 31)) {
     machine.arithmetic("add", result, { immediate: -operand.immediate }, width);
   } else machine.arithmetic(operation, result, operand, width);
+}
+
+/** A bit operation with a constant of 32 bits, that as a signed one would have ones above. */
+function isWordMask(selection: Selection, operation: Operation, left: Value, constant: bigint): boolean {
+  const isBitwise = operation === "and" || operation === "or" || operation === "xor";
+  if (!isBitwise || constant < 1n << 31n || constant >= 1n << 32n) return false;
+  if (operation === "and") return true;
+  const { least, most } = selection.rangeOf(left) ?? selection.facts.seen.of(left);
+  return least >= 0n && most < 1n << 32n;
 }
 
 /** The machine clears the upper half of what is calculated in 32 bits; a negative result has ones there. */
@@ -152,16 +166,39 @@ function selectExtreme(selection: Selection, instruction: BinaryInstruction): vo
   machine.begin(next);
 }
 
+const MOSTS: Partial<Record<UnaryOperator, bigint>> = {
+  unsigned8: 0xffn,
+  unsigned16: 0xffffn,
+  unsigned32: 0xffff_ffffn,
+  signed8: 0x7fn,
+  signed16: 0x7fffn,
+  signed32: 0x7fff_ffffn,
+};
+
+/** Whether a value is that of its lowest bits already, also as the verifier sees it. */
+function isWithin(selection: Selection, operator: UnaryOperator, operand: Value): boolean {
+  const limit = MOSTS[operator];
+  const { least, most } = selection.facts.seen.of(operand);
+  return limit !== undefined && least >= 0n && most <= limit;
+}
+
 /** `result = OPERATOR operand`. */
 export function selectUnary(selection: Selection, { operator, operand, result }: UnaryInstruction): void {
   const { machine } = selection;
   const register = selection.resultOf(result);
   const source = selection.registerOf(operand);
+  if (isWithin(selection, operator, operand)) {
+    machine.move(register, source);
+    return;
+  }
   switch (operator) {
     case "unsigned8":
     case "unsigned16":
       machine.move(register, source);
       machine.arithmetic("and", register, { immediate: operator === "unsigned8" ? 0xff : 0xffff });
+      return;
+    case "veiled16":
+      selectVeiled(machine, register, source);
       return;
     case "unsigned32":
       machine.move(register, source, true);
@@ -183,4 +220,12 @@ export function selectUnary(selection: Selection, { operator, operand, result }:
       machine.move(register, source);
       machine.swap(register, { swap16: 16, swap32: 32, swap64: 64 }[operator] as 16 | 32 | 64);
   }
+}
+
+/** The verifier remembers what stands at the beginning of 8 bytes of the stack only. */
+function selectVeiled(machine: MachineBuilder, register: Register, source: Register): void {
+  const memory = machine.memory(8);
+  const place = beyond(memory, 2);
+  machine.store(place, { register: source }, 2);
+  machine.load(register, place, 2);
 }

@@ -66,7 +66,7 @@ export function findUpper(
   builder.begin(head);
   const [numberIn, atIn, countIn] = head.parameters as [Value, Value, Value];
   const number = assume(lowering, numberIn, 0, 255);
-  const at = assume(lowering, atIn, BASE_BYTES, CHAIN_BYTES_MAX);
+  const at = assume(lowering, lowering.unary("veiled16", atIn), BASE_BYTES, CHAIN_BYTES_MAX);
   const count = assume(lowering, countIn, 0, EXTENSION_COUNT_MAX);
   const extension = builder.block();
   // After so many extensions nobody asks what comes next, not even whether it is one more.
@@ -102,9 +102,11 @@ export function findUpper(
   builder.jump(place, done, at, lowering.constant(-1));
   builder.begin(done);
   const [header, note] = done.parameters as [Value, Value];
+  // However many extensions there were: what comes next is verified once.
+  const upperNext = lowering.unary("veiled16", lowering.binary("add", note, 1));
   return {
-    header: assume(lowering, header, BASE_BYTES, CHAIN_BYTES_MAX),
-    note: assume(lowering, note, -1, 255),
+    header: assume(lowering, lowering.unary("veiled16", header), BASE_BYTES, CHAIN_BYTES_MAX),
+    note: assume(lowering, lowering.binary("subtract", upperNext, 1), -1, 255),
   };
 }
 
@@ -130,7 +132,7 @@ function readExtension(
   builder.begin(head);
   const [numberIn, atIn, countIn] = head.parameters as [Value, Value, Value];
   const number = assume(lowering, numberIn, 0, 255);
-  const at = assume(lowering, atIn, BASE_BYTES, CHAIN_BYTES_MAX);
+  const at = assume(lowering, lowering.unary("veiled16", atIn), BASE_BYTES, CHAIN_BYTES_MAX);
   const count = assume(lowering, countIn, 0, EXTENSION_COUNT_MAX);
   const [inside, within, found, other] = [builder.block(), builder.block(), builder.block(), builder.block()];
   const isInside = lowering.compare("less", at, view.header);

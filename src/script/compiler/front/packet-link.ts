@@ -78,12 +78,21 @@ export function walkLinks(lowering: Lowering, attempt: Attempt, options: LinkOpt
     outer: { kind: "undefined" },
   };
   const plain: Step = { place: from, number, count };
-  const reached = options.wanted === "pppoe" ? plain : throughSession(lowering, attempt, plain, options);
+  const reached = veiled(
+    lowering,
+    options.wanted === "pppoe" ? plain : throughSession(lowering, attempt, plain, options),
+  );
   return {
     place: reached.place,
     count: reached.count,
     announces: (model) => announces(lowering, reached, model, options),
   };
+}
+
+/** However many tags there were: what comes next is verified once. */
+function veiled(lowering: Lowering, { place, number, count }: Step): Step {
+  const start = assume(lowering, lowering.unary("veiled16", place.start), ETHERNET_BYTES, LINK_BYTES_MAX);
+  return { place: { ...place, start }, number, count: lowering.unary("veiled16", count) };
 }
 
 /** EtherTypes, and what stands for them, by which tags and labels are announced. */
