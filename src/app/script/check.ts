@@ -4,11 +4,13 @@
  */
 import { realpathSync } from "node:fs";
 import type { Hook } from "#packet/packet.ts";
+import type { EngineName } from "#script/engine.ts";
 import { ScriptLoadError } from "#script/errors.ts";
 import type { Use } from "./analysis/read-function.ts";
 import { analyseScript, needsOf, type ScriptNeeds } from "./analysis.ts";
 import { type LoadReport, loadOnce } from "./check-load.ts";
 import { checkTypes, type ScriptProblem, type TypeReport } from "./check-types.ts";
+import { type KernelCheck, KernelChecker } from "./kernel-check.ts";
 
 /** A function that can be loaded at a hook. */
 export interface CheckedFunction {
@@ -18,9 +20,11 @@ export interface CheckedFunction {
   readonly needs: ScriptNeeds;
   /** What was found in the source, with the places. */
   readonly uses: readonly Use[];
-  /** Where it can run. */
+  /** Where it can run in user space. */
   readonly hooks: readonly Hook[];
-  readonly engines: readonly "user"[];
+  readonly engines: readonly EngineName[];
+  /** Where it can run in the kernel; `undefined` when there is something wrong to be mended first. */
+  readonly kernel: KernelCheck | undefined;
 }
 
 export interface ScriptReport {
@@ -51,7 +55,8 @@ export async function checkScript(file: string, colour = false): Promise<ScriptR
   const types = checkTypes(path, loaded?.functions ?? [], colour);
   const problems = [...problemsOf(failure, types, path)];
   if (loaded === undefined) return { ok: false, file, modules: [], problems, functions: [], others: [] };
-  return reportOf(file, path, loaded, types, problems);
+  const checker = problems.length === 0 ? new KernelChecker(path, colour) : undefined;
+  return reportOf(file, path, loaded, types, { problems, checker });
 }
 
 function reportOf(
@@ -59,7 +64,7 @@ function reportOf(
   path: string,
   loaded: LoadReport,
   { signatures }: TypeReport,
-  problems: ScriptProblem[],
+  { problems, checker }: { readonly problems: ScriptProblem[]; readonly checker: KernelChecker | undefined },
 ): ScriptReport {
   const analyses = new Map(analyseScript(path).map((analysis) => [analysis.name, analysis]));
   const functions: CheckedFunction[] = [];
@@ -69,7 +74,10 @@ function reportOf(
     if (isScript === "no") others.push({ name, why });
     else {
       const needs = needsOf(analysis, { ...loaded.functionOptions[name], ...loaded.options });
-      functions.push({ ...analysis, needs, hooks: HOOK_NAMES, engines: ["user"] });
+      const kernel = isScript === "wrong" ? undefined : checker?.check(name);
+      const isInKernel = kernel?.places.some(({ ok }) => ok) ?? false;
+      const engines: readonly EngineName[] = isInKernel ? ["user", "kernel"] : ["user"];
+      functions.push({ ...analysis, needs, hooks: HOOK_NAMES, engines, kernel });
       if (isScript === "wrong") {
         const { file: at, line } = analysis;
         problems.push(ownProblem(`${name}: ${why}`, { file: at, line, column: 1 }));
