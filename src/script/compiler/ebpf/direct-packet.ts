@@ -312,7 +312,7 @@ export class DirectPacket implements PacketAccess {
     const register = this.#selection.resultOf(result);
     const isIngress = this.#attach === "tcx-ingress";
     const field = (at: number): void => machine.load(register, this.#field(at), 4);
-    if (this.#isDriver) this.#driverFact(fact, register);
+    if (this.#isDriver) this.#driverFact(fact, register, this.#selection.facts.turned.has(result));
     else if (fact === "length") field(BUFFER.length);
     else if (fact === "mark") field(BUFFER.mark);
     else if (fact === "segmentBytes") field(BUFFER.segmentBytes);
@@ -322,15 +322,15 @@ export class DirectPacket implements PacketAccess {
       else field(BUFFER.interface);
     } else {
       field(BUFFER.protocol);
-      machine.swap(register, 16);
+      if (!this.#selection.facts.turned.has(result)) machine.swap(register, 16);
     }
   }
 
-  #driverFact(fact: FactInstruction["fact"], register: Register): void {
+  #driverFact(fact: FactInstruction["fact"], register: Register, isTurned: boolean): void {
     const { machine } = this.#selection;
     if (fact === "length") this.#driverLength(register);
     else if (fact === "inInterface") machine.load(register, this.#field(DRIVER.interface), 4);
-    else if (fact === "etherType") this.#driverEtherType(register);
+    else if (fact === "etherType") this.#driverEtherType(register, isTurned);
     else machine.constant(register, 0n);
   }
 
@@ -342,7 +342,7 @@ export class DirectPacket implements PacketAccess {
     machine.arithmetic("subtract", register, { register: data });
   }
 
-  #driverEtherType(register: Register): void {
+  #driverEtherType(register: Register, isTurned: boolean): void {
     const { machine } = this.#selection;
     const [data, end, limit] = [machine.register(), machine.register(), machine.register()];
     const [read, next] = [machine.block(), machine.block()];
@@ -353,7 +353,7 @@ export class DirectPacket implements PacketAccess {
     machine.branch("greater", limit, { register: end }, { ifTrue: next, ifFalse: read });
     machine.begin(read);
     machine.load(register, { base: data, at: 12 }, 2);
-    machine.swap(register, 16);
+    if (!isTurned) machine.swap(register, 16);
     machine.jump(next);
     machine.begin(next);
   }

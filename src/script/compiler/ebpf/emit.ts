@@ -18,6 +18,7 @@ import { orderBlocks } from "./layout.ts";
 import type { MachineBlock, MachineFunction } from "./machine.ts";
 import type { RangeOf } from "./ranges.ts";
 import { Selection } from "./select.ts";
+import { cleanSpills } from "./spill-cleanup.ts";
 
 export interface EmitOptions {
   readonly target: CompileTarget;
@@ -51,7 +52,9 @@ export function emitProgram(fn: IrFunction, options: EmitOptions): EmittedProgra
   keepReachable(machine);
   removeDeadCode(machine);
   layOutFrame(machine);
+  const objectBytes = machine.frame.bytes;
   allocateRegisters(machine);
+  cleanSpills(machine, objectBytes);
   checkFrame(fn, machine);
   const blocks = orderBlocks(machine.blocks[0] as MachineBlock);
   const { instructions, relocations, lines } = assemble(blocks, lineText);

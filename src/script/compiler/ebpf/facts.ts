@@ -18,12 +18,18 @@ import { turnedValues } from "./turned.ts";
 import { useCounts } from "./verdicts.ts";
 import { weightsOf } from "./weights.ts";
 
-/** A condition as a conditional jump takes it. */
+/** A condition as conditional jumps take it. */
 export type Condition = { readonly isInverted: boolean } & (
   | { readonly compare: CompareInstruction | IsFoundInstruction }
+  /** Both of them, the second one where the first one holds; `or` is the contrary of both contraries. */
+  | { readonly both: readonly [Condition, Condition] }
   /** Not 0. */
   | { readonly value: Value }
 );
+
+function inverse(condition: Condition): Condition {
+  return { ...condition, isInverted: !condition.isInverted };
+}
 
 export class FunctionFacts {
   readonly graph: Graph;
@@ -71,12 +77,31 @@ export class FunctionFacts {
     const maker = this.makers.get(value);
     if (maker?.op === "isFound") return { compare: maker, isInverted: false };
     const negated = this.#negatedBy(maker);
-    if (negated !== undefined) {
-      const inner = this.conditionOf(negated);
-      return { ...inner, isInverted: !inner.isInverted };
-    }
+    if (negated !== undefined) return inverse(this.conditionOf(negated));
     if (maker?.op === "compare") return { compare: maker, isInverted: false };
-    return { value, isInverted: false };
+    return this.#joinedBy(maker) ?? { value, isInverted: false };
+  }
+
+  /** What is asked one after the other: two booleans by `and` or `or`, a choice with a constant. */
+  #joinedBy(maker: Instruction | undefined): Condition | undefined {
+    if (maker?.op === "binary" && maker.left.type === "boolean") {
+      const { operator, left, right } = maker;
+      if (operator === "and") return this.#both(this.conditionOf(left), this.conditionOf(right));
+      return operator === "or" ? this.#any(this.conditionOf(left), this.conditionOf(right)) : undefined;
+    }
+    if (maker?.op !== "select" || maker.ifTrue.type !== "boolean") return undefined;
+    const condition = this.conditionOf(maker.condition);
+    if (this.constantOf(maker.ifTrue) === 1n) return this.#any(condition, this.conditionOf(maker.ifFalse));
+    if (this.constantOf(maker.ifFalse) === 0n) return this.#both(condition, this.conditionOf(maker.ifTrue));
+    return undefined;
+  }
+
+  #both(one: Condition, other: Condition): Condition {
+    return { both: [one, other], isInverted: false };
+  }
+
+  #any(one: Condition, other: Condition): Condition {
+    return { both: [inverse(one), inverse(other)], isInverted: true };
   }
 
   /** The boolean whose contrary an instruction makes. */
@@ -93,8 +118,11 @@ export class FunctionFacts {
   #findNeeded(): ReadonlySet<Value> {
     const needed = new Set<Value>();
     const needCondition = (value: Value): void => {
-      const condition = this.conditionOf(value);
+      needParts(this.conditionOf(value));
+    };
+    const needParts = (condition: Condition): void => {
       if ("value" in condition) needed.add(condition.value);
+      else if ("both" in condition) for (const part of condition.both) needParts(part);
       else for (const operand of operandsOf(condition.compare)) needed.add(operand);
     };
     const needOperands = (instruction: Instruction): void => {

@@ -3,6 +3,7 @@
  * @module
  */
 import { InvariantError } from "#base/errors.ts";
+import { swap } from "../ir/arithmetic.ts";
 import type { Block, FactInstruction, OpenTerminator, PacketFact } from "../ir/ir.ts";
 import type { MachineBlock, Register } from "./machine.ts";
 import type { Address } from "./machine-builder.ts";
@@ -104,8 +105,10 @@ export class NetfilterPacket implements PacketAccess {
   #fact({ fact, result }: FactInstruction): void {
     const { machine, target } = this.#selection;
     const register = this.#selection.resultOf(result);
-    if (fact === "etherType") machine.constant(register, ETHER_TYPES[target.family ?? "ipv4"]);
-    else if (fact === "segmentBytes") this.#segmentBytes(register);
+    if (fact === "etherType") {
+      const type = ETHER_TYPES[target.family ?? "ipv4"];
+      machine.constant(register, this.#selection.facts.turned.has(result) ? swap(type, 2) : type);
+    } else if (fact === "segmentBytes") this.#segmentBytes(register);
     else if (fact === "inInterface" || fact === "outInterface") this.#interface(fact, register);
     else {
       const buffer = machine.register();

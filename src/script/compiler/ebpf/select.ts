@@ -7,6 +7,7 @@ import { FRAME_POINTER } from "#wire/ebpf.ts";
 import { swap } from "../ir/arithmetic.ts";
 import {
   type Block,
+  type CompareInstruction,
   type Edge,
   type IrFunction,
   type Terminator,
@@ -46,6 +47,7 @@ export class Selection {
   readonly #registers = new Map<Value, Register>();
   readonly #addresses = new Map<Value, Address>();
   readonly #exits = new Map<number, MachineBlock>();
+  readonly #counted = new Map<string, MachineBlock>();
   readonly #verdicts: ReadonlySet<Value>;
 
   constructor(fn: IrFunction, { target, rangeOf }: SelectOptions) {
@@ -68,13 +70,37 @@ export class Selection {
       this.block = block;
       this.machine.begin(this.headOf(block));
       this.packet.enter(block);
-      for (const instruction of block.instructions) {
+      const shared = this.#countedExit(block);
+      for (const instruction of shared === undefined ? block.instructions : block.instructions.slice(0, -1)) {
         this.machine.place = instruction.place;
         selectInstruction(this, instruction);
       }
       this.machine.place = block.terminator.place;
-      this.#end(block.terminator);
+      if (shared === undefined) this.#end(block.terminator);
+      else this.machine.jump(shared);
     }
+  }
+
+  /** What a block ends with when it counts once more and returns: the same for all that count and return the same. */
+  #countedExit({ instructions, terminator }: Block): MachineBlock | undefined {
+    const last = instructions.at(-1);
+    if (terminator.op !== "return" || last?.op !== "count") return undefined;
+    const verdict = this.facts.constantOf(terminator.verdict);
+    const value = this.facts.constantOf(last.value);
+    if (verdict === undefined || value === undefined || !this.statistics.isAtHand) return undefined;
+    const key = `${last.counter} ${value} ${verdict}`;
+    const known = this.#counted.get(key);
+    if (known !== undefined) return known;
+    const { machine } = this;
+    const here = machine.current;
+    const exit = machine.block(1);
+    machine.begin(exit);
+    machine.place = last.place;
+    this.statistics.count(last);
+    machine.jump(this.exitWith(nativeOf(this.natives, verdict)));
+    machine.resume(here);
+    this.#counted.set(key, exit);
+    return exit;
   }
 
   /** The block of machine code with which one of the intermediate form begins. */
@@ -177,7 +203,13 @@ export class Selection {
   branch(condition: Condition, ifTrue: MachineBlock, ifFalse: MachineBlock): void {
     const [yes, no] = condition.isInverted ? [ifFalse, ifTrue] : [ifTrue, ifFalse];
     const targets = { ifTrue: yes, ifFalse: no };
-    if ("value" in condition) {
+    if ("both" in condition) {
+      const [first, second] = condition.both;
+      const next = this.machine.block();
+      this.branch(first, next, no);
+      this.machine.begin(next);
+      this.branch(second, yes, no);
+    } else if ("value" in condition) {
       this.machine.branch("unequal", this.registerOf(condition.value), { immediate: 0 }, targets);
     } else if (condition.compare.op === "isFound") {
       this.machine.branch("unequal", this.registerOf(condition.compare.entry), { immediate: 0 }, targets);
@@ -185,7 +217,7 @@ export class Selection {
   }
 
   #compare(
-    compare: Extract<Condition, { compare: unknown }>["compare"] & { op: "compare" },
+    compare: CompareInstruction,
     targets: { readonly ifTrue: MachineBlock; readonly ifFalse: MachineBlock },
   ): void {
     const isSwapped = this.facts.constantOf(compare.left) !== undefined;

@@ -74,6 +74,12 @@ export class Statistics {
     machine.store(address, { register: sum }, 8);
   }
 
+  /** Whether every way through the function has looked the entry up, so that it can be shared. */
+  get isAtHand(): boolean {
+    const [entry] = this.#selection.facts.graph.order;
+    return entry !== undefined && this.#pointers.has(entry);
+  }
+
   /** Counts on a way that joins the others again within the block. */
   addAside(counter: string, value: Operand): void {
     const { block } = this.#selection;

@@ -15,6 +15,7 @@ export function turnedValues(
   const found = new Map<Value, AccessBytes>();
   for (const { instructions } of graph.order) {
     for (const instruction of instructions) {
+      if (instruction.op === "fact" && instruction.fact === "etherType") found.set(instruction.result, 2);
       if (instruction.op !== "load" || instruction.order === "native" || instruction.bytes === 1) continue;
       found.set(instruction.result, instruction.bytes);
     }
