@@ -14,7 +14,11 @@ export type Bind = (name: TypeScript.Identifier, value: Lowered) => void;
 export function bindPattern(front: Front, name: TypeScript.BindingName, value: Lowered, bind: Bind): void {
   const { ts } = front;
   if (ts.isIdentifier(name)) bind(name, value);
-  else if (ts.isObjectBindingPattern(name)) bindObject(front, name, value, bind);
+  else if (value.kind === "refused") {
+    for (const element of name.elements) {
+      if (!ts.isOmittedExpression(element)) bindPattern(front, element.name, value, bind);
+    }
+  } else if (ts.isObjectBindingPattern(name)) bindObject(front, name, value, bind);
   else bindList(front, name, value, bind);
 }
 

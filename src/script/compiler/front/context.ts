@@ -51,8 +51,11 @@ export function contextCall(
     case "randomInteger":
       return randomInteger(front, node, parameters[0] ?? { kind: "undefined" });
     case "counter": {
-      const text = constantText(front, argumentNode(front, node, 0), parameters[0], "the name of a counter");
-      return { kind: "counter", name: text };
+      const place = argumentNode(front, node, 0);
+      return front.each(parameters[0] ?? { kind: "undefined" }, (one) => ({
+        kind: "counter",
+        name: constantText(front, place, one, "the name of a counter"),
+      }));
     }
     case "map":
       return openMap(front, node, parameters);
@@ -103,6 +106,16 @@ function randomInteger(front: Front, node: TypeScript.Node, limit: Lowered): Low
   return { kind: "integer", value, isBig: false };
 }
 
+/** Counters have one method. */
+export function counterMethod(front: Front, node: TypeScript.Node, name: string): "add" {
+  if (name === "add") return name;
+  return front.refuse(node, {
+    code: "kernel-context",
+    why: "counters are added to in the kernel and read from outside",
+    instead: "keep a number that the script reads in a map",
+  });
+}
+
 /** `counter.add(count)`. */
 export function counterCall(
   front: Front,
@@ -111,13 +124,7 @@ export function counterCall(
   name: string,
   parameters: readonly Lowered[],
 ): Lowered {
-  if (name !== "add") {
-    return front.refuse(node, {
-      code: "kernel-context",
-      why: "counters are added to in the kernel and read from outside",
-      instead: "keep a number that the script reads in a map",
-    });
-  }
+  counterMethod(front, node, name);
   const [count] = parameters;
   const value =
     count === undefined || count.kind === "undefined"

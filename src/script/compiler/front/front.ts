@@ -447,6 +447,26 @@ export class Front implements Lowering {
     return false;
   }
 
+  /** Lowers one way to its end; where it does not fit that is reported, and the other ways are looked at. */
+  guarded(action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      if (error instanceof WayEnded) return;
+      if (!isRefusal(error)) throw error;
+      this.reportRefusal(error);
+      if (this.builder.isOpen) this.builder.suspend();
+    }
+  }
+
+  /** Reports what was refused. @throws what is no refusal */
+  reportRefusal(error: unknown): void {
+    if (error instanceof CompileError) this.report.addProblem(error.problem);
+    else if (!(error instanceof AlreadyRefused)) throw error;
+    this.report.isRefused = true;
+    this.bigDomain = "bigint";
+  }
+
   /** A problem with its place. */
   problem(
     node: TypeScript.Node,

@@ -60,7 +60,7 @@ export function checkCallable(front: Front, node: TypeScript.Node, declaration: 
   if (declaration.asteriskToken !== undefined) {
     front.refuse(node, {
       code: "kernel-generator",
-      why: "this calls a generator, which goes on where it has stopped, and the kernel has nothing to keep that in",
+      why: "this is a generator, which goes on where it has stopped, and the kernel has nothing to keep that in",
       instead: "write a loop",
     });
   }

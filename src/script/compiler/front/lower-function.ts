@@ -131,7 +131,7 @@ function tunnelsAreOff(front: Front, node: TypeScript.Node, exported: readonly T
 }
 
 function runScript(front: Front, declaration: FunctionNode): void {
-  checkCallable(front, declaration, declaration);
+  checkCallable(front, declaration.name ?? declaration, declaration);
   front.at(declaration, () => passUnseen(front));
   if (front.target.statistics) {
     front.emit.append({ op: "count", counter: "bytes", value: front.packetEnd });

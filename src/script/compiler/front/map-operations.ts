@@ -12,6 +12,7 @@ import { boolean } from "./constants.ts";
 import type { Front } from "./front.ts";
 import type { Lowered } from "./lowered.ts";
 import { withKey } from "./map-key.ts";
+import { type MapMethod, mapMethod, refuseMapMethod } from "./map-methods.ts";
 import { now } from "./time.ts";
 
 const NONE: Lowered = { kind: "undefined" };
@@ -35,7 +36,7 @@ interface Method {
 const no = (front: Front): Lowered => boolean(front, false);
 const none = (): Lowered => NONE;
 
-const METHODS: Readonly<Record<string, Method>> = {
+const METHODS: Readonly<Record<MapMethod, Method>> = {
   get: { lower: get, otherwise: none },
   has: { lower: has, otherwise: no },
   set: { lower: set, otherwise: no },
@@ -55,8 +56,7 @@ export function mapCall(
   name: string,
   parameters: readonly Lowered[],
 ): Lowered {
-  const method = Object.hasOwn(METHODS, name) ? METHODS[name] : undefined;
-  if (method === undefined) return refuseMethod(front, node, name);
+  const method = METHODS[mapMethod(front, node, name)];
   if (map.shape.perProcessor && !PER_PROCESSOR.has(name)) {
     return front.refuse(node, {
       code: "kernel-map",
@@ -75,14 +75,6 @@ export function mapCall(
     (key) => method.lower({ front, node, map, layout, key, parameters }),
     () => method.otherwise(front),
   );
-}
-
-function refuseMethod(front: Front, node: TypeScript.Node, name: string): never {
-  return front.refuse(node, {
-    code: "kernel-map",
-    why: `${name} of a map is there in user space only`,
-    instead: `the kernel has ${Object.keys(METHODS).join(", ")}`,
-  });
 }
 
 /** Looks the entry up: what is done where it is there, where its time is over, and where there is none. */
@@ -284,7 +276,7 @@ function exchange(front: Front, entry: Value, at: number, expected: Value, value
 
 function compareAndSet(operation: Operation): Lowered {
   const { front, node, map, parameters } = operation;
-  if (map.shape.kind === "prefix") return refuseMethod(front, node, "compareAndSet, of prefixes,");
+  if (map.shape.kind === "prefix") return refuseMapMethod(front, node, "compareAndSet of prefixes");
   const value = integerOf(front, argumentNode(front, node, 2), parameters[2] ?? NONE);
   const expected = parameters[1] ?? NONE;
   return withNumber(

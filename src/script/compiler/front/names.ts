@@ -42,7 +42,11 @@ export function symbolValue(front: Front, node: TypeScript.Node, symbol: TypeScr
   if (declaration === undefined) return refuseForeign(front, node, symbol.name);
   if (ts.isSourceFile(declaration)) return { kind: "builtin", name: `module ${declaration.fileName}` };
   const source = declaration.getSourceFile();
-  if (front.program.isSourceFileDefaultLibrary(source)) return global(front, node);
+  const isImported = one !== symbol;
+  // The language's own names, and what Node adds to them.
+  if (front.program.isSourceFileDefaultLibrary(source) || (source.isDeclarationFile && !isImported)) {
+    return global(front, node);
+  }
   if (source.isDeclarationFile || front.program.isSourceFileFromExternalLibrary(source)) {
     return refuseForeign(front, node, symbol.name);
   }
@@ -193,24 +197,24 @@ const GLOBALS: ReadonlySet<string> = new Set([
   "BigUint64Array",
 ]);
 
+/** What to take in place of names that scripts of user space use. */
+const ELSEWHERE: Readonly<Record<string, string>> = {
+  console: 'post to the bus (context.bus.post), or count (context.counter("name").add())',
+  crypto: "use context.randomInteger(limit)",
+  Date: "use context.now, whole milliseconds since 1970",
+  performance: "use context.now, whole milliseconds since 1970",
+  setInterval: "keep the time in a map (context.now), and look there when a packet comes",
+  setTimeout: "keep the time in a map (context.now), and look there when a packet comes",
+};
+
 /** A name of the language. */
 function global(front: Front, node: TypeScript.Node): Lowered {
   const name = node.getText();
   if (name === "undefined") return { kind: "undefined" };
   if (name === "NaN" || name === "Infinity") return { kind: "fraction", value: Number(name) };
   if (GLOBALS.has(name)) return { kind: "builtin", name };
-  if (name === "Date" || name === "performance") {
-    return front.refuse(node, {
-      code: "kernel-global",
-      why: "the kernel has no such clock",
-      instead: "use context.now, whole milliseconds since 1970",
-    });
-  }
-  return front.refuse(node, {
-    code: "kernel-global",
-    why: `the kernel has no ${name}`,
-    instead: "use numbers, bigints, booleans and what metanet/script has, or run the script in user space",
-  });
+  const instead = ELSEWHERE[name] ?? "use numbers, bigints, booleans and what metanet/script has";
+  return front.refuse(node, { code: "kernel-global", why: `the kernel has no ${name}`, instead });
 }
 
 function refuseForeign(front: Front, node: TypeScript.Node, name: string): never {

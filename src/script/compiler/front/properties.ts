@@ -4,9 +4,10 @@
  */
 import type TypeScript from "typescript";
 import { integer } from "./constants.ts";
-import { contextProperty } from "./context.ts";
+import { contextProperty, counterMethod } from "./context.ts";
 import type { Front } from "./front.ts";
 import type { Lowered } from "./lowered.ts";
+import { mapMethod } from "./map-methods.ts";
 import { scriptExport } from "./script-exports.ts";
 
 /** `receiver.name`, where it is not called. */
@@ -35,6 +36,10 @@ export function property(front: Front, node: TypeScript.Node, receiver: Lowered,
       return front.parts.packet.property(front, node, receiver, name);
     case "builtin":
       return member(front, node, receiver.name, name);
+    case "map":
+      return { kind: "method", receiver, name: mapMethod(front, node, name) };
+    case "counter":
+      return { kind: "method", receiver, name: counterMethod(front, node, name) };
     default:
       return { kind: "method", receiver, name };
   }

@@ -9,7 +9,6 @@ import { branches, goOn } from "./conditions.ts";
 import { describe } from "./constants.ts";
 import type { Front } from "./front.ts";
 import { type Lowered, MARK_CODE } from "./lowered.ts";
-import { WayEnded } from "./path.ts";
 import { refuseVerdict } from "./script-calls.ts";
 import { bare } from "./syntax.ts";
 
@@ -31,20 +30,12 @@ export function returnStatement(
   const inner = expression === undefined ? undefined : bare(ts, expression);
   if (inner !== undefined && ts.isConditionalExpression(inner)) {
     const { ifTrue, ifFalse } = branches(front, inner.condition);
-    if (goOn(front, ifTrue)) quietly(() => returnStatement(front, inner.whenTrue, inner.whenTrue));
-    if (goOn(front, ifFalse)) quietly(() => returnStatement(front, inner.whenFalse, inner.whenFalse));
+    if (goOn(front, ifTrue)) front.guarded(() => returnStatement(front, inner.whenTrue, inner.whenTrue));
+    if (goOn(front, ifFalse)) front.guarded(() => returnStatement(front, inner.whenFalse, inner.whenFalse));
     return;
   }
   const value = inner === undefined ? NONE : front.expression(inner);
   front.at(inner ?? node, () => finish(front, inner ?? node, value));
-}
-
-function quietly(action: () => void): void {
-  try {
-    action();
-  } catch (error) {
-    if (!(error instanceof WayEnded)) throw error;
-  }
 }
 
 /** Returns to the kernel, on all ways that a value stands for. */

@@ -3,14 +3,13 @@
  * @module
  */
 import type TypeScript from "typescript";
-import { CompileError } from "../problem.ts";
 import { bindPattern } from "./bind.ts";
 import { branches, goOn } from "./conditions.ts";
 import type { Target } from "./frame.ts";
 import type { Front } from "./front.ts";
 import { forLoop, forOfLoop } from "./loops.ts";
 import type { Lowered } from "./lowered.ts";
-import { AlreadyRefused, type Arrival, type Way, WayEnded } from "./path.ts";
+import { type Arrival, type Way, WayEnded } from "./path.ts";
 import { returnStatement } from "./returns.ts";
 import { block, declare, declareAll } from "./statement-block.ts";
 import { switchStatement } from "./switches.ts";
@@ -30,10 +29,7 @@ export function statement(front: Front, node: TypeScript.Statement): void {
 
 /** Reports what was refused; what the statement declares is not known from here on. */
 function recover(front: Front, node: TypeScript.Statement, error: unknown): void {
-  if (error instanceof CompileError) front.report.addProblem(error.problem);
-  else if (!(error instanceof AlreadyRefused)) throw error;
-  front.report.isRefused = true;
-  front.bigDomain = "bigint";
+  front.reportRefusal(error);
   if (!front.builder.isOpen) front.builder.begin(front.builder.block());
   const { ts } = front;
   if (!ts.isVariableStatement(node)) return;
@@ -91,9 +87,7 @@ function condition(
     return branches(front, node);
   } catch (error) {
     if (error instanceof WayEnded) return { ifTrue: [], ifFalse: [] };
-    if (error instanceof CompileError) front.report.addProblem(error.problem);
-    else if (!(error instanceof AlreadyRefused)) throw error;
-    front.report.isRefused = true;
+    front.reportRefusal(error);
     if (!front.builder.isOpen) front.builder.begin(front.builder.block());
     const { ifTrue, ifFalse } = front.fork(front.builder.value("boolean"));
     return { ifTrue: [ifTrue as Way], ifFalse: [ifFalse as Way] };
