@@ -4,7 +4,7 @@
  * @module
  */
 import type TypeScript from "typescript";
-import { FunctionBuilder, type Remembered } from "../ir/builder.ts";
+import { FunctionBuilder } from "../ir/builder.ts";
 import type { BinaryOperator, Block, Comparison, Domain, Edge, UnaryOperator, Value } from "../ir/ir.ts";
 import type { Place } from "../place.ts";
 import { CompileError, type CompileProblem } from "../problem.ts";
@@ -44,17 +44,6 @@ export interface FrontOptions {
   readonly exportNames: ReadonlyMap<TypeScript.Symbol, string>;
   readonly places: NodePlaces;
   readonly parts: FrontParts;
-}
-
-/** See {@link Front.point}. */
-export interface FrontPoint {
-  readonly builder: Remembered;
-  readonly state: PathState;
-  readonly arrivals: readonly (readonly [list: Arrival[], count: number])[];
-  readonly slotCount: number;
-  readonly eventCount: number;
-  readonly problems: ReadonlyMap<string, CompileProblem>;
-  readonly isRefused: boolean;
 }
 
 /** Instructions of one function, with those of loops that are written out; more is no packet script any more. */
@@ -389,71 +378,12 @@ export class Front implements Lowering {
     throw new CompileError(this.problem(node, problem));
   }
 
-  /** Where everything stands, for {@link takeBack}. */
-  point(): FrontPoint {
-    const lists = this.frames.flatMap(({ returns, targets }) => [
-      ...(returns === undefined ? [] : [returns]),
-      ...targets.flatMap(({ breaks, continues }) =>
-        continues === undefined ? [breaks] : [breaks, continues],
-      ),
-    ]);
-    return {
-      builder: this.builder.remember(),
-      state: this.state.clone(),
-      arrivals: lists.map((list) => [list, list.length]),
-      slotCount: this.emit.slotCount,
-      eventCount: this.report.events.length,
-      problems: new Map(this.report.problems),
-      isRefused: this.report.isRefused,
-    };
-  }
-
-  /** Takes back what was lowered since. */
-  takeBack(point: FrontPoint): void {
-    this.builder.forget(point.builder);
-    this.state = point.state;
-    for (const [list, count] of point.arrivals) list.length = count;
-    this.emit.forgetSlots(point.slotCount);
-    this.report.events.length = point.eventCount;
-    this.report.problems.clear();
-    for (const [key, problem] of point.problems) this.report.problems.set(key, problem);
-    this.report.isRefused = point.isRefused;
-  }
-
-  /** Lowers something to see what comes of it, and takes it back; `undefined` where it does not fit. */
-  tentatively<T>(action: () => T): T | undefined {
-    const point = this.point();
-    try {
-      return action();
-    } catch (error) {
-      if (isRefusal(error)) return undefined;
-      throw error;
-    } finally {
-      this.takeBack(point);
-    }
-  }
-
-  /** Lowers something; whether it fits. Where it does not, it is taken back. */
-  attempt(action: () => void): boolean {
-    const point = this.point();
-    try {
-      action();
-      if (this.report.isRefused === point.isRefused) return true;
-    } catch (error) {
-      if (error instanceof WayEnded) throw error;
-      if (!isRefusal(error)) throw error;
-    }
-    this.takeBack(point);
-    return false;
-  }
-
   /** Lowers one way to its end; where it does not fit that is reported, and the other ways are looked at. */
   guarded(action: () => void): void {
     try {
       action();
     } catch (error) {
       if (error instanceof WayEnded) return;
-      if (!isRefusal(error)) throw error;
       this.reportRefusal(error);
       if (this.builder.isOpen) this.builder.suspend();
     }
@@ -506,8 +436,4 @@ export class Front implements Lowering {
 /** An edge that brings nothing; what it brings can be added. */
 function edgeTo(block: Block): Edge {
   return { to: block, with: [] };
-}
-
-function isRefusal(error: unknown): boolean {
-  return error instanceof CompileError || error instanceof AlreadyRefused || error instanceof WayEnded;
 }

@@ -6,6 +6,7 @@ import type TypeScript from "typescript";
 import { constantIn } from "./constants.ts";
 import type { Front } from "./front.ts";
 import { bare, isAssignment } from "./syntax.ts";
+import { tentatively } from "./trial.ts";
 
 /** A variable that counts rounds. */
 export interface Induction {
@@ -65,7 +66,7 @@ function stepOf(front: Front, node: TypeScript.Expression): Step | undefined {
 
 /** A number that is known, looked for without a trace. */
 function constantOf(front: Front, node: TypeScript.Expression): number | undefined {
-  const value = front.tentatively(() => constantIn(front, front.expression(node))?.value);
+  const value = tentatively(front, () => constantIn(front, front.expression(node))?.value);
   return typeof value === "number" && Number.isSafeInteger(value) ? value : undefined;
 }
 

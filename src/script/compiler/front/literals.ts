@@ -110,11 +110,19 @@ function isKnown(front: Front, callee: TypeScript.Expression): boolean {
   return front.ts.isIdentifier(callee) && /^(Set|(Big)?(Ui|I)nt\d+Array)$/.test(callee.text);
 }
 
-function refuseNew(front: Front, node: TypeScript.Node): never {
+const IN_PLACE_OF: Readonly<Record<string, string>> = {
+  Array: "use a typed array of constant length: new Uint32Array(8)",
+  Date: "use context.now, whole milliseconds since 1970",
+  Map: 'use a map of the context: context.map("name", { countMax: 1000 })',
+  WeakMap: 'use a map of the context: context.map("name", { countMax: 1000 })',
+};
+
+function refuseNew(front: Front, node: TypeScript.NewExpression): never {
   return front.refuse(node, {
     code: "kernel-new",
     why: "the kernel has no memory to make objects in",
     instead:
-      "use an object literal, a typed array of constant length (new Uint32Array(8)), or a map of the context",
+      IN_PLACE_OF[node.expression.getText()] ??
+      "use an object literal, or a typed array of constant length (new Uint32Array(8))",
   });
 }

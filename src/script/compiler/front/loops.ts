@@ -14,6 +14,7 @@ import type { Lowered } from "./lowered.ts";
 import type { Arrival } from "./path.ts";
 import { type LoopParts, realLoop } from "./real-loop.ts";
 import { declare, declareAll } from "./statement-block.ts";
+import { attempt, tentatively } from "./trial.ts";
 import { getElement } from "./typed-arrays.ts";
 
 const NONE: Lowered = { kind: "undefined" };
@@ -79,7 +80,7 @@ function countedLoop(
     writeOut(front, parts);
     return;
   }
-  const isDone = front.attempt(() => realLoop(front, parts));
+  const isDone = attempt(front, () => realLoop(front, parts));
   if (isDone) return;
   if (size <= WRITTEN_OUT_LIMIT) writeOut(front, parts);
   else realLoop(front, parts);
@@ -88,7 +89,7 @@ function countedLoop(
 /** Instructions of the first round, roughly what each will take. */
 function sizeOfRound(front: Front, parts: LoopParts): number {
   const before = front.emit.count;
-  front.tentatively(() => {
+  tentatively(front, () => {
     round(front, parts, []);
     return undefined;
   });

@@ -12,6 +12,7 @@ import type { Induction } from "./induction.ts";
 import type { Lowered } from "./lowered.ts";
 import { type Arrival, PathState } from "./path.ts";
 import { flattenAs, rebuild, unify } from "./shapes.ts";
+import { takeBack, trialPoint } from "./trial.ts";
 
 const NONE: Lowered = { kind: "undefined" };
 
@@ -35,10 +36,10 @@ type Carried = ReadonlyMap<object, Lowered>;
 export function realLoop(front: Front, parts: LoopParts): void {
   let carried: Carried = new Map();
   for (let attempt = 0; attempt < ATTEMPT_COUNT_MAX; attempt++) {
-    const point = front.point();
+    const point = trialPoint(front);
     const wider = new LoopAttempt(front, parts, carried).run();
     if (wider === undefined) return;
-    front.takeBack(point);
+    takeBack(front, point);
     carried = wider;
   }
   front.refuse(parts.node, {
