@@ -180,3 +180,32 @@ export function dropParameters(fn: IrFunction, dropped: ReadonlyMap<Block, Reado
     }
   }
 }
+
+/** Leads all ways that end alike to one end. Last of all: what is known of each way is lost there. */
+export function joinEnds(editor: Editor): void {
+  const { function: fn } = editor;
+  const ends = new Map<string, Block>();
+  const others = new Map<Block, Block>();
+  for (const block of fn.blocks) {
+    const key = endKey(block);
+    if (key === undefined) continue;
+    const first = ends.get(key);
+    if (first === undefined) ends.set(key, block);
+    else others.set(block, first);
+  }
+  if (others.size === 0) return;
+  const lead = (edge: Edge): Edge => ({ to: others.get(edge.to) ?? edge.to, with: edge.with });
+  for (const block of fn.blocks) block.terminator = mapEdges(block.terminator, lead);
+  dropDeadBlocks(fn);
+}
+
+/** The same for blocks that do the same and end; `undefined` for those that go on, or make values of their own. */
+function endKey({ parameters, instructions, terminator }: Block): string | undefined {
+  if (parameters.length > 0 || terminator.op !== "return") return undefined;
+  const parts: string[] = [];
+  for (const instruction of instructions) {
+    if (instruction.op !== "count") return undefined;
+    parts.push(`${instruction.counter} ${instruction.value.id}`);
+  }
+  return `${parts.join()} return ${terminator.verdict.id}`;
+}

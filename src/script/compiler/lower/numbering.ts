@@ -6,6 +6,7 @@
 import { Graph } from "../ir/graph.ts";
 import type { Block, Instruction, Value } from "../ir/ir.ts";
 import { mapOperands, mapTerminator, operandsOf, replaceValues, resultOf } from "../ir/visit.ts";
+import type { Place } from "../place.ts";
 import type { Editor } from "./editor.ts";
 import { type Simplifying, simplify } from "./simplify.ts";
 
@@ -17,6 +18,8 @@ export interface NumberingOptions {
   readonly bitsOf?: (value: Value) => bigint | undefined;
   /** The only number that a value can be, where that is known. */
   readonly numberOf?: (value: Value) => bigint | undefined;
+  /** The only number that it can be within a block. */
+  readonly numberAt?: (value: Value, block: Block) => bigint | undefined;
   /** Whether equal calculations are joined; not while ranges are still to be found, which differ from place to place. */
   readonly joins: boolean;
 }
@@ -30,6 +33,7 @@ class Numbering {
   readonly #editor: Editor;
   readonly #joins: boolean;
   readonly #numberOf: NumberingOptions["numberOf"];
+  readonly #numberAt: NumberingOptions["numberAt"];
   readonly #know: Simplifying;
   readonly #replacements = new Map<Value, Value>();
   readonly #graph: Graph;
@@ -40,12 +44,14 @@ class Numbering {
     this.#editor = editor;
     this.#joins = options.joins;
     this.#numberOf = options.numberOf;
+    this.#numberAt = options.numberAt;
     this.#graph = new Graph(editor.function);
     const { bitsOf } = options;
     this.#know = {
       definitionOf: (value) => editor.definitionOf(value),
       constantOf: (value) => editor.constantOf(value),
       constant: (value, place, type) => editor.constant(value, place, type),
+      newValue: (type) => editor.value(type),
       bitsOf: (value) => bitsOf?.(value) ?? 2n ** 64n - 1n,
     };
     const ops = new Set(
@@ -70,13 +76,26 @@ class Numbering {
     const before = block.instructions;
     const kept: Instruction[] = [];
     block.instructions = [];
-    for (const instruction of before) {
-      const simplified = this.#simplify(instruction);
+    for (const original of before) {
+      const instruction = mapOperands(original, (value) => this.#here(value, block, original.place));
+      const simplified = this.#simplify(instruction, kept);
       if (simplified !== undefined) this.#keep(simplified, kept, known);
     }
     block.instructions.push(...kept);
-    block.terminator = mapTerminator(block.terminator, this.#last);
+    const { place } = block.terminator;
+    block.terminator = mapTerminator(block.terminator, (value) => this.#here(value, block, place));
     for (const child of this.#graph.children(block)) this.#visit(child, known);
+  }
+
+  /** A value as it is known in a block: behind `if (x === 6)` an x is 6. */
+  #here(value: Value, block: Block, place: Place): Value {
+    const last = this.#last(value);
+    if (this.#numberAt === undefined || (last.type !== "integer" && last.type !== "boolean")) return last;
+    if (this.#editor.constantOf(last) !== undefined) return last;
+    const number = this.#numberAt(last, block);
+    if (number === undefined) return last;
+    this.#isChanged = true;
+    return this.#editor.constant(number, place, last.type);
   }
 
   readonly #last = (value: Value): Value => {
@@ -98,7 +117,7 @@ class Numbering {
   }
 
   /** What is left of an instruction; `undefined` when its result is another value. */
-  #simplify(instruction: Instruction): Instruction | undefined {
+  #simplify(instruction: Instruction, kept: Instruction[]): Instruction | undefined {
     const known = this.#known(instruction);
     if (known !== undefined) {
       this.#isChanged = true;
@@ -114,6 +133,12 @@ class Numbering {
         const result = resultOf(current);
         if (result !== undefined) this.#replacements.set(result, this.#last(simplified.value));
         return undefined;
+      }
+      const { before } = simplified;
+      if (before !== undefined) {
+        const first = mapOperands(before, this.#last);
+        kept.push(first);
+        this.#editor.define(first);
       }
       current = mapOperands(simplified.instruction, this.#last);
     }

@@ -7,13 +7,22 @@
 import { constantIn } from "../analyse/range.ts";
 import { analyseRanges, type Ranges } from "../analyse/ranges.ts";
 import type { Block, Value } from "../ir/ir.ts";
-import { dropDeadBlocks, dropSameParameters, foldBranches, mergeBlocks, skipEmptyBlocks } from "./blocks.ts";
+import {
+  dropDeadBlocks,
+  dropSameParameters,
+  foldBranches,
+  joinEnds,
+  mergeBlocks,
+  skipEmptyBlocks,
+} from "./blocks.ts";
 import { keepByteOrder } from "./byte-order.ts";
+import { splitConditions, turnBranches } from "./conditions.ts";
 import { dropDeadCode } from "./dead.ts";
 import type { Editor } from "./editor.ts";
 import { joinLoads } from "./loads.ts";
 import { type NumberingOptions, numberValues } from "./numbering.ts";
 import { joinOpens } from "./opens.ts";
+import { sinkCalculations } from "./sink.ts";
 import { threadJumps } from "./thread.ts";
 
 /** Rounds of all passes, over the same ranges; most functions need two or three. */
@@ -34,8 +43,10 @@ export function optimise(editor: Editor): void {
     let round = 0;
     while (round < ROUNDS_MAX && tidyOnce(editor, ranges)) round++;
     // The order of bytes comes last: loads are joined, and constants are folded, as the script has them.
-    if (round === 0 && !keepByteOrder(editor)) return;
+    if (round === 0 && !keepByteOrder(editor)) break;
   }
+  for (let round = 0; round < ROUNDS_MAX && sinkCalculations(editor); round++);
+  joinEnds(editor);
 }
 
 function tidyOnce(editor: Editor, ranges: Ranges | undefined): boolean {
@@ -51,6 +62,8 @@ function tidyOnce(editor: Editor, ranges: Ranges | undefined): boolean {
   if (ranges !== undefined) {
     isChanged = joinLoads(editor, ranges) || isChanged;
     isChanged = joinOpens(editor) || isChanged;
+    isChanged = turnBranches(editor) || isChanged;
+    isChanged = splitConditions(editor) || isChanged;
   }
   isChanged = threadJumps(editor, ranges) || isChanged;
   isChanged = dropDeadBlocks(editor.function) || isChanged;
@@ -59,7 +72,11 @@ function tidyOnce(editor: Editor, ranges: Ranges | undefined): boolean {
   return dropDeadCode(editor) || isChanged;
 }
 
-function knowledgeOf(ranges: Ranges | undefined): Pick<NumberingOptions, "bitsOf" | "numberOf"> {
+function knowledgeOf(ranges: Ranges | undefined): Pick<NumberingOptions, "bitsOf" | "numberOf" | "numberAt"> {
   if (ranges === undefined) return {};
-  return { bitsOf: (value) => ranges.of(value)?.bits, numberOf: (value) => constantIn(ranges.of(value)) };
+  return {
+    bitsOf: (value) => ranges.of(value)?.bits,
+    numberOf: (value) => constantIn(ranges.of(value)),
+    numberAt: (value, block) => constantIn(ranges.at(value, block)),
+  };
 }

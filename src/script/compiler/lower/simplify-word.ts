@@ -5,7 +5,7 @@
  */
 import { bitLength } from "../analyse/range.ts";
 import { evaluateBinary } from "../ir/arithmetic.ts";
-import type { BinaryInstruction, BinaryOperator } from "../ir/ir.ts";
+import type { BinaryInstruction, BinaryOperator, SelectInstruction, Value } from "../ir/ir.ts";
 import type { Simplified, Simplifying } from "./simplify.ts";
 
 const ALL = 2n ** 64n - 1n;
@@ -99,4 +99,47 @@ function joinConstants(instruction: BinaryInstruction, right: bigint, know: Simp
   if (before !== now) return undefined;
   const mask = operator === "shiftRight" ? ALL >> now : (ALL << now) & ALL;
   return other("and", BigInt.asIntN(64, mask));
+}
+
+/** A value with the same lowest bits, before masks, signs and remainders that only changed those above. */
+export function lowBits(value: Value, bits: number, know: Simplifying): Value {
+  const definition = know.definitionOf(value);
+  const whole = (1n << BigInt(bits)) - 1n;
+  if (definition?.op === "unary" && !definition.operator.startsWith("swap")) {
+    return Number(definition.operator.replace(/\D+/, "")) >= bits ? definition.operand : value;
+  }
+  if (definition?.op !== "binary" || definition.domain !== "word") return value;
+  const right = know.constantOf(definition.right);
+  if (right === undefined) return value;
+  if (definition.operator === "and") return (right & whole) === whole ? definition.left : value;
+  const isPower = right > 0n && (right & (right - 1n)) === 0n;
+  // Also of a negative dividend: the remainder is less by a multiple of the divisor.
+  if (definition.operator === "remainder") return isPower && right > whole ? definition.left : value;
+  return value;
+}
+
+/** `Math.floor(x / 2^k)` as the front end says it: the quotient, less 1 where a remainder is negative. */
+export function floorOf(
+  { condition, ifTrue, ifFalse, place, result }: SelectInstruction,
+  know: Simplifying,
+): Simplified {
+  const quotient = know.definitionOf(ifFalse);
+  const less = know.definitionOf(ifTrue);
+  const test = know.definitionOf(condition);
+  if (quotient?.op !== "binary" || quotient.operator !== "divide" || quotient.isSigned !== true)
+    return undefined;
+  if (less?.op !== "binary" || less.operator !== "add" || less.left !== ifFalse) return undefined;
+  if (know.constantOf(less.right) !== -1n || test?.op !== "compare" || test.isSigned !== true)
+    return undefined;
+  if (test.comparison !== "less" || know.constantOf(test.right) !== 0n) return undefined;
+  const rest = know.definitionOf(test.left);
+  const divisor = know.constantOf(quotient.right);
+  if (rest?.op !== "binary" || rest.operator !== "remainder" || rest.isSigned !== true) return undefined;
+  if (rest.left !== quotient.left || rest.right !== quotient.right || divisor === undefined) return undefined;
+  if (divisor <= 0n || (divisor & (divisor - 1n)) !== 0n) return undefined;
+  const right = know.constant(BigInt(bitLength(divisor) - 1), place);
+  const operator = "shiftRightSigned";
+  return {
+    instruction: { op: "binary", place, result, operator, domain: "word", left: quotient.left, right },
+  };
 }

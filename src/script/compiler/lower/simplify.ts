@@ -17,24 +17,32 @@ import type {
   Instruction,
   LoadInstruction,
   SelectInstruction,
+  StoreInstruction,
   UnaryInstruction,
   Value,
   ValueType,
 } from "../ir/ir.ts";
 import type { Place } from "../place.ts";
-import { simplifyWord } from "./simplify-word.ts";
+import { floorOf, lowBits, simplifyWord } from "./simplify-word.ts";
 
 /** What there is to be known about values, and how constants are made. */
 export interface Simplifying {
   definitionOf(value: Value): Instruction | undefined;
   constantOf(value: Value): bigint | undefined;
   constant(value: bigint, place: Place, type?: ValueType): Value;
+  newValue(type: ValueType): Value;
   /** Bits that may be 1 in a word; all when nothing is known. */
   bitsOf(value: Value): bigint;
 }
 
-/** Another instruction with the same result, a value that is the same, or `undefined` for what stays as it is. */
-export type Simplified = { readonly instruction: Instruction } | { readonly value: Value } | undefined;
+/**
+ * Another instruction with the same result, perhaps with one `before` it, or a value that is the same; `undefined` for
+ * what stays as it is.
+ */
+export type Simplified =
+  | { readonly instruction: Instruction; readonly before?: Instruction }
+  | { readonly value: Value }
+  | undefined;
 
 export function simplify(instruction: Instruction, know: Simplifying): Simplified {
   switch (instruction.op) {
@@ -57,9 +65,33 @@ export function simplify(instruction: Instruction, know: Simplifying): Simplifie
     case "storeElement":
     case "load":
       return simplifyAccess(instruction, know);
+    case "store": {
+      const bits = instruction.bytes * 8;
+      const value = lowBits(instruction.value, bits, know);
+      return value === instruction.value
+        ? storeShifted(instruction, bits, know)
+        : { instruction: { ...instruction, value } };
+    }
+    case "setMark": {
+      const value = lowBits(instruction.value, 32, know);
+      return value === instruction.value ? undefined : { instruction: { ...instruction, value } };
+    }
     default:
       return undefined;
   }
+}
+
+/** Stores what a shift brings down, of which the bits above are not asked for either. */
+function storeShifted(store: StoreInstruction, bits: number, know: Simplifying): Simplified {
+  const shift = know.definitionOf(store.value);
+  if (shift?.op !== "binary" || shift.domain !== "word") return undefined;
+  if (shift.operator !== "shiftRight" && shift.operator !== "shiftRightSigned") return undefined;
+  const count = know.constantOf(shift.right);
+  if (count === undefined || count < 0n || Number(count) + bits > 64) return undefined;
+  const left = lowBits(shift.left, Number(count) + bits, know);
+  if (left === shift.left) return undefined;
+  const value = know.newValue("integer");
+  return { before: { ...shift, result: value, left }, instruction: { ...store, value } };
 }
 
 const COMMUTATIVE: ReadonlySet<BinaryOperator> = new Set([
@@ -181,21 +213,7 @@ function simplifyComparison(instruction: CompareInstruction, know: Simplifying):
   if (isSigned === false && !isEquality) return unsignedOrder(instruction, b, know);
   if (!isEquality) return undefined;
   if (inner?.op === "select") {
-    const [x, y] = [know.constantOf(inner.ifTrue), know.constantOf(inner.ifFalse)];
-    if (x === undefined || y === undefined) return undefined;
-    const [atTrue, atFalse] = [x, y].map((value) => evaluateComparison(comparison, value, b, isSigned));
-    if (atTrue === atFalse) return truth(atTrue === true);
-    if (atTrue) return { value: inner.condition };
-    return {
-      instruction: {
-        op: "compare",
-        place,
-        result: instruction.result,
-        comparison: "equal",
-        left: inner.condition,
-        right: know.constant(0n, place, "boolean"),
-      },
-    };
+    return compareChoice(instruction, inner, b, know);
   }
   if (inner?.op !== "binary" || inner.domain !== "word") return undefined;
   const moved = know.constantOf(inner.right);
@@ -207,6 +225,43 @@ function simplifyComparison(instruction: CompareInstruction, know: Simplifying):
     return { instruction: { ...instruction, left: inner.left, right: inner.right } };
   }
   return undefined;
+}
+
+/** A comparison of one of two values, of which at least one is constant: what it says of that is known. */
+function compareChoice(
+  instruction: CompareInstruction,
+  choice: SelectInstruction,
+  b: bigint,
+  know: Simplifying,
+): Simplified {
+  const { comparison, place, isSigned, result } = instruction;
+  const { condition } = choice;
+  const truthOf = (value: Value): boolean | undefined => {
+    const constant = know.constantOf(value);
+    return constant === undefined ? undefined : evaluateComparison(comparison, constant, b, isSigned);
+  };
+  const [atTrue, atFalse] = [truthOf(choice.ifTrue), truthOf(choice.ifFalse)];
+  const truth = (isTrue: boolean | undefined): Value => know.constant(isTrue ? 1n : 0n, place, "boolean");
+  if (atTrue === undefined && atFalse === undefined) return undefined;
+  if (atTrue !== undefined && atFalse !== undefined) {
+    if (atTrue === atFalse) return { value: truth(atTrue) };
+    if (atTrue) return { value: condition };
+    return {
+      instruction: {
+        op: "compare",
+        place,
+        result,
+        comparison: "equal",
+        left: condition,
+        right: truth(false),
+      },
+    };
+  }
+  const varying = atTrue === undefined ? choice.ifTrue : choice.ifFalse;
+  const asked = know.newValue("boolean");
+  const before: Instruction = { ...instruction, result: asked, left: varying };
+  const [ifTrue, ifFalse] = atTrue === undefined ? [asked, truth(atFalse)] : [truth(atTrue), asked];
+  return { before, instruction: { op: "select", place, result, condition, ifTrue, ifFalse } };
 }
 
 /** `value` where it is asked for itself, else what is true when it is not. */
@@ -249,6 +304,8 @@ function simplifySelect(instruction: SelectInstruction, know: Simplifying): Simp
   const known = know.constantOf(condition);
   if (known !== undefined) return { value: known === 0n ? ifFalse : ifTrue };
   if (ifTrue === ifFalse) return { value: ifTrue };
+  const floor = floorOf(instruction, know);
+  if (floor !== undefined) return floor;
   const inner = know.definitionOf(condition);
   const isNot = inner?.op === "compare" && inner.left.type === "boolean" && inner.comparison === "equal";
   if (isNot && know.constantOf(inner.right) === 0n) {

@@ -148,10 +148,18 @@ class Threader {
       if (constant !== undefined) return exactly(constant);
       const definition = made.has(passed) ? this.#editor.definitionOf(passed) : undefined;
       if (definition !== undefined) return rangeMade(definition, rangeOf);
-      return this.#ranges?.over(passed, from, edge);
+      return toldBy(from, edge, passed) ?? this.#ranges?.over(passed, from, edge);
     };
     return constantIn(rangeOf(condition));
   }
+}
+
+/** What the branch itself says of its condition. */
+function toldBy({ terminator }: Block, edge: Edge, value: Value): Range | undefined {
+  if (terminator.op !== "branch" || terminator.condition !== value) return undefined;
+  return terminator.ifTrue.to === terminator.ifFalse.to
+    ? undefined
+    : exactly(edge === terminator.ifTrue ? 1n : 0n);
 }
 
 function rangeMade(definition: Instruction, rangeOf: (value: Value) => Range | undefined): Range | undefined {
