@@ -15,6 +15,7 @@ import { verifyChecksum } from "#packet/verify.ts";
 import type { ScriptHost } from "#script/host.ts";
 import { HELD, ScriptJudge, UNCHANGED } from "#script/judge.ts";
 import { MapDirectory } from "#script/map-directory.ts";
+import type { ScriptContext } from "#script/script-context.ts";
 import { formatVerdict, type Verdict } from "#script/verdict.ts";
 import { SimClock } from "#sim/clock.ts";
 
@@ -36,10 +37,11 @@ export class ScriptWorld {
   /** Everything that was sent, in order, until a test takes it. */
   readonly sent: Packet[] = [];
   readonly log: string[] = [];
+  /** Shared by all functions, by their names. */
+  readonly maps: MapDirectory;
   readonly #judges = new Map<string, ScriptJudge>();
   readonly #soon: (() => void)[] = [];
   readonly #held = new Map<number, (verdict: string) => void>();
-  readonly #maps: MapDirectory;
   #connection: Connection | undefined;
   #token = 0;
 
@@ -50,7 +52,7 @@ export class ScriptWorld {
         return clock.now();
       },
     };
-    this.#maps = new MapDirectory({ random: new SeededRandom(1), owner: 1, time });
+    this.maps = new MapDirectory({ random: new SeededRandom(1), owner: 1, time });
   }
 
   /** Loads functions of an example, which share its variables. */
@@ -74,9 +76,14 @@ export class ScriptWorld {
     return world;
   }
 
+  /** What a function is given besides the packets. */
+  context(functionName: string): ScriptContext {
+    return this.#judge(functionName).context;
+  }
+
   /** The counters of a function, its own ones and those of the errors. */
   counter(functionName: string, name: string): number {
-    return this.#judge(functionName).context.counter(name).value;
+    return this.context(functionName).counter(name).value;
   }
 
   /** Gives a packet to a function; fails when the script does, or sends what has wrong checksums. */
@@ -156,7 +163,7 @@ export class ScriptWorld {
         for (const parts of packets) this.#take(Uint8Array.from(Buffer.concat(parts)));
         return packets.length;
       },
-      map: (name, options) => this.#maps.open(name, options),
+      map: (name, options) => this.maps.open(name, options),
       bus: { post: () => undefined, call: () => Promise.reject(new Error("no bus in this test")) },
       log: (text) => this.log.push(text),
       interfaceName: () => "",
