@@ -17,7 +17,8 @@ export function weightsOf(graph: Graph): ReadonlyMap<Block, number> {
     const entrances = graph.entrances(block);
     const forward = entrances.filter((entrance) => !graph.isBack(entrance));
     const arriving = forward.reduce(
-      (sum, { from, edge }) => sum + (weights.get(from) ?? 0) * shareOf(from.terminator, edge, fails),
+      (most, { from, edge }) =>
+        Math.max(most, (weights.get(from) ?? 0) * shareOf(from.terminator, edge, fails)),
       block === graph.order[0] ? 1 : 0,
     );
     weights.set(block, arriving * (forward.length < entrances.length ? LOOP_WEIGHT : 1));
@@ -46,5 +47,5 @@ function shareOf(terminator: Terminator, edge: Edge, fails: ReadonlySet<Block>):
   const [one, other] = [fails.has(first.to), fails.has(second.to)];
   if (one !== other) return one === isFirst ? 0.001 : 0.999;
   if (terminator.op === "open") return isFirst ? 0.95 : 0.05;
-  return isFirst ? 0.55 : 0.45;
+  return isFirst ? 0.95 : 0.9;
 }
