@@ -1,7 +1,7 @@
 /**
  * A load balancer with consistent hashing: connections to one public address are spread over servers by rendezvous
  * hashing, so that a server that goes takes nobody's connections along but its own. Load `balance` at prerouting on the
- * outer interface, `restore` at prerouting on the servers' one; both run in the kernel.
+ * outer interface and `restore` at postrouting on it; both run in the kernel.
  *
  * A server is taken out by an entry in `balancer-down`, whose key is its number:
  * `metanet call packetd:/packetd/map/write name=balancer-down key=1 value=1`.

@@ -61,6 +61,8 @@ export class KernelWorld {
   readonly plain: ScriptWorld;
   /** 0 to 2^32 - 1: what all randomness comes from. */
   chance: number = 0;
+  /** Whether the kernel has handed the last packet over to user space. */
+  isHanded: boolean = false;
   readonly #functions = new Map<string, KernelFunction>();
   readonly #maps = new Map<string, KernelMap>();
   readonly #kernel: KernelPrograms;
@@ -104,6 +106,7 @@ export class KernelWorld {
       now,
       chance: this.chance,
     });
+    this.isHanded = (seen.mark & HANDED_MARK) !== 0;
     assert.equal(seen.verdict, answer.verdict, "the kernel's verdict");
     if (seen.verdict !== "drop")
       assert.equal(hex(seen.bytes), hex(answer.packet.bytes()), "the kernel's bytes");
@@ -121,7 +124,12 @@ export class KernelWorld {
     return this.plain.counter(name, counter);
   }
 
-  /** A map as the script has it, in both: what is set here is set there. */
+  /** What a map has, in both. */
+  entries(map: string): [key: unknown, value: number][] {
+    return [...this.plain.maps.open(map).entries()];
+  }
+
+  /** Sets an entry of a map, in both. */
   set(map: string, key: number, value: number): void {
     for (const one of this.#views(map)) assert.ok(one.set(key as never, value));
   }
@@ -160,6 +168,13 @@ interface Given {
   readonly chance: number;
 }
 
+/** What the kernel made of it. */
+interface Seen {
+  readonly verdict: string;
+  readonly bytes: Uint8Array;
+  readonly mark: number;
+}
+
 /** One function in the kernel: at netfilter's hooks a program for each family. */
 class KernelFunction {
   readonly #file: string;
@@ -176,21 +191,17 @@ class KernelFunction {
     this.#attach = attach;
   }
 
-  test(
-    kernel: KernelPrograms,
-    maps: Map<string, KernelMap>,
-    given: Given,
-  ): { verdict: string; bytes: Uint8Array } {
+  test(kernel: KernelPrograms, maps: Map<string, KernelMap>, given: Given): Seen {
     const family = this.#attach === "netfilter" ? FAMILIES[given.etherType] : undefined;
     const program = this.#program(kernel, maps, family, given);
     const front = family === undefined ? ETHERNET_BYTES : 0;
     const frame = new Uint8Array(front + given.bytes.length);
     frame.set(given.bytes, front);
     if (front > 0) new DataView(frame.buffer).setUint16(12, given.etherType);
-    const { verdict, bytes } = program.test(frame);
+    const { verdict, bytes, mark } = program.test(frame);
     const known = VERDICTS[this.#attach][verdict];
     assert.ok(known, `the program answered ${verdict}`);
-    return { verdict: known, bytes: bytes.subarray(front) };
+    return { verdict: known, bytes: bytes.subarray(front), mark };
   }
 
   /** The script's counters, without its fixed ones. */
