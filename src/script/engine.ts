@@ -55,6 +55,8 @@ export interface ScriptSpec {
   readonly pin?: boolean;
   /** Only packets whose mark has this bit, which the kernel's half of the script has set; for engines alone. */
   readonly handOverMark?: number;
+  /** The place at its hook that it is to have; behind all others when absent. For engines alone. */
+  readonly place?: number;
 }
 
 /** A script that netfilter's queues can bring its packets to. */
@@ -99,6 +101,8 @@ export interface LoadedScript {
   readonly state: "running" | "waiting" | "restarting" | "failed";
   /** Grows with every reload, from 1. */
   readonly version: number;
+  /** Its place among the scripts of its hook, which run in this order. */
+  readonly place?: number;
   /** Whether the script is run on aggregates, and how much of each packet it sees. */
   readonly isWriting: boolean;
   readonly readBytes: number;

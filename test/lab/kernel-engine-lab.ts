@@ -70,6 +70,8 @@ export class KernelEngineLab {
       user,
       handOverMarks: this.#rules.marks.handOver ?? [],
       takenPlaces: (hook) => user.places(hook),
+      skipMarks: this.#rules.marks.done | this.#rules.marks.sent,
+      changed: () => user.markDone(),
       isInMemory: (name) => this.maps.has(name),
       bus,
       trouble,

@@ -34,7 +34,13 @@ export class ChoosingScriptEngine implements ScriptEngine {
   }
 
   load(spec: ScriptSpec): Promise<LoadedScript> {
-    return this.#next(() => this.#load(spec));
+    return this.#next(async () => {
+      const script = await this.#load(spec);
+      const warnings = await this.#makeRoom(script);
+      return warnings.length === 0
+        ? script
+        : { ...script, warnings: [...(script.warnings ?? []), ...warnings] };
+    });
   }
 
   reserve(specs: readonly ScriptSpec[]): Promise<readonly string[]> {
@@ -125,17 +131,22 @@ export class ChoosingScriptEngine implements ScriptEngine {
     return this.#withReason(script);
   }
 
+  /** Takes scripts out of the kernel that are not what they were any more, as this one has come to their hook. */
+  async #makeRoom({ spec }: LoadedScript): Promise<string[]> {
+    const warnings: string[] = [];
+    for (const { script, reason } of (await this.#kernel?.clashes(spec.name)) ?? []) {
+      const { name, engine = "auto" } = script.spec;
+      if (engine === "auto") {
+        await this.#loadInUserSpace({ ...script.spec, place: script.place ?? 0 }, reason);
+        warnings.push(`${name} runs in user space from now on: ${reason}`);
+      } else warnings.push(`${name}: ${reason}`);
+    }
+    return warnings;
+  }
+
   #withReason(script: LoadedScript): LoadedScript {
-    const { name, hook } = script.spec;
-    const reason = this.#reasons.get(name);
-    const others = (this.#kernel?.accepting(hook) ?? []).map(
-      (other) => `${other} runs in the kernel, and its \`accept\` lets no packet skip this script`,
-    );
-    return {
-      ...script,
-      ...(reason === undefined ? {} : { reason }),
-      ...(others.length === 0 ? {} : { warnings: [...(script.warnings ?? []), ...others] }),
-    };
+    const reason = this.#reasons.get(script.spec.name);
+    return reason === undefined ? script : { ...script, reason };
   }
 }
 

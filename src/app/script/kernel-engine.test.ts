@@ -288,14 +288,35 @@ describe("scripts in the kernel", () => {
     assert.deepEqual([await user.list(), places()], [[], []]);
   });
 
-  test("where others would not be skipped, auto stays in user space, and kernel warns", async () => {
+  test("what accepts leaves the kernel when a script comes behind it, and stays there when it must", async () => {
     compiler.functions.set("one", { accepts: true });
     await both.load(spec());
-    const second = await both.load(spec({ name: "two" }));
-    assert.match(second.reason ?? "", /`accept` does not let packets skip the other scripts of forward/);
-    assert.match(second.warnings?.[0] ?? "", /one runs in the kernel, and its `accept` lets no packet skip/);
-    const forced = await both.load(spec({ name: "three", engine: "kernel" }));
-    assert.match(forced.warnings?.join() ?? "", /does not let packets skip other scripts/);
+    const second = await both.load(spec({ name: "two", function: "two" }));
+    assert.equal(second.engine, "kernel");
+    const why = "in the kernel `accept` lets no packet skip two, which is behind it at forward";
+    assert.deepEqual(second.warnings, [`one runs in user space from now on: ${why}`]);
+    const [, one] = await both.list();
+    assert.deepEqual([one?.engine, one?.reason, one?.spec.place], ["user", why, 0]);
+    await both.load(spec({ name: "three", engine: "kernel" }));
+    const fourth = await both.load(spec({ name: "four", function: "two" }));
+    assert.deepEqual(fourth.warnings, [`three: ${why.replace("two", "four")}`]);
+  });
+
+  test("an interface's ingress is no prerouting for what comes behind another script", async () => {
+    compiler.functions.set("one", { writes: true, refusals: { netfilter: "it writes" } });
+    await both.load(spec({ name: "first", engine: "user", hook: "prerouting" }));
+    const script = await both.load(spec({ hook: "prerouting", in: "eth0" }));
+    assert.equal(script.reason, "at an interface's ingress it would see packets before first does");
+    await both.unload("first");
+    const alone = await both.load(spec({ hook: "prerouting", in: "eth0" }));
+    assert.equal(alone.engine, "kernel");
+    const other = await both.load(spec({ name: "other", hook: "prerouting", in: "eth1" }));
+    const behind = await both.load(spec({ name: "behind", hook: "prerouting", in: "eth0" }));
+    assert.deepEqual([other.engine, behind.engine, behind.warnings], ["kernel", "kernel", []]);
+    const out = await both.load(spec({ name: "out", hook: "postrouting", out: "eth0" }));
+    const last = await both.load(spec({ name: "last", engine: "user", hook: "postrouting" }));
+    assert.equal(out.engine, "kernel");
+    assert.match(last.warnings?.[0] ?? "", /out runs in user space from now on: at an interface's egress/);
   });
 
   test("close() leaves nothing", async () => {

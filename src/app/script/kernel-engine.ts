@@ -11,8 +11,9 @@ import type { ScriptBus } from "#script/context.ts";
 import type { LoadedScript, ScriptEngine, ScriptSpec } from "#script/engine.ts";
 import { ScriptLoadError } from "#script/errors.ts";
 import { type CompiledWay, chooseWay, type KernelCompiler } from "./kernel-choice.ts";
-import { type AttachedLink, factsOf, KernelEntry, neededInterfaces } from "./kernel-entry.ts";
+import { type AttachedLink, factsOf, KernelEntry, neededInterfaces, neighbourOf } from "./kernel-entry.ts";
 import type { KernelMapStore } from "./kernel-maps.ts";
+import { clashOf, type Neighbour } from "./kernel-neighbours.ts";
 import type { KernelPins } from "./kernel-pins.ts";
 import { type KernelInterfaces, type KernelPlace, kernelWays } from "./kernel-places.ts";
 import { refusalOf } from "./kernel-refusal.ts";
@@ -35,6 +36,10 @@ export interface KernelEngineOptions {
   readonly pins?: KernelPins | undefined;
   /** Places at a hook that scripts in user space have. */
   readonly takenPlaces?: (hook: Hook) => readonly number[];
+  /** Bits of the mark of packets that scripts do not see: what was accepted before, and what scripts have sent. */
+  readonly skipMarks?: number;
+  /** Told when scripts have come to hooks, or gone. */
+  readonly changed?: () => void;
   /** Whether a map of this name is in memory, where programs in the kernel cannot see it. */
   readonly isInMemory?: (map: string) => boolean;
   readonly bus?: (script: string) => Pick<ScriptBus, "post">;
@@ -133,14 +138,28 @@ export class KernelScriptEngine implements ScriptEngine {
 
   /** Places at a hook of netfilter that programs have. */
   places(hook: Hook): number[] {
-    const at = [...this.#entries.values()].filter(({ spec, way }) => spec.hook === hook && isNetfilter(way));
-    return at.map(({ index }) => index);
+    return [...this.#entries.values()].filter(({ spec }) => spec.hook === hook).map(({ index }) => index);
   }
 
-  /** The scripts at a hook that let packets skip others, which they cannot here. */
-  accepting(hook: ScriptSpec["hook"]): string[] {
-    const all = [...this.#entries.values()].filter(({ spec, facts }) => spec.hook === hook && facts.accepts);
-    return all.map(({ spec }) => spec.name);
+  /** Scripts that are not what they would be in user space beside this one, and why. */
+  async clashes(name: string): Promise<{ readonly script: LoadedScript; readonly reason: string }[]> {
+    const other = (await this.#neighbours()).find(({ spec }) => spec.name === name);
+    return [...this.#entries.values()].flatMap((entry) => {
+      if (other === undefined || entry.spec.name === name) return [];
+      const reason = clashOf(entry.neighbour, other);
+      return reason === undefined ? [] : [{ script: entry.describe(), reason }];
+    });
+  }
+
+  /** All scripts at hooks, those in user space included. */
+  async #neighbours(): Promise<Neighbour[]> {
+    const user = (await this.#options.user.list()).filter(({ spec }) => !this.#entries.has(spec.name));
+    return [
+      ...[...this.#entries.values()].map((entry) => entry.neighbour),
+      ...user.map(({ spec, place = 0 }): Neighbour => {
+        return { spec, place, at: "user", interface: undefined, accepts: true };
+      }),
+    ];
   }
 
   /** Lets go of everything but what is pinned. */
@@ -174,14 +193,14 @@ export class KernelScriptEngine implements ScriptEngine {
     if ("reasons" in ways) return ways;
     const choice = await chooseWay(compiler, spec, ways.ways);
     if ("reasons" in choice) return choice;
-    const reasons = this.#objections(spec, choice.way, insists);
+    const reasons = await this.#objections(spec, choice.way, insists);
     if (reasons.length > 0) return { reasons };
     return { script: await this.#load(spec, choice.way, mark, before) };
   }
 
   /** What the compiler cannot know. */
-  #objections(spec: ScriptSpec, way: CompiledWay, insists: boolean): string[] {
-    const { isInMemory, takenPlaces } = this.#options;
+  async #objections(spec: ScriptSpec, way: CompiledWay, insists: boolean): Promise<string[]> {
+    const { isInMemory } = this.#options;
     const facts = factsOf(way);
     const found = facts.maps
       .filter(({ name }) => isInMemory?.(name))
@@ -189,14 +208,12 @@ export class KernelScriptEngine implements ScriptEngine {
         ({ name }) =>
           `map '${name}' is held by scripts in user space; load this one before them, or unload them once`,
       );
-    const others = [...this.#entries.values()].filter(
-      (entry) => entry.spec.name !== spec.name && entry.spec.hook === spec.hook,
-    );
-    const isAlone = others.length === 0 && (takenPlaces?.(spec.hook as Hook) ?? []).length === 0;
-    if (!insists && facts.accepts && !isAlone) {
-      found.push(`in the kernel \`accept\` does not let packets skip the other scripts of ${spec.hook}`);
-    }
-    return found;
+    if (insists) return found;
+    const others = (await this.#neighbours()).filter((other) => other.spec.name !== spec.name);
+    const known = (await this.#options.user.list()).find((script) => script.spec.name === spec.name);
+    const place = known?.place ?? this.#indexFor(spec, this.#entries.get(spec.name));
+    const own = neighbourOf(spec, way, place);
+    return [...found, ...others.flatMap((other) => clashOf(own, other) ?? [])];
   }
 
   async #load(
@@ -218,10 +235,11 @@ export class KernelScriptEngine implements ScriptEngine {
       throw refusalOf(error, spec);
     }
     this.#entries.set(spec.name, fresh);
+    this.#options.changed?.();
     if (before?.facts.handsOverTo !== undefined && handsOverTo === undefined) {
       await this.#options.user.unload(spec.name);
     }
-    fresh.warnings = this.#warningsOf(fresh);
+    fresh.warnings = await this.#warningsOf(fresh);
     return fresh.describe();
   }
 
@@ -230,13 +248,11 @@ export class KernelScriptEngine implements ScriptEngine {
     await this.#options.user.load({ ...rest, function: functionName, engine: "user", handOverMark });
   }
 
-  #warningsOf(entry: KernelEntry): string[] {
-    const { notes, accepts, handsOverTo } = entry.facts;
-    const { hook, name, pin } = entry.spec;
-    const warnings = [...notes];
-    const others = this.accepting(hook).filter((one) => one !== name);
-    if (accepts && others.length > 0)
-      warnings.push(`\`accept\` does not let packets skip other scripts of ${hook}`);
+  async #warningsOf(entry: KernelEntry): Promise<string[]> {
+    const { notes, handsOverTo } = entry.facts;
+    const { name, pin } = entry.spec;
+    const others = (await this.#neighbours()).filter((other) => other.spec.name !== name);
+    const warnings = [...notes, ...others.flatMap((other) => clashOf(entry.neighbour, other) ?? [])];
     if (pin && handsOverTo !== undefined) {
       warnings.push(`only the kernel's half stays when this process ends: nobody asks ${handsOverTo} then`);
     }
@@ -291,6 +307,7 @@ export class KernelScriptEngine implements ScriptEngine {
       maps,
       pins: spec.pin ? pins : undefined,
       spec,
+      skipMarks: this.#options.skipMarks ?? 0,
       placed: way,
       event: ({ address, fields }) => {
         try {
@@ -422,6 +439,7 @@ export class KernelScriptEngine implements ScriptEngine {
     const entry = this.#entries.get(name);
     if (entry === undefined) return pins?.clear(name) ?? false;
     this.#entries.delete(name);
+    this.#options.changed?.();
     for (const { link } of entry.links.values()) link.detach();
     entry.running?.close();
     pins?.clear(name);
@@ -438,7 +456,8 @@ export class KernelScriptEngine implements ScriptEngine {
     return this.#options.handOverMarks.find((mark) => !used.has(mark));
   }
 
-  #indexFor({ name, hook }: ScriptSpec, before: KernelEntry | undefined): number {
+  #indexFor({ name, hook, place }: ScriptSpec, before: KernelEntry | undefined): number {
+    if (place !== undefined) return place;
     if (before && before.spec.hook === hook) return before.index;
     const used = [...this.places(hook as Hook), ...(this.#options.takenPlaces?.(hook as Hook) ?? [])];
     const behind = Math.max(-1, ...used) + 1;
@@ -448,10 +467,6 @@ export class KernelScriptEngine implements ScriptEngine {
       `Cannot load ${name}: there are ${RULE_INDEX_MAX + 1} scripts at ${hook}; unload one of them`,
     );
   }
-}
-
-function isNetfilter(way: CompiledWay): boolean {
-  return way.some(({ place }) => place.target.attach === "netfilter");
 }
 
 function tellPlace({ target, hook, interface: name }: KernelPlace): string {

@@ -6,6 +6,7 @@ import type { KernelLink } from "#io/kernel-programs.ts";
 import type { FunctionFacts } from "#script/compiler/compiled.ts";
 import type { LoadedScript, ScriptSpec } from "#script/engine.ts";
 import type { CompiledWay } from "./kernel-choice.ts";
+import type { Neighbour } from "./kernel-neighbours.ts";
 import { addCounters, kernelStatistics } from "./kernel-statistics.ts";
 import type { KernelVersion } from "./kernel-version.ts";
 
@@ -50,6 +51,10 @@ export class KernelEntry {
     return factsOf(this.way);
   }
 
+  get neighbour(): Neighbour {
+    return neighbourOf(this.spec, this.way, this.index);
+  }
+
   /** Keeps what a version has counted that ends, and lets go of it. */
   retire(version: KernelVersion | undefined): void {
     if (version === undefined) return;
@@ -72,6 +77,7 @@ export class KernelEntry {
       engine: "kernel",
       state: this.running ? "running" : "waiting",
       version: this.version,
+      place: this.index,
       isWriting: writes,
       readBytes: 65_535,
       statistics: kernelStatistics(counted),
@@ -81,6 +87,12 @@ export class KernelEntry {
       warnings: this.warnings,
     };
   }
+}
+
+/** What others of its hook have to know of a script at this way. */
+export function neighbourOf(spec: ScriptSpec, way: CompiledWay, place: number): Neighbour {
+  const at = way[0]?.place.target.attach ?? "netfilter";
+  return { spec, place, at, interface: way[0]?.place.interface, accepts: factsOf(way).accepts };
 }
 
 /** What all programs of a way do together: they are one function, compiled for each place. */

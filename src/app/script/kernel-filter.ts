@@ -5,6 +5,7 @@
  */
 import type { ProgramImage, Relocation } from "#io/kernel-programs.ts";
 import type { ScriptSpec } from "#script/engine.ts";
+import { isInterfaceHook } from "#service/packetd/config.ts";
 import {
   AccessMode,
   AccessSize,
@@ -15,8 +16,10 @@ import {
   Jump,
 } from "#wire/ebpf.ts";
 
-/** Where `struct bpf_nf_ctx` has the state of the hook, and `struct __sk_buff` the protocol (linux/bpf.h). */
+/** Where `struct bpf_nf_ctx` has the state of the hook and the packet, and `struct __sk_buff` its fields (linux/bpf.h). */
 const STATE_AT = 0;
+const PACKET_AT = 8;
+const MARK_AT = 8;
 const PROTOCOL_AT = 16;
 /** Verdicts of packets that are not this script's: NF_ACCEPT, TCX_NEXT, XDP_PASS. */
 const PASSES = { netfilter: 1, "tcx-ingress": -1, "tcx-egress": -1, xdp: 2 } as const;
@@ -29,9 +32,14 @@ const LOAD32: number = LOAD | AccessSize[4];
 /** Instructions of a refusal: the verdict, and the end. */
 const REFUSAL_COUNT = 2;
 
-/** The image with what the script's specification chooses in front; the same image when that is everything. */
-export function filterImage(image: ProgramImage, spec: ScriptSpec): ProgramImage {
+/**
+ * The image with what the script's specification chooses in front; the same image when that is everything.
+ * @param skipMarks bits of the mark: a packet with any of them is none for scripts of netfilter's hooks
+ */
+export function filterImage(image: ProgramImage, spec: ScriptSpec, skipMarks: number): ProgramImage {
   const front = new Front(PASSES[image.type]);
+  const isAtHook = !isInterfaceHook(spec.hook);
+  if (isAtHook && skipMarks !== 0) front.requireNoMark(image.type === "netfilter", skipMarks);
   if (image.type === "netfilter") {
     if (spec.inInterface !== undefined) front.requireInterface("in", spec.inInterface);
     if (spec.outInterface !== undefined) front.requireInterface("out", spec.outInterface);
@@ -59,6 +67,17 @@ class Front {
     // Where there is no such interface this reads 0, which is no index.
     this.#add({ code: LOAD32, destination: 2, source: 2 });
     this.#relocate({ kind: "interface", at: this.#next, name });
+    this.#passUnless(0);
+  }
+
+  requireNoMark(isNetfilter: boolean, bits: number): void {
+    if (isNetfilter) {
+      this.#add({ code: LOAD64, destination: 2, source: 1, offset: PACKET_AT });
+      this.#relocate({ kind: "kernel-field", at: this.#next, structure: "sk_buff", field: "mark" });
+      this.#add({ code: LOAD32, destination: 2, source: 2 });
+    } else this.#add({ code: LOAD32, destination: 2, source: 1, offset: MARK_AT });
+    const and = InstructionClass.alu | Arithmetic.and;
+    this.#add({ code: and, destination: 2, immediate: bits | 0 });
     this.#passUnless(0);
   }
 

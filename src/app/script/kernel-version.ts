@@ -30,6 +30,8 @@ export interface VersionParts {
   /** Where its maps are pinned; `undefined` when they are not to be. */
   readonly pins: KernelPins | undefined;
   readonly spec: ScriptSpec;
+  /** Bits of the mark of packets that scripts do not see. */
+  readonly skipMarks: number;
   readonly placed: readonly { readonly place: KernelPlace; readonly compiled: CompiledScript }[];
   readonly event: (event: KernelEvent) => void;
 }
@@ -104,7 +106,7 @@ function load(
   made: string[],
 ): PlacedProgram {
   const { programs, spec, pins } = parts;
-  const image = filterImage(compiled.image, spec);
+  const image = filterImage(compiled.image, spec, parts.skipMarks);
   const maps = new Map<string, KernelMap>();
   const own: KernelMap[] = [];
   try {

@@ -107,7 +107,8 @@ export class LoadedEntry {
     const { spec, version, settings } = this;
     const state = this.isFailed ? "failed" : this.group.state;
     const { isWriting, copyRangeBytes: readBytes } = settings;
-    return { spec, engine: "user", state, version, isWriting, readBytes, statistics: this.#statistics() };
+    const statistics = this.#statistics();
+    return { spec, engine: "user", state, version, place: this.index, isWriting, readBytes, statistics };
   }
 
   #statistics(): ScriptStatistics {

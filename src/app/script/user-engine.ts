@@ -253,11 +253,17 @@ export class UserScriptEngine implements ScriptEngine {
   }
 
   /** The bit that makes packets skip the scripts behind this one; none when there are none. */
-  #doneMark(spec: QueuedSpec, index: number): number {
+  #doneMark({ hook, name }: QueuedSpec, index: number): number {
     const isBehind = [...this.#entries.values(), ...this.#reserved.values()].some(
-      (other) => other.spec.hook === spec.hook && other.index > index && other.spec.name !== spec.name,
+      (other) => other.spec.hook === hook && other.index > index && other.spec.name !== name,
     );
-    return isBehind ? this.#options.rules.marks.done : 0;
+    const isAnywhere = isBehind || (this.#options.takenPlaces?.(hook) ?? []).some((place) => place > index);
+    return isAnywhere ? this.#options.rules.marks.done : 0;
+  }
+
+  /** To be called when others have come to a hook, or gone: what is accepted may have scripts to skip. */
+  markDone(): void {
+    this.#markDone();
   }
 
   #markDone(): void {
@@ -271,7 +277,8 @@ export class UserScriptEngine implements ScriptEngine {
   }
 
   /** Scripts run in the order of their loading. */
-  #freeIndex({ name, hook }: QueuedSpec): number {
+  #freeIndex({ name, hook, place }: QueuedSpec): number {
+    if (place !== undefined) return place;
     const used = [...this.places(hook), ...(this.#options.takenPlaces?.(hook) ?? [])];
     const behind = Math.max(-1, ...used) + 1;
     if (behind <= RULE_INDEX_MAX) return behind;

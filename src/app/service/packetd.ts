@@ -104,6 +104,8 @@ export async function startPacketd(
     handOverMarks: rules.marks.handOver ?? [],
     pins,
     takenPlaces: (hook) => user.places(hook),
+    skipMarks: rules.marks.done | rules.marks.sent,
+    changed: () => user.markDone(),
     isInMemory: (name) => maps.has(name),
     bus: () => scriptBus(bus),
     trouble,
