@@ -38,6 +38,7 @@ export function cleanSpills(machine: MachineFunction, objectBytes: number): void
 
 const LOAD = InstructionClass.loadX | AccessMode.memory | AccessSize[8];
 const STORE = InstructionClass.storeX | AccessMode.memory | AccessSize[8];
+const STORE_CONSTANT = InstructionClass.store | AccessMode.memory | AccessSize[8];
 const MOVE = InstructionClass.alu64 | Arithmetic.move | SOURCE_REGISTER;
 
 function slotLoaded({ code, source, offset }: MachineInstruction, objectBytes: number): number | undefined {
@@ -48,7 +49,9 @@ function slotStored(
   { code, destination, offset }: MachineInstruction,
   objectBytes: number,
 ): number | undefined {
-  return code === STORE && destination === FRAME_POINTER && offset < -objectBytes ? offset : undefined;
+  return (code === STORE || code === STORE_CONSTANT) && destination === FRAME_POINTER && offset < -objectBytes
+    ? offset
+    : undefined;
 }
 
 /** Loads of what a register holds become copies, or nothing. */
@@ -89,8 +92,9 @@ function keptOf(
   }
   const stored = slotStored(instruction, objectBytes);
   if (stored !== undefined) {
-    if (holders.get(stored) === source) return [];
-    holders.set(stored, source);
+    if (instruction.code === STORE_CONSTANT) holders.delete(stored);
+    else if (holders.get(stored) === source) return [];
+    else holders.set(stored, source);
     return [instruction];
   }
   for (const register of effectsOf(instruction).defines) forget(holders, register);

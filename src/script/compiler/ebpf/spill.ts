@@ -104,6 +104,10 @@ class Spiller {
   #other(instruction: MachineInstruction, uses: readonly Register[], defines: readonly Register[]): void {
     const defined = defines.find((register) => this.#isSpilled(register));
     if (defined !== undefined && this.#repeats.has(this.#options.nodeOf(defined))) return;
+    if (defined !== undefined && instruction.code === MOVE_CONSTANT && instruction.relocation === undefined) {
+      this.#storeConstant(instruction);
+      return;
+    }
     const changed = { ...instruction };
     const { destination, source, place } = instruction;
     const isReading = (register: Register): boolean => uses.includes(register) && this.#isSpilled(register);
@@ -116,6 +120,14 @@ class Spiller {
     this.#row.push(changed);
     if (defined === undefined) return;
     this.#store(defined, defined === destination ? changed.destination : changed.source, place);
+  }
+
+  #storeConstant({ destination, immediate, place }: MachineInstruction): void {
+    const node = this.#options.nodeOf(destination);
+    const code = InstructionClass.store | AccessMode.memory | AccessSize[8];
+    const offset = this.#slotOf(node);
+    this.#row.push({ code, destination: FRAME_POINTER, source: 0, offset, immediate, place });
+    this.#loaded.delete(node);
   }
 
   /** A register for what a spilled one holds. */
@@ -173,6 +185,8 @@ class Spiller {
     return slot;
   }
 }
+
+const MOVE_CONSTANT = InstructionClass.alu64 | Arithmetic.move;
 
 function moveOf(destination: Register, source: Register, place: Place): MachineInstruction {
   const code = InstructionClass.alu64 | Arithmetic.move | 0x08;
