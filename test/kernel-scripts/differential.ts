@@ -41,6 +41,10 @@ export interface DifferentialOptions {
   readonly failureCountMax?: number;
   /** Milliseconds after which no further batch is begun. */
   readonly timeMax?: number;
+  /** Milliseconds for making a failure small; 30,000 unless told. */
+  readonly shrinkTimeMax?: number;
+  /** Is told of a failure before it is made small. */
+  readonly onFailure?: (engine: string, script: string, finding: Finding) => void;
   /** Codes of refusals that are failures: the generator promises what these say is not so. */
   readonly isWrongRefusal?: (code: string) => boolean;
 }
@@ -61,7 +65,10 @@ export function runDifferential(options: DifferentialOptions): Report {
         const finding = compareCase(module, one, engine);
         const tally = tallies.get(engine.name);
         if (tally !== undefined) count(tally, finding);
-        if (isFailure(finding, options)) failures.push(explain({ programs, batch, one, engine, finding }));
+        if (!isFailure(finding, options)) continue;
+        options.onFailure?.(engine.name, one.script.name, finding);
+        const { shrinkTimeMax = 30_000 } = options;
+        failures.push(explain({ programs, batch, one, engine, finding, shrinkTimeMax }));
       }
     }
   }
@@ -88,6 +95,7 @@ interface FailedCase {
   readonly one: ScriptCase;
   readonly engine: Engine;
   readonly finding: Finding;
+  readonly shrinkTimeMax: number;
 }
 
 /** Two failures of which one may stand for the other. */
@@ -102,8 +110,10 @@ function firstLine(text: string): string {
   return (text.split("\n")[0] ?? "").replace(/\w*\d\w*/g, "#");
 }
 
-function explain({ programs, batch, one, engine, finding }: FailedCase): Failure {
+function explain({ programs, batch, one, engine, finding, shrinkTimeMax }: FailedCase): Failure {
+  const end = performance.now() + shrinkTimeMax;
   const stillFail = (candidates: readonly ScriptCase[]): readonly boolean[] => {
+    if (performance.now() > end) return candidates.map(() => false);
     const named = candidates.map((candidate, index) => renamed(candidate, `c${index}`));
     const module = moduleIn(() => moduleOf(programs, batch.surroundings, named));
     if (module !== undefined)

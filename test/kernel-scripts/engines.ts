@@ -30,8 +30,17 @@ const TARGETS: readonly (Target & { readonly name: string })[] = [
 const HEADER_BYTES = { ipv4: 20, ipv6: 40 } as const;
 const ETHER_TYPES = { ipv4: 0x0800, ipv6: 0x86dd } as const;
 
+/** The kernel's own test runs want an IP header behind an Ethernet header that tells of one. */
+function isWhole(bytes: Uint8Array): boolean {
+  const etherType = ((bytes[12] ?? 0) << 8) | (bytes[13] ?? 0);
+  const header = etherType === ETHER_TYPES.ipv4 ? HEADER_BYTES.ipv4 : HEADER_BYTES.ipv6;
+  const isIp = etherType === ETHER_TYPES.ipv4 || etherType === ETHER_TYPES.ipv6;
+  return !isIp || bytes.length >= ETHERNET_BYTES + header;
+}
+
 function takes({ attach, family = "ipv4" }: Target, bytes: Uint8Array): boolean {
-  if (attach !== "netfilter") return bytes.length >= ETHERNET_BYTES;
+  if (attach === "xdp") return bytes.length >= ETHERNET_BYTES;
+  if (attach !== "netfilter") return bytes.length >= ETHERNET_BYTES && isWhole(bytes);
   const seen = packetOf(bytes, "network");
   if (seen === undefined || seen.etherType !== ETHER_TYPES[family]) return false;
   const version = (seen.bytes[0] ?? 0) >> 4;

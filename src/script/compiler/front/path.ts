@@ -53,7 +53,9 @@ export type BooleanOrigin = readonly {
 
 /** What follows from conditions: negations, and joined booleans of which only one way can be meant. */
 export class Implications {
-  readonly #negations = new Map<Value, Value>();
+  /** Conditions by their negations, which are made where the condition is there: the other way round is not so. */
+  readonly #negated = new Map<Value, Value>();
+  readonly #negations = new Map<Value, Value[]>();
   readonly #origins = new Map<Value, BooleanOrigin>();
   readonly #both = new Map<Value, readonly [Value, Value]>();
   readonly #known: (value: Value) => bigint | undefined;
@@ -62,13 +64,17 @@ export class Implications {
     this.#known = known;
   }
 
-  negate(one: Value, other: Value): void {
-    this.#negations.set(one, other);
-    this.#negations.set(other, one);
+  /** `negation` has just been made of a condition. */
+  negate(condition: Value, negation: Value): void {
+    this.#negated.set(negation, condition);
+    const known = this.#negations.get(condition);
+    if (known === undefined) this.#negations.set(condition, [negation]);
+    else known.push(negation);
   }
 
+  /** What a value was made of as its negation: it is there wherever the value is. */
   negationOf(value: Value): Value | undefined {
-    return this.#negations.get(value);
+    return this.#negated.get(value);
   }
 
   joined(result: Value, origin: BooleanOrigin): void {
@@ -84,8 +90,9 @@ export class Implications {
   assume(facts: Map<Value, boolean>, condition: Value, truth: boolean): void {
     if (facts.get(condition) === truth || this.#known(condition) !== undefined) return;
     facts.set(condition, truth);
-    const negation = this.#negations.get(condition);
-    if (negation !== undefined) this.assume(facts, negation, !truth);
+    const negated = this.#negated.get(condition);
+    const opposites = [...(negated === undefined ? [] : [negated]), ...(this.#negations.get(condition) ?? [])];
+    for (const opposite of opposites) this.assume(facts, opposite, !truth);
     const both = this.#both.get(condition);
     if (both !== undefined && truth) for (const one of both) this.assume(facts, one, true);
     const possible = (this.#origins.get(condition) ?? []).filter((origin) => {
