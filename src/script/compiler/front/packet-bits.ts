@@ -24,7 +24,7 @@ export function readWhole(lowering: Lowering, room: Room, at: number, length: nu
   // One load that takes in a little more is cheaper than two.
   if (at + container <= room.bytes) {
     const whole = load(lowering, room.pointer, at, container);
-    return lowering.binary("shiftRight", whole, (container - length) * 8);
+    return lowering.binary("shiftRight", whole, (container - length) * 8, "wrap");
   }
   if (at >= container - length) {
     const whole = load(lowering, room.pointer, at - (container - length), container);
@@ -33,8 +33,8 @@ export function readWhole(lowering: Lowering, room: Room, at: number, length: nu
   const first: AccessBytes = length === 3 ? 2 : 4;
   const high = load(lowering, room.pointer, at, first);
   const low = readWhole(lowering, room, at + first, length - first);
-  const shifted = lowering.binary("shiftLeft", high, (length - first) * 8);
-  return lowering.binary("or", shifted, low);
+  const shifted = lowering.binary("shiftLeft", high, (length - first) * 8, "wrap");
+  return lowering.binary("or", shifted, low, "wrap");
 }
 
 /** The lowest bits of a value. */

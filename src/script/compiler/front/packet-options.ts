@@ -130,6 +130,13 @@ export function assignOption(
   const wanted = isOption ? WRITABLE[name] : undefined;
   if (wanted === undefined) return false;
   lowering.writes(node);
+  if (value.kind === "undefined") {
+    lowering.refuse(node, {
+      code: "kernel-write-field",
+      why: `${name} would have to be taken out of the header`,
+      instead: "change it in user space",
+    });
+  }
   const number = wholeNumber(lowering, node, value, name);
   const { dataBytes } = wanted;
   const { at } = findOption(lowering, view, wanted, () => lowering.constant(0));

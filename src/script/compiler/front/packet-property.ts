@@ -85,7 +85,7 @@ function fact({ builder, place }: Lowering, which: PacketFact): Value {
 function markOf(lowering: Lowering, node: TypeScript.Node): Value {
   if (lowering.target.attach !== "xdp") return fact(lowering, "mark");
   return lowering.refuse(node, {
-    code: "kernel-no-marks",
+    code: "kernel-no-mark",
     why: "at a driver's place (XDP) a packet has no mark yet",
     instead: "load it at an interface's ingress or egress, or in user space",
   });
