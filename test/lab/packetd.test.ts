@@ -72,20 +72,26 @@ function world(context: TestContext): World {
   return made;
 }
 
-/** Every thread has these capabilities or, when it was there before the others went, none. */
+/**
+ * The main thread has these capabilities and what loads programs into the kernel, CAP_BPF and CAP_PERFMON; threads of
+ * scripts have these only, and what was there before the others went has none.
+ */
 function assertCapabilities(w: World, last: string): void {
   for (const task of readdirSync(`/proc/${pidOf(w)}/task`)) {
     const status = readFileSync(`/proc/${pidOf(w)}/task/${task}/status`, "utf8");
     assert.match(status, /^Uid:\t65534\t65534/m);
-    assert.match(status, new RegExp(`^CapPrm:\t00000000000(00000|${last})$`, "m"));
+    const own = task === String(pidOf(w)) ? `000000c0000${last}` : `00000000000(00000|${last})`;
+    assert.match(status, new RegExp(`^CapPrm:\t${own}$`, "m"));
     assert.match(status, /^NoNewPrivs:\t1$/m);
   }
 }
 
-const LOAD = ["--function", "filter", "--hook", "input"] as const;
+/** Isolates are what these tests are about. */
+const USER = ["--engine", "user"] as const;
+const LOAD = ["--function", "filter", "--hook", "input", ...USER] as const;
 
 async function load(w: World, more: readonly string[] = [], file = w.filter): Promise<Outcome> {
-  const options = more.includes("--function") ? more : [...LOAD, ...more];
+  const options = more.includes("--function") ? [...USER, ...more] : [...LOAD, ...more];
   return await run(w.run, ["script", "load", file, ...options]);
 }
 
@@ -123,7 +129,7 @@ const pidOf = (w: World): number =>
 describe("metanet script", { skip: rootProblem() }, () => {
   before(() => enterOwnNamespace());
 
-  it("a script reads and sets its packets' connections, with packetd's two capabilities", async (context) => {
+  it("a script reads and sets its packets' connections, with the two capabilities of an isolate", async (context) => {
     const w = world(context);
     const { err, code } = await load(w, ["--function", "tracks", "--hook", "input"]);
     assert.equal(code, 0, err);
@@ -135,13 +141,13 @@ describe("metanet script", { skip: rootProblem() }, () => {
     });
   });
 
-  it("script load starts packetd, which keeps three capabilities; list counts; unload --stop leaves nothing", async (context) => {
+  it("script load starts packetd, which keeps five capabilities; list counts; unload --stop leaves nothing", async (context) => {
     const w = world(context);
     const first = await load(w);
     assert.equal(first.code, 0, first.err);
     assert.match(
       first.out,
-      /^Loaded filter: filter of .*filter\.ts at input, version 1; it reads the first \d+ bytes/,
+      /^Loaded filter: filter of .*filter\.ts at input, version 1; in user space; it reads the first \d+ bytes/,
     );
     assert.match(
       first.err,
@@ -155,7 +161,7 @@ describe("metanet script", { skip: rootProblem() }, () => {
       ["filter", 2, 2, { seen: 2 }],
     );
     const table = await run(w.run, ["script", "list"]);
-    assert.match(table.out, /^NAME +AT +PACKETS .*\nfilter +input +2 .*running v1\n {2}filter: seen 2\n$/);
+    assert.match(table.out, /^NAME +AT +ENGINE +PACKETS .*\nfilter +input +user +2 .*running v1\n {2}filter: seen 2\n$/);
     const second = await load(w, [
       "--function",
       "block",
@@ -355,7 +361,7 @@ describe("metanet script", { skip: rootProblem() }, () => {
     here.process.kill("SIGINT");
     const { code, out } = await here.ended;
     assert.equal(code, 0);
-    assert.match(out, /\nfilter +input +2 /);
+    assert.match(out, /\nfilter +input +user +2 /);
     assert.doesNotMatch(tables(), /metanet/);
     assert.equal(existsSync(join(w.run, "supervisor.json")), false);
   });
