@@ -27,12 +27,6 @@ struct map statistics_map SECTION(".maps");
 /* Nanoseconds from the TAI clock to the wall clock, which the loader writes here. */
 extern const u64 clock_offset;
 
-INLINE struct statistics *statistics(void)
-{
-	u32 zero = 0;
-	return look_up(&statistics_map, &zero);
-}
-
 INLINE s64 now(void)
 {
 	return (tai() + (u64)&clock_offset) / 1000000;
@@ -44,7 +38,7 @@ INLINE struct value *alive(void *map, u64 key, s64 time)
 	return value && value->expires > time ? value : 0;
 }
 
-INLINE int outer(u32 address, u16 port, u32 kind)
+INLINE int outer(u32 address, u16 port, u32 kind, struct statistics *counted)
 {
 	u64 inside = ((u64)swap32(address) << 16) | swap16(port);
 	u64 key = inside * 4 + kind;
@@ -73,8 +67,7 @@ INLINE int outer(u32 address, u16 port, u32 kind)
 		} else if (update(&inward, &back, &value, 1) < 0) continue;
 		value.number = chosen;
 		update(&outward, &key, &value, 0);
-		struct statistics *counted = statistics();
-		if (counted) counted->translations++;
+		counted->translations++;
 		return chosen;
 	}
 	return 0;
@@ -92,56 +85,67 @@ INLINE void patch(u16 *checksum, u32 before, u32 after)
 }
 
 
+/* Counts a verdict, and gives it. */
+INLINE int judged(u64 *counter, int code)
+{
+	(*counter)++;
+	return code;
+}
+
 SECTION("program") int leave(struct skb *skb)
 {
 	together(skb, 94);
+	u32 length = skb->len, type = skb->protocol;
+	if (type != swap16(0x0800) && type != swap16(0x86dd)) return NEXT;
+	u32 zero = 0;
+	struct statistics *counted = look_up(&statistics_map, &zero);
+	if (!counted) return PASS;
+	counted->bytes += length;
 	u8 *data = (void *)(u64)skb->data, *end = (void *)(u64)skb->data_end;
-	if (data + 14 > end) return NEXT;
-	if (*(u16 *)(data + 12) != swap16(0x0800)) return NEXT;
 	u8 *ip = data + 14;
-	if (ip + 20 > end || ip[0] >> 4 != 4) return NEXT;
+	if (type != swap16(0x0800) || ip + 20 > end) return judged(&counted->passed, NEXT);
+	u32 total = swap16(*(u16 *)(ip + 2));
+	if (!total) total = length - 14;
 	u32 header = (ip[0] & 15) * 4;
-	if (header < 20) return NEXT;
+	u32 last = total + 14 < length ? total + 14 : length;
+	if (total < 20 || header < 20 || 14 + header > last || ip[0] >> 4 != 4) return judged(&counted->passed, NEXT);
 	u32 source = *(u32 *)(ip + 12);
-	if ((source & swap32(0xff000000u)) != swap32(0x0a000000u)) return NEXT;
-	struct statistics *counted;
+	if ((source & swap32(0xff000000u)) != swap32(0x0a000000u)) return judged(&counted->passed, NEXT);
 	if (*(u16 *)(ip + 6) & swap16(0x3fff)) {
-		counted = statistics();
-		if (counted) counted->fragments++;
-		return DROP;
+		counted->fragments++;
+		return judged(&counted->drop, DROP);
 	}
 	u8 *segment = ip + header;
-	u32 checksum, at, kind;
-	u32 flags = 0;
-	if (ip[9] == TCP && segment + 20 <= end) {
+	u32 checksum, at, kind, flags = 0, start = 14 + header;
+	if (ip[9] == TCP && start + 20 <= last && segment + 20 <= end && (segment[12] >> 4) * 4 >= 20 &&
+	    start + (segment[12] >> 4) * 4 <= last) {
 		kind = KIND_TCP, at = 0, checksum = 16;
-	} else if (ip[9] == UDP && segment + 8 <= end) {
+	} else if (ip[9] == UDP && start + 8 <= last && segment + 8 <= end &&
+		   (*(u16 *)(segment + 4) == 0 || swap16(*(u16 *)(segment + 4)) >= 8)) {
 		kind = KIND_UDP, at = 0, checksum = 6, flags = 0x20;
-	} else if (ip[9] == ICMP && segment + 8 <= end && segment[0] == 8) {
+	} else if (ip[9] == ICMP && start + 8 <= last && segment + 8 <= end && segment[0] == 8) {
 		kind = KIND_ECHO, at = 4, checksum = 2;
 	} else {
-		counted = statistics();
-		if (counted) counted->other_protocols++;
-		return DROP;
+		counted->other_protocols++;
+		return judged(&counted->drop, DROP);
 	}
 	if (segment + 8 > end) return DROP;
 	u16 *place = (u16 *)(segment + at);
 	u16 before = *place;
-	int port = outer(source, before, kind);
+	int port = outer(source, before, kind, counted);
 	if (port == 0) {
-		counted = statistics();
-		if (counted) counted->no_free_port++;
-		return DROP;
+		counted->no_free_port++;
+		return judged(&counted->drop, DROP);
 	}
 	u16 after = swap16(port);
 	*place = after;
 	*(u32 *)(ip + 12) = PUBLIC;
 	patch((u16 *)(ip + 10), source, PUBLIC);
-	u32 offset = 14 + header + checksum;
+	u32 offset = start + checksum;
 	if (kind != KIND_ECHO) {
 		u32 pseudo = (u16)~source + (u16)~(source >> 16) + (u16)PUBLIC + (PUBLIC >> 16);
 		l4_replace(skb, offset, 0, pseudo, 0x10 | flags);
 	}
 	l4_replace(skb, offset, 0, (u16)~before + after, flags);
-	return NEXT;
+	return judged(&counted->passed, NEXT);
 }

@@ -292,7 +292,8 @@ export class MachineBuilder {
     }
     const code = InstructionClass.alu64 | Arithmetic.add;
     this.append({ code, destination, source: 0, offset: 0, immediate: at, object });
-    object.holders.add(destination);
+    // What the machine's own registers hold is for the next call.
+    if (destination >= FIRST_VIRTUAL) object.holders.add(destination);
   }
 
   /** Memory on the stack. */
