@@ -57,6 +57,8 @@ export interface Ranges {
   of(value: Value): Range | undefined;
   /** Within a block, which may know more. */
   at(value: Value, block: Block): Range | undefined;
+  /** The only number that a value can be within a block, comparisons made again with what is known there. */
+  numberAt(value: Value, block: Block): bigint | undefined;
   /** On the way over an edge, which knows what its branch says. */
   over(value: Value, from: Block, edge: Edge): Range | undefined;
   /** Whether anybody ever comes there. */
@@ -110,6 +112,16 @@ class Analysis implements Ranges {
 
   at(value: Value, block: Block): Range | undefined {
     return this.#scopes.get(block)?.rangeOf(value);
+  }
+
+  numberAt(value: Value, block: Block): bigint | undefined {
+    const scope = this.#scopes.get(block);
+    const known = constantIn(scope?.rangeOf(value));
+    if (known !== undefined || scope === undefined || value.type !== "boolean") return known;
+    const definition = this.#definitions.get(value);
+    if (definition?.op !== "compare") return undefined;
+    const isTrue = decideComparison(definition, scope);
+    return isTrue === undefined ? undefined : isTrue ? 1n : 0n;
   }
 
   over(value: Value, _from: Block, edge: Edge): Range | undefined {

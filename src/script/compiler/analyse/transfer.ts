@@ -31,6 +31,7 @@ export function transferBinary(operation: Operation, left: Range, right: Range):
     if (result !== undefined) return exactly(domain === "word" ? nearest(result, left, right) : result);
   }
   const result = exactRange(operation, left, right);
+  if (operator.endsWith("32")) return result;
   if (domain === "word") return isWithin(result, SIGNED_LEAST, UNSIGNED_MOST) ? result : UNSIGNED_RANGE;
   if (domain === "wrap") return wrapRange(result, 64, false);
   const [least, most] = DOMAIN_LIMITS[domain];
@@ -69,13 +70,10 @@ export function exactRange(
         ? remainderRange(asWord(left, isSigned), asWord(right, isSigned))
         : remainderRange(left, right);
     case "minimum":
-      return rangeOf(lesser(left.least, right.least), lesser(left.most, right.most), left.bits | right.bits);
     case "maximum":
-      return rangeOf(
-        greater(left.least, right.least),
-        greater(left.most, right.most),
-        left.bits | right.bits,
-      );
+      return isWord
+        ? orderRange(operator, asWord(left, isSigned), asWord(right, isSigned))
+        : orderRange(operator, left, right);
     case "and":
       return andRange(left, right);
     case "or":
@@ -120,6 +118,11 @@ function range32(operator: BinaryOperator, left: Range, right: Range): Range {
 function countRange(range: Range, bits: number): Range {
   const most = BigInt(bits - 1);
   return isWithin(range, 0n, most) ? range : rangeOf(0n, most);
+}
+
+function orderRange(operator: "minimum" | "maximum", left: Range, right: Range): Range {
+  const choose = operator === "minimum" ? lesser : greater;
+  return rangeOf(choose(left.least, right.least), choose(left.most, right.most), left.bits | right.bits);
 }
 
 function addRange(left: Range, right: Range): Range {

@@ -47,13 +47,17 @@ export function optimise(editor: Editor): void {
   }
   for (let round = 0; round < ROUNDS_MAX && sinkCalculations(editor); round++);
   joinEnds(editor);
+  // Ways that have come to the same end need no question any more.
+  while (foldBranches(editor, () => undefined)) dropDeadBlocks(editor.function);
+  mergeBlocks(editor);
+  dropDeadCode(editor);
 }
 
 function tidyOnce(editor: Editor, ranges: Ranges | undefined): boolean {
   let isChanged = dropDeadBlocks(editor.function);
   isChanged = numberValues(editor, { joins: ranges !== undefined, ...knowledgeOf(ranges) }) || isChanged;
   const known = (condition: Value, block: Block): bigint | undefined =>
-    editor.constantOf(condition) ?? constantIn(ranges?.at(condition, block));
+    editor.constantOf(condition) ?? ranges?.numberAt(condition, block);
   isChanged = foldBranches(editor, known) || isChanged;
   isChanged = dropDeadBlocks(editor.function) || isChanged;
   isChanged = dropSameParameters(editor) || isChanged;
@@ -77,6 +81,6 @@ function knowledgeOf(ranges: Ranges | undefined): Pick<NumberingOptions, "bitsOf
   return {
     bitsOf: (value) => ranges.of(value)?.bits,
     numberOf: (value) => constantIn(ranges.of(value)),
-    numberAt: (value, block) => constantIn(ranges.at(value, block)),
+    numberAt: (value, block) => ranges.numberAt(value, block),
   };
 }

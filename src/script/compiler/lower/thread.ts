@@ -10,7 +10,15 @@ import { decideComparison, type Ranges } from "../analyse/ranges.ts";
 import { transferBinary, transferUnary } from "../analyse/transfer.ts";
 import { type Entrance, Graph } from "../ir/graph.ts";
 import type { Block, Edge, Instruction, Terminator, Value } from "../ir/ir.ts";
-import { isPure, mapEdges, mapOperands, mapTerminator, resultOf, withResult } from "../ir/visit.ts";
+import {
+  isPure,
+  mapEdges,
+  mapOperands,
+  mapTerminator,
+  operandsOf,
+  resultOf,
+  withResult,
+} from "../ir/visit.ts";
 import type { Editor } from "./editor.ts";
 import { type Copies, repairValues } from "./ssa.ts";
 
@@ -75,15 +83,42 @@ class Threader {
     if (terminator.op === "return") return this.#copyReturn(block, entrances);
     if (terminator.op !== "branch" || !instructions.every(isPure)) return false;
     if (instructions.some(({ op }) => op === "slot" || op === "lookUp" || op === "ask")) return false;
-    const copies: Copy[] = [];
-    for (const entrance of entrances) {
+    const ways = entrances.flatMap((entrance) => {
       const known = this.#conditionFrom(block, terminator.condition, entrance);
-      if (known === undefined) continue;
-      const taken = known === 0n ? terminator.ifFalse : terminator.ifTrue;
-      copies.push(this.#copy(block, entrance, { op: "jump", place: terminator.place, edge: taken }));
-    }
+      return known === undefined
+        ? []
+        : [{ entrance, taken: known === 0n ? terminator.ifFalse : terminator.ifTrue }];
+    });
+    if (ways.length === 0) return false;
+    // Before the numbers are checked every calculation stays behind the conditions it was written behind.
+    if (this.#ranges !== undefined) this.#hoist(block);
+    const copies = ways.map(({ entrance, taken }) =>
+      this.#copy(block, entrance, { op: "jump", place: terminator.place, edge: taken }),
+    );
     this.#repair(block, copies);
-    return copies.length > 0;
+    return true;
+  }
+
+  /**
+   * Brings what does not depend on the way to before the ways part, so that it stays one value and is not made once on
+   * each. What is needed on one of them only sinks to it again in the end.
+   */
+  #hoist(block: Block): void {
+    const own = new Set<Value | undefined>([...block.parameters, ...block.instructions.map(resultOf)]);
+    const hoisted: Instruction[] = [];
+    const kept: Instruction[] = [];
+    for (const instruction of block.instructions) {
+      const { op } = instruction;
+      const isCalculation = op === "binary" || op === "unary" || op === "compare" || op === "select";
+      if (isCalculation && !operandsOf(instruction).some((operand) => own.has(operand))) {
+        hoisted.push(instruction);
+        own.delete(instruction.result);
+      } else kept.push(instruction);
+    }
+    if (hoisted.length === 0) return;
+    // Threads before this one have changed the graph.
+    new Graph(this.#editor.function).dominator(block)?.instructions.push(...hoisted);
+    block.instructions = kept;
   }
 
   /** Where the verdict depends on the way, each way returns by itself: that is no longer than to jump. */
