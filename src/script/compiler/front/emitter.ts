@@ -54,8 +54,6 @@ export class Emitter {
   #packetEnd: FactInstruction | undefined = undefined;
   readonly #known = new Map<Value, bigint>();
   readonly #comparisons = new Map<Value, readonly [Comparison, Value, Value]>();
-  /** Instructions so far, with those that were taken back. */
-  count = 0;
 
   /** @param guard throws where nothing may be appended */
   constructor(builder: FunctionBuilder, place: () => Place, guard: () => void) {
@@ -66,7 +64,6 @@ export class Emitter {
 
   append(instruction: Bare): void {
     this.#guard();
-    this.count++;
     this.builder.append({ ...instruction, place: this.#place() } as Instruction);
   }
 

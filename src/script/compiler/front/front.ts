@@ -104,11 +104,17 @@ export class Front implements Lowering {
     this.parts = options.parts;
     this.scriptName = options.name;
     this.exportNames = options.exportNames;
-    const initial: Lowered = { kind: "integer", value: this.emit.constant(0), isBig: false };
-    this.#hidden = Object.fromEntries(HIDDEN_VARIABLES.map((name) => [name, { initial }])) as Record<
-      HiddenVariable,
-      PathKey
-    >;
+    const zero = (): Lowered => ({ kind: "integer", value: this.constant(0), isBig: false });
+    this.#hidden = Object.fromEntries(
+      HIDDEN_VARIABLES.map((name) => [
+        name,
+        {
+          get initial() {
+            return zero();
+          },
+        },
+      ]),
+    ) as Record<HiddenVariable, PathKey>;
   }
 
   /** Modules have constants only: nothing is appended for them. */
@@ -142,7 +148,7 @@ export class Front implements Lowering {
   }
 
   expression(node: TypeScript.Expression): Lowered {
-    if (this.emit.count > INSTRUCTION_COUNT_MAX) {
+    if (this.builder.count > INSTRUCTION_COUNT_MAX) {
       this.refuse(node, {
         code: "kernel-too-large",
         why: `the function has become longer than ${INSTRUCTION_COUNT_MAX} instructions here, with everything that it calls and all rounds of its loops written out`,
@@ -224,7 +230,6 @@ export class Front implements Lowering {
       return { block: this.builder.block(), isNew: true, state };
     }) as [Way, Way];
     const [ifTrue, ifFalse] = ways;
-    this.emit.count++;
     this.builder.branch(this.place, condition, edgeTo(ifTrue.block), edgeTo(ifFalse.block));
     return { ifTrue, ifFalse };
   }

@@ -21,6 +21,8 @@ const NONE: Lowered = { kind: "undefined" };
 
 /** Rounds that are written out whatever they do. */
 const FEW_ROUNDS = 4;
+/** Rounds of a loop that is written out where that takes little; in each of them more may be known than in others. */
+const SHORT_ROUNDS = 32;
 /** Instructions that a loop which could stay one may take written out. */
 const WRITTEN_OUT_MAX = 200;
 /** The same for one that cannot stay a loop. */
@@ -76,7 +78,8 @@ function countedLoop(
     },
   };
   const size = roundsMax === undefined ? Number.POSITIVE_INFINITY : sizeOfRound(front, parts) * roundsMax;
-  if (roundsMax !== undefined && (roundsMax <= FEW_ROUNDS || size <= WRITTEN_OUT_MAX)) {
+  const isShort = roundsMax !== undefined && roundsMax <= SHORT_ROUNDS && size <= WRITTEN_OUT_MAX;
+  if (isShort || (roundsMax !== undefined && roundsMax <= FEW_ROUNDS)) {
     writeOut(front, parts);
     return;
   }
@@ -88,12 +91,12 @@ function countedLoop(
 
 /** Instructions of the first round, roughly what each will take. */
 function sizeOfRound(front: Front, parts: LoopParts): number {
-  const before = front.emit.count;
+  const before = front.builder.count;
   tentatively(front, () => {
     round(front, parts, []);
     return undefined;
   });
-  return front.emit.count - before;
+  return front.builder.count - before;
 }
 
 /** One round: the condition, the body, the update. Whether it can go on behind it. */

@@ -6,6 +6,7 @@ import type TypeScript from "typescript";
 import type { FunctionFacts } from "../compiled.ts";
 import type { IrFunction, Value } from "../ir/ir.ts";
 import { VerdictCode } from "../ir/ir.ts";
+import { edgesOf, operandsOf, resultOf, terminatorOperand } from "../ir/visit.ts";
 import { CompileError, type CompileProblem } from "../problem.ts";
 import type { CompileTarget } from "../target.ts";
 import { callValue } from "./calls.ts";
@@ -111,8 +112,22 @@ function lowerExport(
   const problems = [...front.report.problems.values()];
   if (problems.length > 0) return { function: undefined, problems: inOrder(problems) };
   const lowered = front.builder.finish();
-  lowered.entry.instructions.unshift(...front.emit.prologue);
+  const used = usedValues(lowered);
+  const prologue = front.emit.prologue.filter((instruction) => used.has(resultOf(instruction)));
+  lowered.entry.instructions.unshift(...prologue);
   return { function: lowered, facts: factsOf(front), places: front.places, problems: [] };
+}
+
+/** What is used anywhere; `undefined` is not. */
+function usedValues(lowered: IrFunction): ReadonlySet<Value | undefined> {
+  const used = new Set<Value | undefined>();
+  for (const { instructions, terminator } of lowered.blocks) {
+    for (const value of instructions.flatMap(operandsOf)) used.add(value);
+    for (const value of edgesOf(terminator).flatMap((edge) => edge.with)) used.add(value);
+    used.add(terminatorOperand(terminator));
+  }
+  used.delete(undefined);
+  return used;
 }
 
 function inOrder(problems: readonly CompileProblem[]): readonly CompileProblem[] {

@@ -134,7 +134,7 @@ function lowerZero(front: Front): Lowered {
 function shiftRight(front: Front, { value }: LoweredInteger, count: bigint): Lowered {
   const by = front.constant(count > 63n ? 63n : count);
   const isNegative = front.compare("less", value, 0);
-  const logical = count > 63n ? front.constant(0) : front.binary("shiftRight", value, by, "bigint");
+  const logical = count > 63n ? front.constant(0) : front.binary("shiftRight", value, by, "wrap");
   const signed = front.binary("shiftRightSigned", value, by, "bigint");
   return { kind: "integer", value: front.select(isNegative, signed, logical), isBig: true };
 }

@@ -91,7 +91,10 @@ export class Implications {
     if (facts.get(condition) === truth || this.#known(condition) !== undefined) return;
     facts.set(condition, truth);
     const negated = this.#negated.get(condition);
-    const opposites = [...(negated === undefined ? [] : [negated]), ...(this.#negations.get(condition) ?? [])];
+    const opposites = [
+      ...(negated === undefined ? [] : [negated]),
+      ...(this.#negations.get(condition) ?? []),
+    ];
     for (const opposite of opposites) this.assume(facts, opposite, !truth);
     const both = this.#both.get(condition);
     if (both !== undefined && truth) for (const one of both) this.assume(facts, one, true);

@@ -93,9 +93,11 @@ class LoopAttempt {
     const front = this.#front;
     const before = front.state;
     const values: Value[] = [];
-    const variables = new Map(before.variables);
+    const seeded = new Map(before.variables);
+    for (const value of before.variables.values()) seedRecords(front, value, seeded);
+    const variables = new Map(seeded);
     for (const [key, shape] of this.#carried) {
-      values.push(...flattenAs(shape, before.variables.get(key) ?? NONE, front.shapeTools));
+      values.push(...flattenAs(shape, seeded.get(key) ?? NONE, front.shapeTools));
       const lowered = rebuild(shape, (old) => {
         const parameter = front.builder.value(old.type);
         this.#head.parameters.push(parameter);
@@ -147,6 +149,16 @@ class LoopAttempt {
     );
     front.builder.jump(front.place, this.#head, ...values);
   }
+}
+
+/** Objects that the loop may write to stand among the variables from its head on, so that it is seen that they change. */
+function seedRecords(front: Front, value: Lowered, variables: Map<object, Lowered>): void {
+  if (value.kind === "optional") seedRecords(front, value.inner, variables);
+  if (value.kind === "list") for (const one of value.elements) seedRecords(front, one, variables);
+  if (value.kind !== "record" || front.moduleRecords.has(value)) return;
+  const fields = front.fieldsOf(value);
+  if (!variables.has(value)) variables.set(value, { kind: "record", fields });
+  for (const one of fields.values()) seedRecords(front, one, variables);
 }
 
 /** Whether two forms take the same values. */

@@ -16,6 +16,8 @@ export interface Remembered {
 /** Makes one function; what is appended goes to the block that was begun last. */
 export class FunctionBuilder {
   readonly #function: IrFunction;
+  /** Instructions and ends of blocks so far, with those that were taken back. */
+  count = 0;
   #current: Block | undefined;
 
   constructor(name: string) {
@@ -79,12 +81,14 @@ export class FunctionBuilder {
 
   append(instruction: Instruction): void {
     if (this.#current === undefined) throw new InvariantError("Cannot append: the block has ended");
+    this.count++;
     this.#current.instructions.push(instruction);
   }
 
   /** Ends the block. */
   end(terminator: Terminator): void {
     if (this.#current === undefined) throw new InvariantError("Cannot end the block: it has ended");
+    this.count++;
     this.#current.terminator = terminator;
     this.#current = undefined;
   }

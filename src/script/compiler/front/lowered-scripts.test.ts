@@ -1,0 +1,170 @@
+/**
+ * What scripts become does what they do: bodies of functions of two numbers, run as the intermediate form and as
+ * JavaScript.
+ * @module
+ */
+import assert from "node:assert/strict";
+import { stripTypeScriptTypes } from "node:module";
+import { describe, it } from "node:test";
+import { compileAt, frontAt } from "../../../../test/kernel-scripts/compiler.ts";
+import { ModulePrograms } from "../../../../test/kernel-scripts/program.ts";
+import { interpretFunction } from "../ir/interpret.ts";
+import { PlainWorld } from "../ir/interpreted-world.ts";
+
+type Body = (m: number, l: number) => number;
+
+/** Values of `m`, the packet's mark; `l` is its length. */
+const MARKS = [0, 1, 2, 5, 7, 12, 31, 200, 65_535, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff];
+const LENGTH = 60;
+
+/** Bodies of `(m, l) => number`; what stands before `##` is the module's. */
+const BODIES: Readonly<Record<string, readonly string[]>> = {
+  numbers: [
+    "return m + l * 3 - 7;",
+    "return Math.floor(m / 7) + Math.trunc(m / 9) + Math.ceil(m / 10);",
+    "return Math.floor((l - m) / 7) + Math.ceil((l - m) / 7);",
+    "return (m / 3) | 0;",
+    "return (m / 3) >>> 0;",
+    "return (l - m) % 7;",
+    "return (m & 0xff) | (m ^ l) | (~m & 3);",
+    "return (m << 5) ^ (m >> 3) ^ (m >>> 7);",
+    "return Math.imul(m, 0x9e3779b1);",
+    "return Math.min(m, l, 9) + Math.max(m, 3);",
+    "return Math.abs(l - m) + Math.sign(l - m);",
+    "return -m + +l;",
+    "return (m & 0xff) ** 3;",
+    "return 2 ** 10 + 1e3 + 0.5 * 4;",
+    "return Number(m > 5) + Number(BigInt(m) & 0xffn);",
+    "return Math.floor(Math.PI) + Number.MAX_SAFE_INTEGER % 1000;",
+    "let x = m & 15; x += 3; x *= 2; x -= 1; x <<= 2; x |= 1; x ^= 9; x %= 50; return x++ + ++x - x-- - --x;",
+    "return m < 5.5 ? 1 : m >= 199.5 ? 2 : m <= Infinity ? 3 : 4;",
+  ],
+  bigints: [
+    "return Number(BigInt.asUintN(32, BigInt(m) * BigInt(m)));",
+    "return Number(BigInt.asUintN(32, BigInt.asUintN(64, BigInt(m) * 0x9e3779b97f4a7c15n + 1n) >> 11n));",
+    "return Number(BigInt.asIntN(16, BigInt(m)));",
+    "return Number(BigInt.asUintN(32, (BigInt(l) - BigInt(m)) >> 3n));",
+    "return Number(BigInt.asUintN(20, ~BigInt(m)));",
+    "return Number((BigInt(m) << 20n) / 3n % 1000n);",
+    "const w = (BigInt(m) << 64n) | BigInt(l); return Number((w >> 60n) & 0xffffffn);",
+    "const w = (BigInt(m) << 64n) | BigInt(l); return w === (5n << 64n) + 60n ? 1 : w > (7n << 64n) ? 2 : 3;",
+    "return BigInt(m) > 12n && BigInt(m) !== 200n ? 1 : 0;",
+    "return Number(BigInt.asIntN(12, BigInt(m)) & 0xfffn);",
+  ],
+  conditions: [
+    "return m > 5 && l > 50 ? 1 : m === 0 || l < 3 ? 2 : 3;",
+    "const isBig = m > 100; const isOdd = (m & 1) === 1; return isBig && !isOdd ? 1 : isBig !== isOdd ? 2 : 3;",
+    "return (m && l) + (m || l);",
+    "const x: number | undefined = m > 5 ? m : undefined; return (x ?? 3) + (x === undefined ? 1 : 2);",
+    "const x: number | undefined = m > 5 ? m : undefined; if (x === undefined) return 1; return x & 0xff;",
+    "let x: number | undefined; if (m > 5) x = 4; x ??= 9; return x;",
+    "let x = m & 7; x ||= 100; x &&= x + 1; return x;",
+    "return typeof m === 'number' ? 1 : 2;",
+    "const x = m > 5 ? m : 7n; return typeof x === 'bigint' ? Number(x) : x & 0xff;",
+    "const p = m > 5 ? { a: 1, b: { c: m & 3 } } : undefined; return p?.b.c ?? 9;",
+    "const p = m > 5 ? { a: 1 } : undefined; const q = m > 100 ? { a: 7 } : undefined; return (q ?? p)?.a ?? 0;",
+    "if (!(m > 5) || !(l > 3)) return 1; else if (m === 12) return 2; return 3;",
+  ],
+  statements: [
+    "switch (m) { case 0: case 1: return 10; case 2: l = 3; case 5: l += 4; break; default: return 7; case 12: l = 1; } return l;",
+    "switch (m & 3) { case 1: { const x = 5; return x; } case 2: break; } return 9;",
+    "let n = 0; for (let i = 0; i < 5; i++) { if (i === 2) continue; if (i > m) break; n += i; } return n;",
+    "let n = 0; for (let i = 0; i < 100; i++) { n = (n * 31 + i + m) & 0xffff; if (n === 7) break; } return n;",
+    "let n = 0; for (let i = 200; i > 0; i -= 3) { n = (n ^ (i * (m & 0xff))) & 0xfff; } return n;",
+    "for (let i = 0; i < 300; i++) { if ((i * 7 + 3) % 251 === (m & 0xff)) return i; } return 999;",
+    "let found: number | undefined; for (let i = 0; i < 64; i++) if (i * i > (m & 0x3ff)) { found = i; break; } return found ?? 77;",
+    "let a = 0; let b = 1; for (let i = 0; i < (m & 31); i++) { const t = (a + b) & 0xffff; a = b; b = t; } return a;",
+    "outer: for (let i = 0; i < 9; i++) { for (let j = 0; j < 9; j++) { if (i * j === (m & 15)) break outer; if (j > i) continue outer; l = i * 16 + j; } } return l;",
+    "let n = 0; for (let i = 0; i < 40; i++) for (let j = 0; j < 3; j++) n = (n + i * j + (m & 1)) & 0xffff; return n;",
+    "block: { if (m > 5) break block; l = 5; } return l;",
+    "let n = 0; for (const x of [3, 1, 4]) n += x * (m & 3); return n;",
+    "let n = 0; for (const [i, x] of [7, 8].entries()) n += i * x + (m & 1); return n;",
+  ],
+  functions: [
+    "const twice = (x: number) => x * 2; return twice(m & 0xff) + twice(3);",
+    "function add(x: number, y = 4, ...rest: number[]) { if (x > 9) return 1; return x + y + rest.length; } return add(m & 15) + add(1, 2, 3, 4);",
+    "let n = 0; const count = () => { n += 1; }; count(); if (m > 5) count(); return n;",
+    "const f = m > 5 ? (x: number) => x + 1 : (x: number) => x * 2; return f(3);",
+    "const sum = ({ a, b: { c = 5 } }: { a: number; b: { c?: number } }) => a + c; return sum({ a: m & 3, b: {} });",
+    "const pick = (x: number): number | undefined => { for (let i = 0; i < 40; i++) if (i * 3 === x) return i; return undefined; }; return pick(m) ?? 50;",
+    "function later(x: number) { return earlier(x) + 1; } function earlier(x: number) { return x & 7; } return later(m);",
+  ],
+  objects: [
+    "const o = { a: 1, b: m & 3 }; o.a = 5; if (m > 5) o.b += 2; return o.a * 10 + o.b;",
+    "const o = { n: 0 }; for (let i = 0; i < 50; i++) { o.n = (o.n + i) & 0xff; } return o.n + (m & 1);",
+    "const o = { p: { n: 1 } }; for (let i = 0; i < 90; i++) { if ((i & 1) === (m & 1)) o.p.n = (o.p.n + i) & 0xff; } return o.p.n;",
+    "const { a, ...rest } = { a: 1, b: 2, c: m & 1 }; return a + Object.values(rest).reduce((x, y) => x + y, 0);",
+    "const o = { ...{ a: 1 }, b: 2 }; return Object.entries(o).length + ('a' === Object.keys(o)[0] ? 1 : 0);",
+    "const [a, , b = 9, ...c] = [1, 2, undefined, m & 1, 5]; return a + b + c.length + (c[0] ?? 0);",
+    "const o = { f: (x: number) => x + 1, g(x: number) { return x * 2; } }; return o.f(m & 1) + o.g(3);",
+  ],
+  lists: [
+    "const P = [22, 80, 7]; return (P.includes(m) ? 1 : 0) + (P.indexOf(m) & 3) + (P.some((p) => p > m) ? 8 : 0) + (P.every((p) => p > m) ? 16 : 0);",
+    "const P = [22, 80, 7]; return P.find((p) => p < m) ?? 5;",
+    "const P = [-1, 80, 70000]; return (P[m & 7] ?? 3) + (P.at(-1) ?? 0) + P.length;",
+    "const P = [{ a: 1, b: true }, { a: 9, b: false }]; const p = P[m & 1]; return p === undefined ? 0 : p.a + (p.b ? 100 : 0);",
+    "const P = [1n, 2n ** 70n]; const p = P[m & 1]; return p === undefined ? 0 : Number(p >> 66n);",
+    "return [3, 4].map((x) => x * (m & 3)).concat([1]).reduce((a, b) => a + b) + [1, 2, 3].filter((x) => x > 1).length;",
+    "const S = new Set([1, 5]); return S.has(m) ? 1 : S.size;",
+    "const P = [m & 1, l, 7]; return P[m & 3] ?? 50;",
+    "let best = -1; for (const p of [5, 9, 2]) best = (p ^ (m & 15)) > best ? p ^ (m & 15) : best; return best;",
+  ],
+  "typed arrays": [
+    "const a = new Uint8Array(4); a[m & 7] = 300; a[1] = 7; return (a[0] ?? 0) + (a[1] ?? 0) * 2 + (a[m] ?? 9);",
+    "const a = new Int16Array(8); for (let i = 0; i < 8; i++) a[i] = i * 9000; let n = 0; for (const x of a) n += x; return n;",
+    "const a = new Uint32Array([1, 2, 3]); a[2]! += m & 3; return a[2]! + a.length;",
+    "const a = new BigUint64Array(2); a[0] = BigInt(m) * 3n; return Number((a[0] ?? 0n) & 0xffffn);",
+    "const a = new Uint16Array(40).fill(5, 2, 4); for (let i = 0; i < 40; i++) a[i] = (a[i] ?? 0) + i; return a[m % 40] ?? 0;",
+  ],
+  modules: [
+    "const PORTS = { ssh: 22, web: 80 } as const; const SUM = PORTS.ssh + PORTS.web; ## return m === PORTS.ssh ? SUM : 3;",
+    "const half = (x: number) => x / 2; const A = half(9) * 2; function helper(x: number) { return x > A ? 1 : 2; } ## return helper(m);",
+    "const TABLE = Array.from({ length: 16 }, (_, i) => i * i); ## return TABLE[m & 15] ?? 0;",
+    "const { a, b: [c] } = { a: 3, b: [4] }; ## return a * 10 + c + (m & 1);",
+    "const LATE = EARLY_FN(3); function EARLY_FN(x: number) { return x * 7; } ## return LATE + (m & 1);",
+  ],
+};
+
+function moduleOf(bodies: readonly string[]): string {
+  const functions = bodies.map((text, index) => {
+    const [top = "", body = ""] = text.includes("##") ? text.split("##") : ["", text];
+    return `${top}\nfunction body${index}(m: number, l: number): number { ${body} }
+export function f${index}(packet: Packet) { return mark(body${index}(packet.mark, packet.lengthBytes) >>> 0); }`;
+  });
+  return `import { mark, type Packet } from "metanet/script";\n${functions.join("\n")}\n`;
+}
+
+function plainBody(text: string): Body {
+  const [top = "", body = ""] = text.includes("##") ? text.split("##") : ["", text];
+  const plain = stripTypeScriptTypes(`${top}\nfunction body(m: number, l: number) { ${body} }`);
+  return new Function(`${plain}\nreturn body;`)() as Body;
+}
+
+const programs = new ModulePrograms();
+
+for (const [topic, bodies] of Object.entries(BODIES)) {
+  describe(`${topic} in the intermediate form`, () => {
+    // Names of the tops are apart, as each topic's bodies share one module.
+    const modules = bodies.map((body) => moduleOf([body]));
+    for (const [index, body] of bodies.entries()) {
+      it(`does what JavaScript does: ${body}`, () => {
+        const module = programs.make(modules[index] ?? "");
+        const target = { attach: "tcx-ingress", first: "ethernet" } as const;
+        const { function: lowered, problems } = frontAt(module, "f0", target);
+        assert.deepEqual(problems, []);
+        assert.ok(lowered !== undefined);
+        const plain = plainBody(body);
+        for (const mark of MARKS) {
+          const world = new PlainWorld({ packet: new Uint8Array(LENGTH), facts: { mark: BigInt(mark) } });
+          const outcome = interpretFunction(lowered, world);
+          const wanted = plain(mark, LENGTH) >>> 0;
+          assert.deepEqual(
+            { mark, outcome, result: Number(world.mark) },
+            { mark, outcome: { kind: "verdict", verdict: 2n }, result: wanted },
+          );
+        }
+        assert.deepEqual(compileAt(module, "f0", target).problems, []);
+      });
+    }
+  });
+}
