@@ -3,7 +3,7 @@
  * order in which they stand, so that the same function always reads the same.
  * @module
  */
-import type { Block, Edge, Instruction, IrFunction, Terminator, Value } from "./ir.ts";
+import type { BinaryInstruction, Block, Edge, Instruction, IrFunction, Terminator, Value } from "./ir.ts";
 import { operandsOf, resultOf } from "./visit.ts";
 
 /** What stands behind each value's definition, say its range. */
@@ -105,10 +105,16 @@ function signOf(isSigned: boolean | undefined): string {
   return isSigned === undefined ? "" : isSigned ? " signed" : " unsigned";
 }
 
+/** Told only where it makes a difference. */
+function signOfOperation({ operator, isSigned }: BinaryInstruction): string {
+  const isTold = ["divide", "remainder", "minimum", "maximum"].includes(operator);
+  return isTold ? signOf(isSigned) : "";
+}
+
 function nameOf(instruction: Instruction): string {
   switch (instruction.op) {
     case "binary":
-      return `${instruction.operator} ${instruction.domain}${signOf(instruction.isSigned)}`;
+      return `${instruction.operator} ${instruction.domain}${signOfOperation(instruction)}`;
     case "unary":
       return instruction.operator;
     case "compare":
