@@ -122,7 +122,8 @@ class Meeting {
 
 function initialOf(key: object): Lowered | undefined {
   if ("initial" in key) return key.initial as Lowered;
-  if ("kind" in key && key.kind === "record") return key as Lowered;
+  // A copy: the object itself becomes part of nothing.
+  if ("kind" in key && key.kind === "record") return { ...(key as LoweredRecord) };
   return undefined;
 }
 
