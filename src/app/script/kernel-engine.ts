@@ -250,9 +250,14 @@ export class KernelScriptEngine implements ScriptEngine {
 
   async #warningsOf(entry: KernelEntry): Promise<string[]> {
     const { notes, handsOverTo } = entry.facts;
-    const { name, pin } = entry.spec;
+    const { name, pin, hook, inInterface } = entry.spec;
     const others = (await this.#neighbours()).filter((other) => other.spec.name !== name);
     const warnings = [...notes, ...others.flatMap((other) => clashOf(entry.neighbour, other) ?? [])];
+    if (handsOverTo !== undefined && hook !== "prerouting") {
+      warnings.push(
+        `in the kernel it sees all that comes in by ${inInterface}, and not only packets of ${hook}`,
+      );
+    }
     if (pin && handsOverTo !== undefined) {
       warnings.push(`only the kernel's half stays when this process ends: nobody asks ${handsOverTo} then`);
     }
