@@ -15,11 +15,20 @@ export interface CompiledModule {
   readonly source: TypeScript.SourceFile;
 }
 
+/** A bit of the mark that no generated script cares for. */
+const HAND_OVER_MARK = 0x2000_0000;
+
 /** All that a target may leave open: frames from their first header, faults pass, everything is counted. */
 export function targetOf(target: Pick<CompileTarget, "attach"> & Partial<CompileTarget>): CompileTarget {
   const first = target.attach === "netfilter" ? "network" : "ethernet";
   const family = target.attach === "netfilter" ? { family: "ipv4" as const } : {};
-  return { first, onError: "accept", statistics: true, ...family, ...target };
+  const handOver = target.attach === "tcx-ingress" ? { handOverMark: HAND_OVER_MARK } : {};
+  return { first, onError: "accept", statistics: true, ...family, ...handOver, ...target };
+}
+
+/** The module's own name is of no interest. */
+function nameIn({ fileName }: TypeScript.SourceFile): (path: string) => string {
+  return (path) => (path === fileName ? "script.ts" : path);
 }
 
 export function compileAt(
@@ -33,7 +42,7 @@ export function compileAt(
     file: source.fileName,
     function: name,
     target: targetOf(target),
-    nameOf: () => "script.ts",
+    nameOf: nameIn(source),
   });
 }
 
@@ -43,7 +52,7 @@ export function frontAt(
   name: string,
   target: Pick<CompileTarget, "attach"> & Partial<CompileTarget>,
 ): ReturnType<typeof frontFunction> {
-  const nameOf = (): string => "script.ts";
+  const nameOf = nameIn(source);
   return frontFunction({
     ts,
     program,

@@ -8,8 +8,10 @@ export const PACKET_ROWS: readonly SubsetRow[] = [
   {
     construct: "`payload`",
     accepted: { body: "return packet.payload(ipv4)?.payload(udp)?.destinationPort === 53 ? drop : accept;" },
-    refused: { body: "return packet.payload(ipv4)?.payload(udp)?.payload(dns)?.isResponse ? drop : accept;" },
-    code: "kernel-protocol",
+    refused: {
+      body: 'return packet.payload(ipv4)?.payload(udp)?.payload(dns)?.question?.name === "a.example" ? drop : accept;',
+    },
+    code: "kernel-member",
   },
   {
     construct: "`find`",
@@ -18,7 +20,7 @@ export const PACKET_ROWS: readonly SubsetRow[] = [
       top: "export const options = {};",
       body: "return packet.find(tcp)?.destinationPort === 23 ? drop : accept;",
     },
-    code: "kernel-find-tunnels",
+    code: "kernel-find",
   },
   {
     construct: "fields",
@@ -26,7 +28,7 @@ export const PACKET_ROWS: readonly SubsetRow[] = [
       body: "const ip = packet.payload(ipv4);\nreturn ip?.timeToLive === 1 && ip.dontFragment ? drop : accept;",
     },
     refused: { body: "return packet.payload(ipv4)?.payload(gre)?.key === 7 ? drop : accept;" },
-    code: "kernel-field",
+    code: "kernel-member",
   },
   {
     construct: "protocols of a script's own",
@@ -38,13 +40,13 @@ export const PACKET_ROWS: readonly SubsetRow[] = [
       top: 'const hello = defineProtocol({ name: "hello", fields: { size: { at: 0, bits: 8 }, name: { at: 8, bits: (header) => (header.uint8(0) ?? 0) * 8, as: "bytes" } }, carriedBy: { udp: 5555 } });',
       body: "return packet.find(udp)?.payload(hello)?.name?.length === 7 ? drop : accept;",
     },
-    code: "kernel-field",
+    code: "kernel-member",
   },
   {
     construct: "bytes at an offset",
     accepted: { body: "return packet.find(udp)?.payload().uint16(2) === 0x0100 ? drop : accept;" },
     refused: { body: "return (packet.find(udp)?.payload().indexOf(13) ?? 0) > 3 ? drop : accept;" },
-    code: "kernel-method",
+    code: "kernel-member",
   },
   {
     construct: "field writes",
@@ -61,7 +63,7 @@ export const PACKET_ROWS: readonly SubsetRow[] = [
     construct: "writes of bytes",
     accepted: { body: "packet.find(udp)?.payload().setUint8(0, 7);\nreturn;" },
     refused: { body: "packet.find(udp)?.payload().splice(0, 1);\nreturn;" },
-    code: "kernel-method",
+    code: "kernel-resize",
   },
   {
     construct: "the packet's mark",

@@ -27,7 +27,7 @@ export const STATEMENT_ROWS: readonly SubsetRow[] = [
     refused: {
       body: 'switch (packet.payload().text()) {\ncase "a":\nreturn drop;\ndefault:\nreturn accept;\n}',
     },
-    code: "kernel-text",
+    code: "kernel-member",
   },
   {
     construct: "`for` with a bound",
@@ -48,7 +48,7 @@ export const STATEMENT_ROWS: readonly SubsetRow[] = [
     refused: {
       body: "for (const option of packet.payload(ipv4)?.options() ?? []) if (option.kind === 7) return drop;\nreturn accept;",
     },
-    code: "kernel-method",
+    code: "kernel-member",
   },
   {
     construct: "functions of the script",

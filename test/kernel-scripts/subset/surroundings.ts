@@ -38,7 +38,7 @@ export const SURROUNDINGS_ROWS: readonly SubsetRow[] = [
   {
     construct: "chance",
     accepted: { body: "return context.randomInteger(6) === 3 || context.random() < 0.25 ? drop : accept;" },
-    refused: { body: "return context.random() * 3 > 1 ? drop : accept;" },
+    refused: { body: "const chance = context.random();\nreturn chance * chance > 0.25 ? drop : accept;" },
     code: "kernel-fraction",
   },
   {

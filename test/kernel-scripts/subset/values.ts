@@ -9,13 +9,13 @@ export const VALUE_ROWS: readonly SubsetRow[] = [
     construct: "whole numbers",
     accepted: { body: "return packet.lengthBytes * 3 - 1 > 100 ? drop : accept;" },
     refused: { body: "return packet.mark * packet.mark > 100 ? drop : accept;" },
-    code: "kernel-range",
+    code: "kernel-number-range",
   },
   {
     construct: "division and remainder",
     accepted: { body: "return Math.floor(packet.lengthBytes / 3) % 7 === 2 ? drop : accept;" },
     refused: { body: "return Math.floor(1000 / (packet.lengthBytes & 3)) === 2 ? drop : accept;" },
-    code: "kernel-divisor",
+    code: "kernel-division",
   },
   {
     construct: "fractions",
@@ -26,7 +26,7 @@ export const VALUE_ROWS: readonly SubsetRow[] = [
   {
     construct: "bit operations",
     accepted: { body: "return ((packet.mark >> 3) ^ ~packet.lengthBytes) >>> 0 > 7 ? drop : accept;" },
-    refused: { body: "return (packet.mark | 0) ** 3 === 8 ? drop : accept;" },
+    refused: { body: "return 2 ** packet.lengthBytes === 8 ? drop : accept;" },
     code: "kernel-power",
   },
   {
@@ -37,7 +37,7 @@ export const VALUE_ROWS: readonly SubsetRow[] = [
     refused: {
       body: "const a = BigInt(packet.mark);\nconst b = a * a;\nreturn b * b > 7n ? drop : accept;",
     },
-    code: "kernel-range",
+    code: "kernel-number-range",
   },
   {
     construct: "IPv6 addresses",
@@ -55,7 +55,7 @@ export const VALUE_ROWS: readonly SubsetRow[] = [
       body: "const isLong = packet.lengthBytes > 100;\nreturn isLong && !(packet.mark === 7 || packet.mark === 9) ? drop : accept;",
     },
     refused: { body: "return packet.find(tcp)?.payload().text() ? drop : accept;" },
-    code: "kernel-text",
+    code: "kernel-member",
   },
   {
     construct: "values that may be undefined",
@@ -63,14 +63,14 @@ export const VALUE_ROWS: readonly SubsetRow[] = [
       body: "const port = packet.find(tcp)?.destinationPort ?? packet.find(udp)?.destinationPort;\nif (port === undefined) return;\nreturn port < 1024 ? drop : accept;",
     },
     refused: {
-      body: "const port: unknown = packet.find(tcp)?.destinationPort;\nreturn typeof port === 'number' ? drop : accept;",
+      body: "const port = packet.find(tcp)?.destinationPort;\nreturn port == null ? drop : accept;",
     },
-    code: "kernel-operator",
+    code: "kernel-null",
   },
   {
     construct: "texts",
     accepted: { body: 'return packet.payload(ipv4)?.source === ipv4Address("10.0.0.1") ? drop : accept;' },
-    refused: { body: "const name = `c${ packet.mark }`;\ncontext.counter(name).add();\nreturn accept;" },
+    refused: { body: 'const name = "c" + packet.mark;\ncontext.counter(name).add();\nreturn accept;' },
     code: "kernel-text",
   },
   {
