@@ -259,6 +259,21 @@ describe("programs of the back end", { skip: rootProblem() }, () => {
       assert.deepEqual([...run.bytes], [...expected]);
     });
 
+    it(`do not make packets longer at ${attach}`, () => {
+      const fn = leaving((sketch) => {
+        const length = sketch.binary("add", sketch.fact("length"), 1);
+        const result = sketch.make("trim", "integer", { length });
+        return sketch.make("select", "integer", {
+          condition: sketch.compare("less", result, 0, true),
+          ifTrue: sketch.constant(1),
+          ifFalse: sketch.constant(2),
+        });
+      });
+      const { run, out } = runOver(fn, attach, {});
+      assert.equal(out, 1n);
+      assert.equal(run.bytes.length, packetFor(attach).length);
+    });
+
     it(`bring changes to checksums at ${attach}`, () => {
       for (const zeroIsNone of [false, true]) {
         const sketch = new Sketch("patching");

@@ -149,7 +149,8 @@ function cheapest(graph: InterferenceGraph, left: ReadonlySet<Register>, degrees
   let best = -1;
   let least = Number.POSITIVE_INFINITY;
   for (const node of left) {
-    const cost = (graph.costs[node] as number) / (degrees[node] as number);
+    // Whoever stands in the way of many makes the most room.
+    const cost = (graph.costs[node] as number) / (degrees[node] as number) ** 2;
     if (best < 0 || cost < least) {
       best = node;
       least = cost;

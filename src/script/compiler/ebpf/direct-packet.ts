@@ -358,22 +358,27 @@ export class DirectPacket implements PacketAccess {
     machine.begin(next);
   }
 
+  /** Nothing is refused but what would make it longer. */
   #trim({ length, result }: TrimInstruction): void {
     const selection = this.#selection;
     const { machine } = selection;
-    if (this.#isDriver) {
-      const now = machine.register();
-      this.#driverLength(now);
-      selection.copyInto(2, length);
-      machine.arithmetic("subtract", 2, { register: now });
-      machine.move(1, this.#context);
-      machine.call(Helper.xdpAdjustTail, 2);
-    } else {
-      selection.copyInto(2, length);
-      machine.move(1, this.#context);
-      machine.constant(3, 0n);
-      machine.call(Helper.skbChangeTail, 3);
-    }
-    if (selection.facts.uses.has(result)) machine.move(selection.resultOf(result), 0);
+    const now = machine.register();
+    const outcome = selection.resultOf(result);
+    const wanted = selection.registerOf(length);
+    const [call, next] = [machine.block(), machine.block()];
+    if (this.#isDriver) this.#driverLength(now);
+    else machine.load(now, this.#field(BUFFER.length), 4);
+    machine.constant(outcome, -1n);
+    machine.branch("greater", wanted, { register: now }, { ifTrue: next, ifFalse: call });
+    machine.begin(call);
+    machine.move(2, wanted);
+    if (this.#isDriver) machine.arithmetic("subtract", 2, { register: now });
+    machine.move(1, this.#context);
+    machine.constant(3, 0n);
+    if (this.#isDriver) machine.call(Helper.xdpAdjustTail, 2);
+    else machine.call(Helper.skbChangeTail, 3);
+    machine.move(outcome, 0);
+    machine.jump(next);
+    machine.begin(next);
   }
 }
