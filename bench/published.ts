@@ -9,7 +9,7 @@ import type { Row } from "./measure.ts";
 import { netpipeRowsOf, netpipeTable } from "./netpipe.ts";
 import { flowRowsOf, flowTable } from "./rig/flow-tables.ts";
 import { type Conditions, dataFile, PICTURES } from "./rig/results.ts";
-import { scriptRowsOf, scriptTable } from "./rig/script-tables.ts";
+import { kernelRowsOf, scriptRowsOf, scriptTable } from "./rig/script-tables.ts";
 
 interface Publication {
   readonly title: string;
@@ -26,6 +26,12 @@ const PUBLICATIONS: Readonly<Record<string, (data: never) => Publication>> = {
     benchmark: "script",
     table: scriptTable(data),
     rows: scriptRowsOf(data),
+  }),
+  kernel: (data: Parameters<typeof scriptTable>[0]) => ({
+    title: "Packet scripts in the kernel",
+    benchmark: "kernel",
+    table: scriptTable(data),
+    rows: kernelRowsOf(data),
   }),
   netpipe: netpipePublication,
   "netpipe-two-cores": netpipePublication,

@@ -7,6 +7,7 @@ import { codecRows } from "./codec.ts";
 import { dhcpdRows } from "./dhcpd.ts";
 import { firewallRows } from "./firewall.ts";
 import { flowRows } from "./flow.ts";
+import { kernelRows } from "./kernel.ts";
 import { linkRows } from "./link.ts";
 import { mailboxRows } from "./mailbox.ts";
 import type { Row } from "./measure.ts";
@@ -43,6 +44,11 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   script: {
     rows: scriptRows,
     says: "packet scripts against C netfilter queue programs: packets/s, round trips, TCP; 3 min (--long: 25 min)",
+    onlyNamed: true,
+  },
+  kernel: {
+    rows: kernelRows,
+    says: "packet scripts in the kernel against Linux's NAT, nft and C: packets/s, round trips, TCP; 2 min (--long: 15 min)",
     onlyNamed: true,
   },
   netpipe: {

@@ -1,0 +1,11 @@
+/**
+ * The packet script of the measurements that drop: UDP over IPv4 to the port that nobody listens on.
+ * @module
+ */
+import { drop, ipv4, type Packet, type ScriptOptions, udp, type Verdict, verdict } from "metanet/script";
+
+export const options: ScriptOptions = { connection: false };
+
+export function sink(packet: Packet): Verdict {
+  return packet.payload(ipv4)?.payload(udp)?.destinationPort === 9 ? drop : verdict.continue;
+}
