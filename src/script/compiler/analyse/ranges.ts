@@ -221,7 +221,7 @@ class Analysis implements Ranges {
   /** What all ways into a block tell beyond what is known before they part. */
   #meet(scope: Scope, ways: readonly Scope[]): void {
     const [first, ...others] = ways;
-    for (const [value] of first?.narrowed() ?? []) {
+    for (const value of first?.learnedSince(scope) ?? []) {
       let all = first?.narrowedOf(value);
       if (scope.narrowedOf(value) === all) continue;
       for (const other of others) {

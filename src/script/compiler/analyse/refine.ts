@@ -46,7 +46,7 @@ export interface Grounds {
 }
 
 /** Scopes that are asked one after the other before what they know is copied into one. */
-const LAYERS_MAX = 10;
+const LAYERS_MAX = 16;
 
 /**
  * What is known in a block beyond where values are made; it is never changed once others build on it. Each is a layer
@@ -80,6 +80,14 @@ export class Scope implements Comparable {
   *narrowed(): Iterable<readonly [Value, Range]> {
     if (this.#outer !== undefined) yield* this.#outer.narrowed();
     yield* this.#ranges;
+  }
+
+  /** The values of which something was learned since another scope, that this one builds on; perhaps more. */
+  *learnedSince(outer: Scope): Iterable<Value> {
+    const end = outer.isPlain ? outer.#outer : outer;
+    for (let scope: Scope | undefined = this; scope !== undefined && scope !== end; scope = scope.#outer) {
+      yield* scope.#ranges.keys();
+    }
   }
 
   /** What is known of a value beyond where it is made. */

@@ -15,6 +15,9 @@ import type { Editor } from "./editor.ts";
  */
 type Memory = "packet" | "entries" | "stack" | "table" | number;
 
+/** Loads that are remembered from block to block; the newest are asked for most. */
+const KNOWN_MAX = 128;
+
 /** What an instruction changes. */
 interface Change {
   readonly memory: Memory;
@@ -142,8 +145,9 @@ class LoadJoiner {
       for (const { from } of this.#graph.entrances(one)) waiting.push(from);
     }
     const changes = [...between].flatMap((one) => this.#changes.get(one) ?? []);
-    if (changes.length === 0) return new Map(known);
-    return new Map([...known].filter(([, one]) => !changes.some((change) => this.#spoils(change, one))));
+    const recent = [...known].slice(-KNOWN_MAX);
+    if (changes.length === 0) return new Map(recent);
+    return new Map(recent.filter(([, one]) => !changes.some((change) => this.#spoils(change, one))));
   }
 
   /** Replaces a load of what is known. */

@@ -36,6 +36,8 @@ class Numbering {
   readonly #numberAt: NumberingOptions["numberAt"];
   readonly #know: Simplifying;
   readonly #replacements = new Map<Value, Value>();
+  /** What has been calculated on every way to the block that is gone through, by what it is. */
+  readonly #known = new Map<string, Value>();
   readonly #graph: Graph;
   readonly #varying: ReadonlySet<string>;
   #isChanged = false;
@@ -64,27 +66,29 @@ class Numbering {
   }
 
   run(): boolean {
-    this.#visit(this.#editor.function.entry, new Map());
+    this.#visit(this.#editor.function.entry);
     replaceValues(this.#editor.function, this.#replacements);
     if (this.#isChanged) this.#editor.refresh();
     return this.#isChanged;
   }
 
-  #visit(block: Block, outer: ReadonlyMap<string, Value>): void {
-    const known = this.#joins ? new Map(outer) : new Map<string, Value>();
+  #visit(block: Block): void {
     // Constants that are made on the way are put at the entry's start: the list that is gone through is a copy.
     const before = block.instructions;
     const kept: Instruction[] = [];
+    const learned: string[] = [];
     block.instructions = [];
     for (const original of before) {
       const instruction = mapOperands(original, (value) => this.#here(value, block, original.place));
       const simplified = this.#simplify(instruction, kept);
-      if (simplified !== undefined) this.#keep(simplified, kept, known);
+      if (simplified !== undefined) this.#keep(simplified, kept, learned);
     }
     block.instructions.push(...kept);
     const { place } = block.terminator;
     block.terminator = mapTerminator(block.terminator, (value) => this.#here(value, block, place));
-    for (const child of this.#graph.children(block)) this.#visit(child, known);
+    for (const child of this.#graph.children(block)) this.#visit(child);
+    // What was calculated here is not known to blocks that this one does not dominate.
+    for (const key of learned) this.#known.delete(key);
   }
 
   /** A value as it is known in a block: behind `if (x === 6)` an x is 6. */
@@ -106,7 +110,7 @@ class Numbering {
   };
 
   /** A calculation that has one result only, by its range. */
-  #known(instruction: Instruction): { readonly result: Value; readonly constant: Value } | undefined {
+  #onlyNumber(instruction: Instruction): { readonly result: Value; readonly constant: Value } | undefined {
     const { op, place } = instruction;
     if (op !== "binary" && op !== "unary" && op !== "compare" && op !== "select") return undefined;
     const { result } = instruction;
@@ -118,7 +122,7 @@ class Numbering {
 
   /** What is left of an instruction; `undefined` when its result is another value. */
   #simplify(instruction: Instruction, kept: Instruction[]): Instruction | undefined {
-    const known = this.#known(instruction);
+    const known = this.#onlyNumber(instruction);
     if (known !== undefined) {
       this.#isChanged = true;
       this.#replacements.set(known.result, known.constant);
@@ -146,16 +150,17 @@ class Numbering {
     return current;
   }
 
-  #keep(instruction: Instruction, kept: Instruction[], known: Map<string, Value>): void {
+  #keep(instruction: Instruction, kept: Instruction[], learned: string[]): void {
     const result = resultOf(instruction);
     const key = this.#joins ? this.#keyOf(instruction) : undefined;
     if (key === undefined || result === undefined) {
       kept.push(instruction);
       return;
     }
-    const same = known.get(key);
+    const same = this.#known.get(key);
     if (same === undefined) {
-      known.set(key, result);
+      this.#known.set(key, result);
+      learned.push(key);
       kept.push(instruction);
     } else {
       this.#isChanged = true;
