@@ -106,10 +106,10 @@ b0:
   v3 = constant 2
   open header v0, 20 ? b1(…) : b2
 b1(v4 pointer):
-  v5 = load v4, at 0, 1 network
+  v5 = load v4, at 0, 1 native
   v6 = and word v5, v1
   v7 = shiftLeft word v6, v3
-  v8 = load v4, at 9, 1 network
+  v8 = load v4, at 9, 1 native
   v9 = add word v8, v7
   count v9, sum
   return v2
