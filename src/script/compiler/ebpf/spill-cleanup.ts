@@ -31,11 +31,13 @@ export function cleanSpills(machine: MachineFunction, objectBytes: number): void
     removeDeadStores(machine, objectBytes);
     removeDeadCode(machine);
     const left = machine.blocks.reduce((sum, { instructions }) => sum + instructions.length, 0);
-    if (left >= count) return;
+    if (left >= count) break;
     count = left;
   }
+  packSlots(machine, objectBytes);
 }
 
+const SLOT_BYTES = 8;
 const LOAD = InstructionClass.loadX | AccessMode.memory | AccessSize[8];
 const STORE = InstructionClass.storeX | AccessMode.memory | AccessSize[8];
 const STORE_CONSTANT = InstructionClass.store | AccessMode.memory | AccessSize[8];
@@ -105,33 +107,84 @@ function forget(holders: Holders, register: Register): void {
   for (const [slot, holder] of holders) if (holder === register) holders.delete(slot);
 }
 
-/** Places that are read later, by block, from its end back. */
-function removeDeadStores(machine: MachineFunction, objectBytes: number): void {
-  const starts = new Map<MachineBlock, Set<number>>();
-  const scan = (block: MachineBlock, keep?: MachineInstruction[]): Set<number> => {
-    const live = new Set<number>();
-    for (const next of successorsOf(block.end)) for (const slot of starts.get(next) ?? []) live.add(slot);
-    for (const instruction of block.instructions.toReversed()) {
-      const stored = slotStored(instruction, objectBytes);
-      if (stored === undefined || live.has(stored)) keep?.push(instruction);
-      if (stored !== undefined) live.delete(stored);
-      const loaded = slotLoaded(instruction, objectBytes);
-      if (loaded !== undefined) live.add(loaded);
-    }
-    return live;
-  };
+/** Goes through a block from its end back, with the places that are read later. */
+function walkBack(
+  block: MachineBlock,
+  starts: ReadonlyMap<MachineBlock, ReadonlySet<number>>,
+  objectBytes: number,
+  visit: (instruction: MachineInstruction, live: ReadonlySet<number>) => void = () => undefined,
+): Set<number> {
+  const live = new Set<number>();
+  for (const next of successorsOf(block.end)) for (const slot of starts.get(next) ?? []) live.add(slot);
+  for (const instruction of block.instructions.toReversed()) {
+    visit(instruction, live);
+    const stored = slotStored(instruction, objectBytes);
+    if (stored !== undefined) live.delete(stored);
+    const loaded = slotLoaded(instruction, objectBytes);
+    if (loaded !== undefined) live.add(loaded);
+  }
+  return live;
+}
+
+/** The places that are read later from the start of each block on. */
+function liveSlots(
+  machine: MachineFunction,
+  objectBytes: number,
+): ReadonlyMap<MachineBlock, ReadonlySet<number>> {
+  const starts = new Map<MachineBlock, ReadonlySet<number>>();
   for (let isChanged = true; isChanged; ) {
     isChanged = false;
     for (const block of machine.blocks.toReversed()) {
-      const live = scan(block);
+      const live = walkBack(block, starts, objectBytes);
       if (live.size === (starts.get(block)?.size ?? -1)) continue;
       starts.set(block, live);
       isChanged = true;
     }
   }
+  return starts;
+}
+
+function removeDeadStores(machine: MachineFunction, objectBytes: number): void {
+  const starts = liveSlots(machine, objectBytes);
   for (const block of machine.blocks) {
     const kept: MachineInstruction[] = [];
-    scan(block, kept);
+    walkBack(block, starts, objectBytes, (instruction, live) => {
+      const stored = slotStored(instruction, objectBytes);
+      if (stored === undefined || live.has(stored)) kept.push(instruction);
+    });
     block.instructions = kept.toReversed();
+  }
+}
+
+/** Lets registers that are not on the stack at the same time share their places. */
+function packSlots(machine: MachineFunction, objectBytes: number): void {
+  const conflicts = new Map<number, Set<number>>();
+  const starts = liveSlots(machine, objectBytes);
+  for (const block of machine.blocks) {
+    walkBack(block, starts, objectBytes, (instruction, live) => {
+      const stored = slotStored(instruction, objectBytes);
+      if (stored === undefined) return;
+      conflicts.set(stored, conflicts.get(stored) ?? new Set());
+      for (const other of live) {
+        if (other === stored) continue;
+        conflicts.get(stored)?.add(other);
+        conflicts.set(other, (conflicts.get(other) ?? new Set()).add(stored));
+      }
+    });
+  }
+  const places = new Map<number, number>();
+  for (const slot of [...conflicts.keys()].toSorted((one, other) => other - one)) {
+    const taken = new Set(Array.from(conflicts.get(slot) ?? [], (other) => places.get(other)));
+    let place = -objectBytes - SLOT_BYTES;
+    while (taken.has(place)) place -= SLOT_BYTES;
+    places.set(slot, place);
+  }
+  machine.frame.bytes = Math.max(objectBytes, ...Array.from(places.values(), (place) => -place));
+  for (const { instructions } of machine.blocks) {
+    for (const [index, instruction] of instructions.entries()) {
+      const slot = slotLoaded(instruction, objectBytes) ?? slotStored(instruction, objectBytes);
+      const offset = slot === undefined ? undefined : places.get(slot);
+      if (offset !== undefined) instructions[index] = { ...instruction, offset };
+    }
   }
 }
