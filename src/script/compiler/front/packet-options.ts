@@ -63,7 +63,8 @@ function findOption(
   builder.jump(place, head, lowering.constant(OPTIONS_AT), lowering.constant(0));
   builder.begin(head);
   const [atIn, countIn] = head.parameters as [Value, Value];
-  const at = assume(lowering, atIn, OPTIONS_AT, 20 + OPTION_BYTES_MAX);
+  // The verifier follows each way with the place that it knows on it: forgotten, ways that meet are one.
+  const at = assume(lowering, lowering.unary("veiled16", atIn), OPTIONS_AT, 20 + OPTION_BYTES_MAX);
   const count = assume(lowering, countIn, 0, OPTION_BYTES_MAX);
   const step = lowering.binary("add", count, 1);
   goOn(lowering.compare("less", at, view.header));
@@ -83,14 +84,22 @@ function findOption(
   goOn(lowering.compare("lessOrEqual", next, view.header));
   const further = fork(lowering.compare("equal", found, kind));
   goOn(lowering.compare("greaterOrEqual", bytes, dataBytes + 2));
-  builder.jump(place, done, at, reading(dataBytes === 0 ? pointer : open(offset, dataBytes + 2)));
+  builder.jump(
+    place,
+    done,
+    lowering.binary("add", at, 1),
+    reading(dataBytes === 0 ? pointer : open(offset, dataBytes + 2)),
+  );
   builder.begin(further);
   builder.jump(place, head, next, step);
   builder.begin(absent);
-  builder.jump(place, done, lowering.constant(-1), lowering.constant(0));
+  builder.jump(place, done, lowering.constant(0), lowering.constant(0));
   builder.begin(done);
   const [where, value] = done.parameters as [Value, Value];
-  return { at: assume(lowering, where, -1, OPTIONS_AT + OPTION_BYTES_MAX), value };
+  // Places are 1 more here, so that none is 0.
+  const found16 = lowering.unary("veiled16", where);
+  const place16 = assume(lowering, found16, 0, OPTIONS_AT + OPTION_BYTES_MAX + 1);
+  return { at: lowering.binary("subtract", place16, 1), value };
 }
 
 /** A number in the first option of a kind. */
