@@ -247,6 +247,9 @@ export const packetd = contract(
       tags: {
         name: t.text("the map's name"),
         key: t.text("this entry only").optional(),
+        keys: t
+          .list("text", "these entries only, 1000 at most; those that are not there are left out")
+          .optional(),
         limit: t.uint("how many at the most; 1000 when absent, and never more").optional(),
       },
       answer: {

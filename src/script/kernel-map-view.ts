@@ -4,15 +4,14 @@
  * `compareAndSet` of what is there read and write: what a program changes between the two is lost.
  * @module
  */
-import { ConfigurationError } from "#base/errors.ts";
 import type { KernelMap } from "#io/kernel-programs.ts";
 import { decodeKernelKey, encodeKernelKey, kernelPrefixBits } from "./kernel-map-key.ts";
 import { KERNEL_MAP_NUMBER_MAX, type KernelMapLayout, kernelMapLayout } from "./kernel-map-layout.ts";
 import type { MapTime, SharedMap, SharedMapDescription } from "./shared-map.ts";
 import type { SharedMapKey } from "./shared-map-key.ts";
 import type { MapShape } from "./shared-map-layout.ts";
+import { requireKeyKind, requireOneNumber, requirePrefixes } from "./shared-map-refusal.ts";
 
-const TYPE_OF = { number: "number", bigint: "bigint", text: "string", bytes: "object" } as const;
 /** Bytes that the kernel takes for an entry besides its key and value, about. */
 const ENTRY_OVERHEAD_BYTES = 48;
 
@@ -51,19 +50,19 @@ export class KernelMapView<Key extends SharedMapKey = SharedMapKey> implements S
   }
 
   set(key: Key, value: number): boolean {
-    this.#requireMore("set");
+    requireOneNumber(this, "set");
     const bytes = this.#key(key);
     return this.#write(bytes, value, this.#exact(bytes));
   }
 
   setPrefix(address: Key, bits: number, value: number): boolean {
-    this.#requirePrefix();
+    requirePrefixes(this);
     const bytes = encodeKernelKey(this.shape, address, bits);
     return this.#write(bytes, value, this.#exact(bytes));
   }
 
   deletePrefix(address: Key, bits: number): boolean {
-    this.#requirePrefix();
+    requirePrefixes(this);
     const bytes = encodeKernelKey(this.shape, address, bits);
     return bytes !== undefined && this.#map.delete(bytes);
   }
@@ -87,7 +86,7 @@ export class KernelMapView<Key extends SharedMapKey = SharedMapKey> implements S
   }
 
   compareAndSet(key: Key, expected: number | undefined, value: number): boolean {
-    this.#requireMore("compareAndSet");
+    requireOneNumber(this, "compareAndSet");
     const bytes = this.#key(key);
     const found = this.#exact(bytes);
     const seen = found === undefined ? undefined : this.#numberOf(found);
@@ -198,11 +197,7 @@ export class KernelMapView<Key extends SharedMapKey = SharedMapKey> implements S
   /** The key's bytes; `undefined` when no entry can have it. @throws ConfigurationError for another kind of key */
   #key(key: Key): Uint8Array | undefined {
     const bytes = encodeKernelKey(this.shape, key);
-    if (bytes === undefined && typeof key !== TYPE_OF[this.shape.key]) {
-      throw new ConfigurationError(
-        `Cannot look up a ${typeof key} in map '${this.name}': its keys are ${this.shape.key}; make it with another key`,
-      );
-    }
+    if (bytes === undefined) requireKeyKind(this, key);
     return bytes;
   }
 
@@ -268,20 +263,6 @@ export class KernelMapView<Key extends SharedMapKey = SharedMapKey> implements S
   #refuse<Answer>(answer: Answer): Answer {
     this.#refused++;
     return answer;
-  }
-
-  #requirePrefix(): void {
-    if (this.shape.kind === "prefix") return;
-    throw new ConfigurationError(
-      `Cannot use a prefix in map '${this.name}': it is of kind ${this.shape.kind}; make it with kind prefix`,
-    );
-  }
-
-  #requireMore(what: string): void {
-    if (!this.shape.perProcessor) return;
-    throw new ConfigurationError(
-      `Cannot ${what} in map '${this.name}': it is perProcessor, and those only add and delete`,
-    );
   }
 }
 

@@ -7,17 +7,16 @@
  * again; what the dead thread was just doing has happened or has not.
  * @module
  */
-import { ConfigurationError } from "#base/errors.ts";
 import type { MapTime, SharedMap, SharedMapDescription } from "./shared-map.ts";
 import { hashWords } from "./shared-map-hash.ts";
 import { type KeyForm, keyFormOf, PrefixKeys, type SharedMapKey } from "./shared-map-key.ts";
 import { ENTRY, HEADER, type MapShape, type SharedMapHandle } from "./shared-map-layout.ts";
 import { checkOwner, LOCK_SLEEPERS, takeLockFrom, waitForLock } from "./shared-map-lock.ts";
+import { requireKeyKind, requireOneNumber, requirePrefixes } from "./shared-map-refusal.ts";
 import { MapTable } from "./shared-map-table.ts";
 
 /** Entries read under one hold of the lock while listing. */
 const LIST_CHUNK = 64;
-const TYPE_OF = { number: "number", bigint: "bigint", text: "string", bytes: "object" } as const;
 
 /** One thread's view of the map. */
 export class MemoryMap<Key extends SharedMapKey = SharedMapKey> implements SharedMap<Key> {
@@ -111,7 +110,7 @@ export class MemoryMap<Key extends SharedMapKey = SharedMapKey> implements Share
 
   /** Puts a number there; its time to live begins anew. `false` when there is no room (or no such key). */
   set(key: Key, value: number): boolean {
-    this.#requireMore("set");
+    requireOneNumber(this, "set");
     const count = this.#load(key);
     this.#take();
     try {
@@ -174,7 +173,7 @@ export class MemoryMap<Key extends SharedMapKey = SharedMapKey> implements Share
    * anew. Whether it did.
    */
   compareAndSet(key: Key, expected: number | undefined, value: number): boolean {
-    this.#requireMore("compareAndSet");
+    requireOneNumber(this, "compareAndSet");
     const count = this.#load(key);
     this.#take();
     try {
@@ -345,34 +344,19 @@ export class MemoryMap<Key extends SharedMapKey = SharedMapKey> implements Share
   /** Writes the key into this thread's words; how many, or -1 when no entry can have it. */
   #load(key: Key): number {
     const count = this.#keys.write(key);
-    if (count < 0 && typeof key !== TYPE_OF[this.shape.key]) {
-      throw new ConfigurationError(
-        `Cannot look up a ${typeof key} in map '${this.name}': its keys are ${this.shape.key}; make it with another key`,
-      );
-    }
+    if (count < 0) requireKeyKind(this, key);
     return count;
   }
 
   /** Loads a prefix; whether it is one. @throws ConfigurationError when the map is not one of prefixes. */
   #loadPrefix(address: Key, bits: number): boolean {
+    requirePrefixes(this);
     const prefixes = this.#prefixes;
-    if (prefixes === undefined) {
-      throw new ConfigurationError(
-        `Cannot use a prefix in map '${this.name}': it is of kind ${this.shape.kind}; make it with kind prefix`,
-      );
-    }
+    if (prefixes === undefined) return false;
     if (this.#load(address) < 0 || !Number.isInteger(bits) || bits < 0 || bits > prefixes.bitsMax)
       return false;
     prefixes.cut(bits);
     return true;
-  }
-
-  /** @throws ConfigurationError when there is a number for each processor. */
-  #requireMore(what: string): void {
-    if (!this.shape.perProcessor) return;
-    throw new ConfigurationError(
-      `Cannot ${what} in map '${this.name}': it is perProcessor, and those only add and delete`,
-    );
   }
 
   #hash(count: number): number {

@@ -157,7 +157,7 @@ export class UserScriptEngine implements ScriptEngine {
       entry = new LoadedEntry({ spec, settings, group, queues, versions, version, index, memories }, before);
       await this.#beginAll(entry, versions);
       this.#entries.set(spec.name, entry);
-      this.#markDone();
+      this.markDone();
       if (stands && stands.spec.family !== spec.family) await rules.unload(spec.name);
       await rules.load(ruleOf(entry));
       this.#reserved.delete(spec.name);
@@ -196,7 +196,7 @@ export class UserScriptEngine implements ScriptEngine {
     if (entry === undefined) {
       if (!this.#reserved.delete(name)) return false;
       await rules.unload(name);
-      this.#markDone();
+      this.markDone();
       return true;
     }
     // Chains that leave their hook make the kernel drop what waits: so they do when nothing waits any more.
@@ -204,7 +204,7 @@ export class UserScriptEngine implements ScriptEngine {
     await this.#leave(entry);
     await rules.unload(name);
     this.#entries.delete(name);
-    this.#markDone();
+    this.markDone();
     await this.#closeUnused();
     return true;
   }
@@ -263,10 +263,6 @@ export class UserScriptEngine implements ScriptEngine {
 
   /** To be called when others have come to a hook, or gone: what is accepted may have scripts to skip. */
   markDone(): void {
-    this.#markDone();
-  }
-
-  #markDone(): void {
     for (const { spec, index, group, queues } of this.#entries.values()) {
       const bits = this.#doneMark(spec, index);
       for (const [member, thread] of group.threads.entries()) {
