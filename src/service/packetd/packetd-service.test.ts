@@ -121,6 +121,23 @@ describe("PacketdService", () => {
     assert.deepEqual((await list()).function, ["dnat"]);
   });
 
+  test("prefixes are written, read and deleted as people write them", async () => {
+    maps.open("nets", { kind: "prefix" });
+    await call("/packetd/map/write", { name: "nets", key: "10.0.0.0/8", value: 1 });
+    await call("/packetd/map/write", { name: "nets", key: "10.1.0.0/16", value: 2 });
+    const read = (key?: string): Promise<Record<string, unknown>> =>
+      call("/packetd/map/read", { name: "nets", key });
+    assert.deepEqual((await read("10.1.2.3")).value, [2]);
+    assert.deepEqual((await read("10.0.0.0/8")).value, [1]);
+    assert.deepEqual((await read("10.0.0.0/9")).value, []);
+    assert.deepEqual(((await read()).key as string[]).sort(), ["10.0.0.0/8", "10.1.0.0/16"]);
+    await assert.rejects(read("ten"), /its keys are prefixes such as 10\.0\.0\.0\/8/);
+    assert.deepEqual(await call("/packetd/map/delete", { name: "nets", key: "10.1.0.0/16" }), {
+      deleted: true,
+    });
+    assert.deepEqual((await read("10.1.2.3")).value, [1]);
+  });
+
   const refused: [string, Record<string, unknown>, RegExp][] = [
     [
       "an unknown hook",
@@ -387,6 +404,12 @@ describe("PacketdService", () => {
         value: [7],
         more: false,
       });
+      assert.deepEqual(await call("/packetd/map/read", { name, keys: [key] }), {
+        key: [key],
+        value: [7],
+        more: false,
+      });
+      assert.deepEqual((await call("/packetd/map/read", { name, keys: [] })).key, []);
       assert.deepEqual(await call("/packetd/map/delete", { name, key }), { deleted: true });
       assert.deepEqual((await call("/packetd/map/read", { name, key })).value, []);
     }
@@ -395,6 +418,8 @@ describe("PacketdService", () => {
       /its keys are a whole number/,
     );
     await assert.rejects(call("/packetd/map/read", { name: "nets" }), { code: "no-such-map" });
+    const keys = Array.from({ length: 1001 }, (_, index) => String(index));
+    await assert.rejects(call("/packetd/map/read", { name: "clients", keys }), /1000 at most/);
   });
 
   test("stop unloads everything", async () => {
