@@ -27,7 +27,10 @@ const COUNT = Number(process.env.METANET_BACK_COUNT ?? 60);
 const SEED = Number(process.env.METANET_BACK_SEED ?? 0) || Math.floor(Date.now() / 1000);
 const PACKETS_EACH = 4;
 const ATTACHES = ["tcx-ingress", "xdp"] as const;
-/** Never full: those random functions calculate with what a refusal results in, which is only known to be below 0. */
+/**
+ * Never full: those random functions calculate with what a refusal results in, which is only known to be
+ * below 0.
+ */
 const STATES_MAX = 4096;
 const MAPS: readonly UsedMap[] = [
   {

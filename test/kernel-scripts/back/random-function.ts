@@ -1,6 +1,6 @@
 /**
- * Random functions of the intermediate form, of machine words, that end for sure: for comparing the back end with the
- * interpreter.
+ * Random functions of the intermediate form, of machine words, that end for sure: for comparing the back
+ * end with the interpreter.
  * @module
  */
 import type { SeededRandom } from "#base/seeded-random.ts";

@@ -1,6 +1,6 @@
 /**
- * Chooses registers by colouring the graph of interferences (Chaitin, Briggs; coalescing by the tests of Briggs and
- * George), and moves to the stack what has no place.
+ * Chooses registers by colouring the graph of interferences (Chaitin, Briggs; coalescing by the tests of
+ * Briggs and George), and moves to the stack what has no place.
  * @module
  */
 import { InvariantError } from "#base/errors.ts";
@@ -11,7 +11,10 @@ import { spill } from "./spill.ts";
 /** Each round moves some registers to memory; what is left fits in much fewer. */
 const ROUND_COUNT_MAX = 60;
 
-/** Puts a machine register in the place of every virtual one; copies that have become needless are taken out. */
+/**
+ * Puts a machine register in the place of every virtual one; copies that have become needless are taken
+ * out.
+ */
 export function allocateRegisters(machine: MachineFunction): void {
   const keep = new Set<Register>();
   const shared = new Set<Register>();
@@ -119,7 +122,10 @@ function partnersOf(graph: InterferenceGraph): ReadonlyMap<Register, Register[]>
   return partners;
 }
 
-/** The nodes in the order in which they can be taken out: those with few neighbours first, then the cheapest. */
+/**
+ * The nodes in the order in which they can be taken out: those with few neighbours first, then the
+ * cheapest.
+ */
 function simplify(graph: InterferenceGraph, count: number): readonly Register[] {
   const degrees = new Int32Array(count);
   const left = new Set<Register>();

@@ -1,6 +1,6 @@
 /**
- * From blocks with chosen registers to a row of instructions: their order, the jumps between them, the relocations and
- * the lines.
+ * From blocks with chosen registers to a row of instructions: their order, the jumps between them, the
+ * relocations and the lines.
  * @module
  */
 import { InvariantError } from "#base/errors.ts";

@@ -10,7 +10,10 @@ export type Copy =
   | { readonly to: Register; readonly from: Address; readonly constant?: never }
   | { readonly to: Register; readonly constant: bigint };
 
-/** Writes the copies in an order in which none overwrites what another still reads; circles take one register more. */
+/**
+ * Writes the copies in an order in which none overwrites what another still reads; circles take one
+ * register more.
+ */
 export function copyAtOnce(machine: MachineBuilder, copies: readonly Copy[]): void {
   let pending = copies.flatMap((copy) =>
     copy.constant === undefined && (copy.from.base !== copy.to || copy.from.at !== 0)

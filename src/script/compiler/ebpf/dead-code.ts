@@ -1,5 +1,6 @@
 /**
- * Takes out instructions whose results nobody reads: what was written for a value that became part of something else.
+ * Takes out instructions whose results nobody reads: what was written for a value that became part of
+ * something else.
  * @module
  */
 import { InstructionClass } from "#wire/ebpf.ts";

@@ -1,6 +1,6 @@
 /**
- * Packets at an interface's traffic control and driver: the program's own pointers into the packet, each compared with
- * where the packet ends.
+ * Packets at an interface's traffic control and driver: the program's own pointers into the packet, each
+ * compared with where the packet ends.
  * @module
  */
 import { InvariantError } from "#base/errors.ts";

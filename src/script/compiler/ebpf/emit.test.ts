@@ -1,5 +1,6 @@
 /**
- * What the back end makes of functions, as assembly to be read; that it does what it should the kernel's own tests show.
+ * What the back end makes of functions, as assembly to be read; that it does what it should the kernel's
+ * own tests show.
  * @module
  */
 import assert from "node:assert/strict";

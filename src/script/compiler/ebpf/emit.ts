@@ -26,7 +26,10 @@ export interface EmitOptions {
   readonly rangeOf?: RangeOf;
   /** The maps that the function uses, by the names in its instructions. */
   readonly maps: readonly UsedMap[];
-  /** Bytes of the ring of events, a power of two; 256 KiB unless told. It is made when something is emitted. */
+  /**
+   * Bytes of the ring of events, a power of two; 256 KiB unless told. It is made when something is
+   * emitted.
+   */
   readonly ringBytes?: number;
   /** The text of a line of the script, for listings; empty unless told. */
   readonly lineText?: (place: Place) => string;

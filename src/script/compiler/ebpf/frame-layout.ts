@@ -23,7 +23,10 @@ interface Span {
 
 type Spans = ReadonlyMap<FrameObject, Span>;
 
-/** Gives every object its place, and writes it into the instructions. To be done before registers are chosen. */
+/**
+ * Gives every object its place, and writes it into the instructions. To be done before registers are
+ * chosen.
+ */
 export function layOutFrame(machine: MachineFunction): void {
   const { objects } = machine.frame;
   const conflicts = conflictsOf(machine, spansOf(machine));

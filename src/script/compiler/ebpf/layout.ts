@@ -4,7 +4,10 @@
  */
 import { type MachineBlock, type MachineInstruction, successorsOf } from "./machine.ts";
 
-/** Blocks that nothing but a jump is in are left out, equal blocks become one, and the rest is put into a row. */
+/**
+ * Blocks that nothing but a jump is in are left out, equal blocks become one, and the rest is put into a
+ * row.
+ */
 export function orderBlocks(entry: MachineBlock): readonly MachineBlock[] {
   let blocks = reachableFrom(entry);
   for (let count = Number.POSITIVE_INFINITY; blocks.length < count; ) {
@@ -103,7 +106,10 @@ function uniteChains(blocks: readonly MachineBlock[], entry: MachineBlock): void
   }
 }
 
-/** Follows from each block the successor that all others have led to already, and of two the one that is run more. */
+/**
+ * Follows from each block the successor that all others have led to already, and of two the one that is
+ * run more.
+ */
 function trace(blocks: readonly MachineBlock[], entry: MachineBlock): readonly MachineBlock[] {
   const waits = waitsOf(blocks, entry);
   const row: MachineBlock[] = [];

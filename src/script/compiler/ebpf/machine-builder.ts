@@ -59,7 +59,10 @@ const IDLE: ReadonlySet<ArithmeticName> = new Set([
   "shiftRightSigned",
 ]);
 
-/** How an operation takes its operands: the lower 32 bits only (the result's upper half is 0), or as signed numbers. */
+/**
+ * How an operation takes its operands: the lower 32 bits only (the result's upper half is 0), or as
+ * signed numbers.
+ */
 export interface Width {
   readonly is32?: boolean;
   readonly isSigned?: boolean;
@@ -212,7 +215,10 @@ export class MachineBuilder {
     this.append({ code, destination, source: 0, offset: 0, immediate: 0 });
   }
 
-  /** From the machine's order to the network's, or back: turns the lowest bytes round and clears the others. */
+  /**
+   * From the machine's order to the network's, or back: turns the lowest bytes round and clears the
+   * others.
+   */
   swap(destination: Register, bits: 16 | 32 | 64): void {
     const code = InstructionClass.alu | Arithmetic.swap | SOURCE_REGISTER;
     this.append({ code, destination, source: 0, offset: 0, immediate: bits });

@@ -1,5 +1,6 @@
 /**
- * Machine code before its registers are chosen: eBPF's instructions over any number of virtual registers, in blocks.
+ * Machine code before its registers are chosen: eBPF's instructions over any number of virtual registers,
+ * in blocks.
  * @module
  */
 import { Arithmetic, InstructionClass, Jump, SOURCE_REGISTER } from "#wire/ebpf.ts";
@@ -71,7 +72,10 @@ export interface MachineFunction {
   readonly frame: Frame;
 }
 
-/** Memory on the stack, 8-byte aligned. Instructions that reach it count from its start until it has its place. */
+/**
+ * Memory on the stack, 8-byte aligned. Instructions that reach it count from its start until it has its
+ * place.
+ */
 export interface FrameObject {
   readonly bytes: number;
   /** Registers that point into it. */

@@ -1,5 +1,6 @@
 /**
- * Packets at netfilter's hooks: reached through a dynamic pointer, which gives a piece of the packet or a copy of it.
+ * Packets at netfilter's hooks: reached through a dynamic pointer, which gives a piece of the packet or a
+ * copy of it.
  * @module
  */
 import { InvariantError } from "#base/errors.ts";

@@ -1,6 +1,6 @@
 /**
- * What of the packet is known to be there, so that it is not asked for twice, and how its offsets are split into what
- * varies and what does not.
+ * What of the packet is known to be there, so that it is not asked for twice, and how its offsets are split
+ * into what varies and what does not.
  * @module
  */
 import type { Block, OpenTerminator, Value } from "../ir/ir.ts";

@@ -1,6 +1,6 @@
 /**
- * What the kernel's verifier sees of a value: less than our analysis, because it forgets all about bytes that have been
- * turned round, and what it knows of two values it does not bring together.
+ * What the kernel's verifier sees of a value: less than our analysis, because it forgets all about bytes
+ * that have been turned round, and what it knows of two values it does not bring together.
  * @module
  */
 import type { Graph } from "../ir/graph.ts";

@@ -69,7 +69,10 @@ export function selectBinary(selection: Selection, instruction: BinaryInstructio
   if (is32) keepSign(selection, instruction, result);
 }
 
-/** The operand that can be overwritten, or that is no constant, stands left where the order does not matter. */
+/**
+ * The operand that can be overwritten, or that is no constant, stands left where the order does not
+ * matter.
+ */
 function ordered(
   selection: Selection,
   { operator, left, right }: BinaryInstruction,

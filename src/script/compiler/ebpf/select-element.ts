@@ -1,5 +1,6 @@
 /**
- * Chooses machine instructions for elements at an index that varies, so that the verifier sees that it is within.
+ * Chooses machine instructions for elements at an index that varies, so that the verifier sees that it is
+ * within.
  * @module
  */
 import type { LoadElementInstruction, StoreElementInstruction, Value } from "../ir/ir.ts";

@@ -1,6 +1,6 @@
 /**
- * Chooses machine instructions for a function of the intermediate form: blocks, edges and ends; what stands inside of
- * blocks is done by the other `select-…` files.
+ * Chooses machine instructions for a function of the intermediate form: blocks, edges and ends; what stands
+ * inside of blocks is done by the other `select-…` files.
  * @module
  */
 import { FRAME_POINTER } from "#wire/ebpf.ts";
@@ -81,7 +81,10 @@ export class Selection {
     }
   }
 
-  /** What a block ends with when it counts once more and returns: the same for all that count and return the same. */
+  /**
+   * What a block ends with when it counts once more and returns: the same for all that count and return
+   * the same.
+   */
   #countedExit({ instructions, terminator }: Block): MachineBlock | undefined {
     const last = instructions.at(-1);
     if (terminator.op !== "return" || last?.op !== "count") return undefined;

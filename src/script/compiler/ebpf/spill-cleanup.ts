@@ -1,6 +1,6 @@
 /**
- * Takes out what moving registers to the stack has made needless: loads of what a register still holds, and stores that
- * nobody reads. To be done when registers are chosen.
+ * Takes out what moving registers to the stack has made needless: loads of what a register still holds, and
+ * stores that nobody reads. To be done when registers are chosen.
  * @module
  */
 import {

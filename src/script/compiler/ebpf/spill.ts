@@ -1,6 +1,6 @@
 /**
- * Moves registers to the stack: what is read is loaded in front of where it is read, what is written is stored behind.
- * What is cheaper to make again than to load, such as a constant, is made again.
+ * Moves registers to the stack: what is read is loaded in front of where it is read, what is written is
+ * stored behind. What is cheaper to make again than to load, such as a constant, is made again.
  * @module
  */
 import { AccessMode, AccessSize, Arithmetic, FRAME_POINTER, InstructionClass } from "#wire/ebpf.ts";
@@ -23,7 +23,10 @@ export interface SpillOptions {
   readonly nodeOf: (register: Register) => Register;
   /** Gets the registers that have to stay registers from now on. */
   readonly keep: Set<Register>;
-  /** Gets the registers that hold something for several uses; when there is no room for them they hold it for one. */
+  /**
+   * Gets the registers that hold something for several uses; when there is no room for them they hold it
+   * for one.
+   */
   readonly shared: Set<Register>;
 }
 
@@ -193,7 +196,10 @@ function moveOf(destination: Register, source: Register, place: Place): MachineI
   return { code, destination, source, offset: 0, immediate: 0, place };
 }
 
-/** The instructions that can be repeated in place of keeping what they result in, by the nodes of their results. */
+/**
+ * The instructions that can be repeated in place of keeping what they result in, by the nodes of their
+ * results.
+ */
 function repeatsOf(
   machine: MachineFunction,
   { registers, nodeOf }: SpillOptions,

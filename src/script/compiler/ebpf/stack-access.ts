@@ -1,5 +1,6 @@
 /**
- * Reads and writes the stack, of which the verifier wants every access to be aligned: what is not is done in pieces.
+ * Reads and writes the stack, of which the verifier wants every access to be aligned: what is not is done
+ * in pieces.
  * @module
  */
 import { FRAME_POINTER } from "#wire/ebpf.ts";

@@ -1,6 +1,6 @@
 /**
- * Numbers of the packet that need not be turned round: those that are only compared with constants, which can be turned
- * round in their place, or copied. What is left as it is the verifier knows to be small, too.
+ * Numbers of the packet that need not be turned round: those that are only compared with constants, which
+ * can be turned round in their place, or copied. What is left as it is the verifier knows to be small, too.
  * @module
  */
 import type { Graph } from "../ir/graph.ts";

@@ -32,8 +32,8 @@ export function nativeOf(natives: NativeVerdicts, code: bigint): number {
 }
 
 /**
- * The values that are verdicts and nothing else, so that they can be the kernel's numbers all along: block parameters
- * that are only returned or passed on to such parameters, and what redirections result in.
+ * The values that are verdicts and nothing else, so that they can be the kernel's numbers all along: block
+ * parameters that are only returned or passed on to such parameters, and what redirections result in.
  */
 export function verdictValues(graph: Graph, makers: ReadonlyMap<Value, Instruction>): ReadonlySet<Value> {
   const found = returned(graph, makers);

@@ -1,6 +1,6 @@
 /**
- * How often each block is run, roughly, for one run of its function: where a register is worth most, and which way
- * runs straight on.
+ * How often each block is run, roughly, for one run of its function: where a register is worth most, and
+ * which way runs straight on.
  * @module
  */
 import type { Graph } from "../ir/graph.ts";
