@@ -88,6 +88,16 @@ export const FLOOR: KernelHandler = {
   start: async () => ({ stop: async () => undefined }),
 };
 
+/** The thesis's listing 4.1, compiled: the same file that runs in user space. */
+export const KERNEL_NAT: Handler = {
+  ...script("nat.ts in the kernel", NAT_SCRIPT, [
+    ...["snat", "postrouting", "out", "dst0"],
+    ...["dnat", "prerouting", "in", "dst0"],
+  ]),
+  rules: "own",
+  modes: ["nat"],
+};
+
 /** Those that give one client the router's address. */
 export const NAT_HANDLERS: readonly KernelHandler[] = [
   FLOOR,
@@ -105,10 +115,7 @@ export const NAT_HANDLERS: readonly KernelHandler[] = [
      chain in { type filter hook prerouting priority -300; iifname dst0 ip daddr set ${CLIENT}; }`,
   ),
   clang("C, clang", "stateless-nat", ["snat", "tcx-egress", "dst0", "dnat", "tcx-ingress", "dst0"]),
-  script("nat.ts", NAT_SCRIPT, [
-    ...["snat", "postrouting", "out", "dst0"],
-    ...["dnat", "prerouting", "in", "dst0"],
-  ]),
+  KERNEL_NAT,
 ];
 
 /** Those that drop at one place, by the name of the place. */
