@@ -33,7 +33,7 @@ function fieldValue(field: EventField, data: DataView, bytes: Uint8Array): Value
     case "boolean":
       return data.getUint8(field.at) !== 0;
     case "bytes":
-      return bytes.slice(field.at, field.at + field.length);
+      return bytes.slice(field.at, field.at + Math.min(field.length, data.getUint32(field.lengthAt, true)));
     case "constant":
       return field.value;
   }

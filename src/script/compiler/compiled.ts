@@ -27,7 +27,14 @@ export interface EmittedEvent {
 export type EventField =
   | { readonly name: string; readonly kind: "integer"; readonly at: number; readonly isBig: boolean }
   | { readonly name: string; readonly kind: "boolean"; readonly at: number }
-  | { readonly name: string; readonly kind: "bytes"; readonly at: number; readonly length: number }
+  /** At most `length`: how many there are stands at `lengthAt`, 32 bits in the machine's order. */
+  | {
+      readonly name: string;
+      readonly kind: "bytes";
+      readonly at: number;
+      readonly length: number;
+      readonly lengthAt: number;
+    }
   | { readonly name: string; readonly kind: "constant"; readonly value: string | number | boolean };
 
 /** What a function does, as far as its engine has to know. */

@@ -79,10 +79,12 @@ function fieldOf(layout: Layout, node: TypeScript.Node, name: string, value: Low
   if (value.kind === "bytes") {
     const length = Number(front.known(value.length) ?? -1n);
     if (length > 0 && length <= EVENT_BYTES_MAX) {
-      layout.bytes += 8 * Math.ceil(length / 8);
+      const lengthAt = at + 8 * Math.ceil(length / 8);
+      layout.bytes = lengthAt + 8;
       front.emit.scratch("event", layout.bytes);
-      front.parts.packet.copyBytes(front, node, value, { memory, at, length });
-      return { name, kind: "bytes", at, length };
+      const count = front.parts.packet.copyBytes(front, node, value, { memory, at, length });
+      front.emit.store(memory, lengthAt, 8, count);
+      return { name, kind: "bytes", at, length, lengthAt };
     }
   }
   return front.refuse(node, {
