@@ -32,7 +32,8 @@ export interface Report {
 }
 
 export interface DifferentialOptions {
-  readonly engines: readonly Engine[];
+  /** All, or those of each script by its number. */
+  readonly engines: readonly Engine[] | ((script: number) => readonly Engine[]);
   readonly seed: number;
   readonly scriptCount: number;
   /** Scripts in one module. */
@@ -53,18 +54,18 @@ export function runDifferential(options: DifferentialOptions): Report {
   const { engines, seed, scriptCount, batchCount = 60, failureCountMax = 1 } = options;
   const programs = new ModulePrograms();
   const started = performance.now();
-  const tallies = new Map(engines.map(({ name }) => [name, { scripts: 0, frames: 0, refusals: new Map() }]));
+  const tallies = new Map<string, EngineTally>();
   const failures: Failure[] = [];
   for (let done = 0; done < scriptCount && failures.length < failureCountMax; done += batchCount) {
     if (performance.now() - started > (options.timeMax ?? Number.POSITIVE_INFINITY)) break;
     const batch = randomBatch(seed + done * 7919, Math.min(batchCount, scriptCount - done));
     const module = moduleOf(programs, batch.surroundings, batch.cases);
-    for (const one of batch.cases) {
-      for (const engine of engines) {
+    for (const [index, one] of batch.cases.entries()) {
+      const chosen = typeof engines === "function" ? engines(done + index) : engines;
+      for (const engine of chosen) {
         if (!engine.may(one.script.abilities) || failures.length >= failureCountMax) continue;
         const finding = compareCase(module, one, engine);
-        const tally = tallies.get(engine.name);
-        if (tally !== undefined) count(tally, finding);
+        count(tallyOf(tallies, engine), finding);
         if (!isFailure(finding, options)) continue;
         options.onFailure?.(engine.name, one.script.name, finding);
         const { shrinkTimeMax = 30_000 } = options;
@@ -73,6 +74,12 @@ export function runDifferential(options: DifferentialOptions): Report {
     }
   }
   return { tallies, failures };
+}
+
+function tallyOf(tallies: Map<string, EngineTally>, { name }: Engine): EngineTally {
+  const known = tallies.get(name) ?? { scripts: 0, frames: 0, refusals: new Map() };
+  tallies.set(name, known);
+  return known;
 }
 
 function isFailure(finding: Finding, { isWrongRefusal }: DifferentialOptions): boolean {

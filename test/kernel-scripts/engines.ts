@@ -3,12 +3,12 @@
  * machine's own, at each place where programs are attached.
  * @module
  */
-import type { KernelPrograms } from "#io/kernel-programs.ts";
+import { type KernelPrograms, ProgramRefusedError } from "#io/kernel-programs.ts";
 import { LinuxKernelPrograms } from "#linux/bpf/programs.ts";
 import type { CompileProblem } from "#script/compiler/problem.ts";
 import { ABILITIES, type CompileTarget } from "#script/compiler/target.ts";
 import { SimKernelPrograms } from "#sim/ebpf/programs.ts";
-import { CompiledRun } from "./compiled-run.ts";
+import { CompiledRun, type CompiledRunOptions } from "./compiled-run.ts";
 import { compileAt, frontAt } from "./compiler.ts";
 import { type Engine, type Started, userEngine } from "./engine.ts";
 import { ETHERNET_BYTES, packetOf } from "./frames.ts";
@@ -60,6 +60,18 @@ function refused(problems: readonly CompileProblem[]): Started {
   return { refusal: { code, text } };
 }
 
+/** A program that costs the verifier too much is counted among the refused ones, and not taken for wrong. */
+function load(options: CompiledRunOptions): Started {
+  try {
+    return { run: new CompiledRun(options) };
+  } catch (error) {
+    // The verifier's log of such a program may itself be too long to end in a reason.
+    const isTooLarge = error instanceof ProgramRefusedError && /too large|no reason/.test(error.message);
+    if (!isTooLarge) throw error;
+    return { refusal: { code: "verifier-too-large", text: error.message } };
+  }
+}
+
 /** Compiled scripts in a kernel. */
 function compiled(word: string, kernel: KernelPrograms, now: () => number): Engine[] {
   return TARGETS.map((target) => ({
@@ -71,7 +83,7 @@ function compiled(word: string, kernel: KernelPrograms, now: () => number): Engi
     start: (module, name) => {
       const { script, problems } = compileAt(module.compiled(), name, target);
       if (script === undefined) return refused(problems);
-      return { run: new CompiledRun({ kernel, script, now }) };
+      return load({ kernel, script, now });
     },
   }));
 }
@@ -115,6 +127,21 @@ export function engines(): readonly Engine[] {
     ...(whyNoKernel() === "" ? kernelEngines() : []),
   ];
   return known;
+}
+
+/**
+ * A few of them for each script, in turns: all that cost next to nothing, one place in the simulated kernel, and one in
+ * the real one where there is one.
+ */
+export function enginesInTurns(): (turn: number) => readonly Engine[] {
+  const places = [simulatedEngines(), whyNoKernel() === "" ? kernelEngines() : []];
+  return (turn) => [
+    userEngine,
+    interpreted,
+    ...places.flatMap((list, index) =>
+      list.length === 0 ? [] : [list[(turn + 2 * index) % list.length] as Engine],
+    ),
+  ];
 }
 
 /** Why programs cannot be loaded here; empty when they can. */

@@ -16,4 +16,31 @@ export interface Regression {
   readonly frames: readonly string[];
 }
 
-export const REGRESSIONS: readonly Regression[] = [];
+/** An Ethernet header and nothing behind it; then a datagram to port 5002 over IPv4. */
+const FRAMES = [
+  "0200000000010000000000020800",
+  "0200000000010000000000010800450000202a5f00004011d1420a00000216ffffff01bb138a000c00000102030400000000",
+] as const;
+
+export const REGRESSIONS: readonly Regression[] = [
+  {
+    name: "a header that is never there ends a chain of `?.`, and not the script",
+    body: 'const h = packet.payload(tcp)?.payload(udp);\ncontext.counter("c").add(h === undefined ? 3 : 5);',
+    frames: FRAMES,
+  },
+  {
+    name: "a condition that is turned round inside of a branch is known behind it as well",
+    body: [
+      "const one = packet.payload(ipv4)?.payload(udp);",
+      "const other = packet.payload(ipv4)?.payload(icmp);",
+      'if (one !== undefined) context.counter("c").add(other === undefined ? 3 : 5);',
+      'context.counter("c").add(other === undefined ? 3 : 5);',
+    ].join("\n"),
+    frames: FRAMES,
+  },
+  {
+    name: "offsets far outside of the packet are outside",
+    body: 'context.counter("c").add((packet.uint8(9007199254740991) ?? 7) + (packet.uint16(-3) ?? 9));',
+    frames: FRAMES,
+  },
+];

@@ -62,12 +62,13 @@ export function reach(
   there: (pointer: Value) => Lowered,
   absent: Lowered = NOTHING,
 ): Lowered {
-  const offset = lowering.binary("add", view.start, at);
+  // An offset is any number, also one whose sum with the start is none: what is that far away is outside.
+  const offset = lowering.binary("add", view.start, at, "wrap");
   const isAfter = lowering.compare("greaterOrEqual", at, 0);
   const isNear = lowering.compare("lessOrEqual", offset, OFFSET_MAX);
   let isInside = both(lowering, isAfter, isNear);
   if (view.end !== lowering.packetEnd) {
-    const end = lowering.binary("add", offset, bytes);
+    const end = lowering.binary("add", offset, bytes, "wrap");
     isInside = both(lowering, isInside, lowering.compare("lessOrEqual", end, view.end));
   }
   const open = (): Lowered => {
