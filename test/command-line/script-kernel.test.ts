@@ -70,15 +70,15 @@ describe("metanet script check, of the kernel", () => {
     );
   });
 
-  it("check --listing shows a function's program below the lines of the script", async () => {
-    const { code, out } = await script("check", inFolder("kernel.ts"), "--listing", "judge");
+  it("check --assembly shows a function's program below the lines of the script", async () => {
+    const { code, out } = await script("check", inFolder("kernel.ts"), "--assembly", "judge");
     assert.equal(code, 0, out);
     assert.match(out, /^; judge for netfilter, ipv4, packets from their network header: \d+ instructions\n/);
     assert.match(out, /\n; kernel\.ts:\d+ .*destinationPort === 23.*\n +\d+: /);
-    const refused = await script("check", inFolder("kernel.ts"), "--listing", "writes", "--at", "netfilter");
+    const refused = await script("check", inFolder("kernel.ts"), "--assembly", "writes", "--at", "netfilter");
     assert.deepEqual([refused.code, refused.out], [1, ""]);
     assert.match(refused.err, /kernel\.ts:\d+:\d+ - kernel-no-writes: /);
-    const nowhere = await script("check", inFolder("kernel.ts"), "--listing", "judge", "--at", "moon");
+    const nowhere = await script("check", inFolder("kernel.ts"), "--assembly", "judge", "--at", "moon");
     assert.match(nowhere.err, /it takes netfilter or tcx-ingress or tcx-egress or xdp/);
   });
 });

@@ -23,14 +23,14 @@ export function scriptCheckCommand(terminal: Terminal): Command {
     )
     .argument("<FILE>", "a script: .ts, .mts, .js or .mjs")
     .option("--json", "print JSON")
-    .option("--listing <FUNCTION>", "print the function's program for the kernel, with the script's lines")
-    .option("--at <PLACE>", `with --listing: ${KERNEL_PLACES.join(", ")}; the first that takes it`)
+    .option("--assembly <FUNCTION>", "print the function's program for the kernel, with the script's lines")
+    .option("--at <PLACE>", `with --assembly: ${KERNEL_PLACES.join(", ")}; the first that takes it`)
     .addHelpText(
       "after",
-      "\nExamples:\n  metanet script check nat.ts\n  metanet script check nat.ts --json | jq '.functions[].needs'\n  metanet script check nat.ts --listing snat --at tcx-egress",
+      "\nExamples:\n  metanet script check nat.ts\n  metanet script check nat.ts --json | jq '.functions[].needs'\n  metanet script check nat.ts --assembly snat --at tcx-egress",
     )
     .action(async (file: string, options: Options) => {
-      if (options.listing !== undefined) return await list(terminal, file, options.listing, options.at);
+      if (options.assembly !== undefined) return await list(terminal, file, options.assembly, options.at);
       const { checkScript } = await import("../../script/check.ts");
       const report = await checkScript(file, terminal.colour && !options.json);
       if (!report.ok) process.exitCode = EXIT.failed;
@@ -41,7 +41,7 @@ export function scriptCheckCommand(terminal: Terminal): Command {
 
 interface Options {
   readonly json?: boolean;
-  readonly listing?: string;
+  readonly assembly?: string;
   readonly at?: string;
 }
 
