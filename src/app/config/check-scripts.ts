@@ -9,7 +9,7 @@ import { isInterfaceHook, scriptSpec } from "#service/packetd/config.ts";
 import type { Contradiction } from "./cross-check.ts";
 import type { Path } from "./positions.ts";
 import type { PacketdSection } from "./schema.ts";
-import { packetdScripts } from "./service-options.ts";
+import { ACCOUNTING_SCRIPTS, packetdScripts } from "./service-options.ts";
 
 export function checkScripts(section: PacketdSection): Contradiction[] {
   const found: Contradiction[] = [];
@@ -17,6 +17,10 @@ export function checkScripts(section: PacketdSection): Contradiction[] {
   for (const options of packetdScripts(section)) {
     const { name, match } = options;
     const path = ["packetd", "scripts", name];
+    if ((ACCOUNTING_SCRIPTS as readonly string[]).includes(name)) {
+      const seen = `${name} is what counts for the portal (accounting: packet-script)`;
+      found.push({ path, seen, fix: "choose another name" });
+    }
     attempt(found, path, "choose another value", () => {
       const { hook, family, inInterface, outInterface, queueCount } = scriptSpec(options);
       const inn = inInterface === undefined ? {} : { inInterface };

@@ -55,6 +55,10 @@ function checkSections(configuration: Configuration): Contradiction[] {
     const seen = "nobody would open the door: there is no firewall section";
     return [{ path: ["portald"], seen, fix: "add firewall: { inside: …, outside: … }" }];
   }
+  if (portald?.accounting === "packet-script" && !packetd) {
+    const seen = "nobody would run the scripts that count: there is no packetd section";
+    return [{ path: ["portald", "accounting"], seen, fix: "add packetd: {}" }];
+  }
   return [];
 }
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
@@ -8,7 +8,7 @@ import { hours, minutes } from "#base/time.ts";
 import { dhcpdConfig } from "#service/dhcpd/config.ts";
 import { BadConfigurationError, formatProblem } from "./problem.ts";
 import { CONFIGURATION_BYTES_MAX, parseConfiguration, readConfiguration } from "./read.ts";
-import { dhcpdOptions, firewallOptions } from "./service-options.ts";
+import { dhcpdOptions, firewallOptions, gatewayScripts } from "./service-options.ts";
 
 const FIREWALL = "firewall: { inside: lan0, outside: wan0 }";
 const DHCPD = `dhcpd:
@@ -328,5 +328,38 @@ describe("firewallOptions()", () => {
     assert.ok(firewall);
     assert.equal(firewallOptions(firewall, portald).timeoutMax, hours(7 * 24));
     assert.equal(firewallOptions(firewall, undefined).timeoutMax, hours(24));
+  });
+});
+
+describe("portald.accounting", () => {
+  const portal = "portald: { address: 10.77.0.1, accounting: packet-script }";
+
+  it("gatewayScripts() puts the scripts that count for the portal in front of the others", () => {
+    const more = "packetd: { scripts: { mine: { file: /etc/mine.ts, function: f, hook: forward } } }";
+    const configuration = parseConfiguration("gw.yaml", `${FIREWALL}\n${portal}\n${more}`);
+    const scripts = gatewayScripts(configuration);
+    assert.deepEqual(
+      scripts.map(({ name, function: f, in: inn, out, engine }) => [name, f, inn, out, engine]),
+      [
+        ["portal-upward", "upward", "lan0", undefined, "kernel"],
+        ["portal-downward", "downward", undefined, "lan0", "kernel"],
+        ["mine", "f", undefined, undefined, "auto"],
+      ],
+    );
+    for (const { file } of scripts.slice(0, 2)) assert.ok(existsSync(file), file);
+    const { portald: _, ...without } = configuration;
+    assert.deepEqual(
+      gatewayScripts(without as typeof configuration).map(({ name }) => name),
+      ["mine"],
+    );
+  });
+
+  it("wants a packetd, and names of its own", () => {
+    assert.throws(() => parseConfiguration("gw.yaml", `${FIREWALL}\n${portal}`), /no packetd section/);
+    const taken = "packetd: { scripts: { portal-upward: { file: /a.ts, function: f, hook: forward } } }";
+    assert.throws(
+      () => parseConfiguration("gw.yaml", `${FIREWALL}\n${portal}\n${taken}`),
+      /choose another name/,
+    );
   });
 });

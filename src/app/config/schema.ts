@@ -120,6 +120,7 @@ export interface PortaldSection {
   readonly session: Duration;
   readonly quota: number;
   readonly title: string;
+  readonly accounting: "firewall" | "packet-script";
   readonly poll: Duration;
   readonly "sessions-max": number;
   readonly "decision-timeout": Duration;
@@ -140,6 +141,12 @@ const portald: z.ZodType<PortaldSection> = z
     session: kind.duration.prefault("12h").describe("Logout after so long in any case"),
     quota: kind.size.prefault(0).describe("Logout after so many bytes up and down together; 0 is no limit"),
     title: kind.title.prefault("Welcome").describe("The network's name, on every page"),
+    accounting: kind
+      .word(["firewall", "packet-script"])
+      .prefault("firewall")
+      .describe(
+        "Who counts the clients' bytes: the firewall, or packet scripts in the kernel, run by packetd",
+      ),
     poll: kind.duration.prefault("5s").describe("How often the byte counters are read"),
     "sessions-max": kind
       .whole(1, 65_536)

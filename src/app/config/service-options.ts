@@ -2,6 +2,7 @@
  * The sections of the configuration as the options that the services take.
  * @module
  */
+import { join } from "node:path";
 import { type Duration, hours, milliseconds } from "#base/time.ts";
 import type { DhcpdOptions } from "#service/dhcpd/config.ts";
 import type { FirewallOptions } from "#service/firewall/config.ts";
@@ -14,6 +15,9 @@ import type {
   PacketdSection,
   PortaldSection,
 } from "./schema.ts";
+
+/** The example that the portal uses as it is. */
+const ACCOUNTING_FILE = join(import.meta.dirname, "../../../example/kernel/accounting.ts");
 
 /** The services there are, in the order in which they start. */
 export const SERVICE_NAMES = ["firewall", "dhcpd", "portald", "packetd"] as const;
@@ -75,7 +79,7 @@ export function dhcpdOptions(section: DhcpdSection): DhcpdOptions {
 }
 
 export function portalOptions(section: PortaldSection): PortaldOptions {
-  const { address, address6, port, names, idle, session, quota, title, poll } = section;
+  const { address, address6, port, names, idle, session, quota, title, accounting, poll } = section;
   const more = address6 === undefined ? {} : { address6 };
   return portaldOptions({
     address,
@@ -86,10 +90,27 @@ export function portalOptions(section: PortaldSection): PortaldOptions {
     session,
     title,
     quotaBytes: quota,
+    accounting,
     pollInterval: poll,
     sessionCountMax: section["sessions-max"],
     decisionTimeout: section["decision-timeout"],
   });
+}
+
+/** The names of the scripts that count for the portal. */
+export const ACCOUNTING_SCRIPTS = ["portal-upward", "portal-downward"] as const;
+
+/** All that packetd runs from the start on: what counts for the portal, then the scripts in the order of the file. */
+export function gatewayScripts({ packetd, portald, firewall }: Configuration): ScriptOptions[] {
+  const own = packetd ? packetdScripts(packetd) : [];
+  if (portald?.accounting !== "packet-script" || !firewall) return own;
+  const [up, down] = ACCOUNTING_SCRIPTS;
+  const counting = { file: ACCOUNTING_FILE, hook: "forward", engine: "kernel", onError: "accept" } as const;
+  return [
+    { name: up, ...counting, function: "upward", in: firewall.inside },
+    { name: down, ...counting, function: "downward", out: firewall.inside },
+    ...own,
+  ];
 }
 
 /** The scripts in the order of the file. */

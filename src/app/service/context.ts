@@ -62,6 +62,8 @@ export interface JoinOptions {
   readonly kept?: KeptCapabilities;
   /** Besides whom `rights` names, only root may use its mailboxes, and not the services' user. */
   readonly forRootOnly?: boolean;
+  /** Mailboxes to which the other services may send even so. */
+  readonly servicesMay?: readonly string[];
 }
 
 /**
@@ -85,7 +87,12 @@ export async function joinAsUser(
   }
   becomeUser(context, options.kept);
   const owner = options.forRootOnly ? { owner: ROOT } : {};
-  return await serviceNode(name, { directory: run, contracts, ...access, ...owner, reserved });
+  const { uid } = identityAfterDrop(context.configuration.user);
+  const granted = (options.servicesMay ?? []).map(
+    (prefix) => ({ prefix, may: ["send"], uids: [uid] }) as const,
+  );
+  const rights = [...access.rights, ...granted];
+  return await serviceNode(name, { directory: run, contracts, ...access, rights, ...owner, reserved });
 }
 
 /** What the operator's configuration says of who may do what with a service, and in which order. */

@@ -15,7 +15,7 @@ import { openSqliteStore } from "#linux/sqlite-store.ts";
 import type { ScriptBus } from "#script/context.ts";
 import { MapDirectory } from "#script/map-directory.ts";
 import { PacketdService } from "#service/packetd/packetd-service.ts";
-import { packetdScripts } from "../config/service-options.ts";
+import { gatewayScripts } from "../config/service-options.ts";
 import type { Node } from "../node.ts";
 import { ChoosingScriptEngine } from "../script/choosing-engine.ts";
 import { interfaceNames } from "../script/interface-names.ts";
@@ -46,6 +46,9 @@ const KEPT_READING = { ...KEPT, own: [...KEPT.own, "dac-read-search"] } as const
 /** The number under which this thread locks shared maps; isolates have others. */
 const MAP_OWNER = 1;
 
+/** What the portal reads when packet scripts count for it. */
+const MAP_READING = ["/packetd/map/read"] as const;
+
 /** How packetd is started where it is not a service of the gateway. */
 export interface PacketdOptions {
   /** Keeps nothing over a restart, and knows of nothing that is kept. */
@@ -66,6 +69,7 @@ export async function startPacketd(
   const bus = await joinAsUser(context, [packetd], {
     kept: section["reads-all"] ? KEPT_READING : KEPT,
     forRootOnly: true,
+    servicesMay: context.configuration.portald?.accounting === "packet-script" ? MAP_READING : [],
   });
   atEnd(() => bus.close());
   // The kernel's own question, access(2), knows nothing of capabilities.
@@ -121,7 +125,7 @@ export async function startPacketd(
     engine,
     maps,
     store,
-    scripts: packetdScripts(section),
+    scripts: gatewayScripts(context.configuration),
     machine: {
       namespace: networkNamespace(),
       interfaceNames,

@@ -196,13 +196,13 @@ export function changedServices(before: Configuration, next: Configuration): Ser
     JSON.stringify({ name, user, state, log });
   const all = shared(before) !== shared(next);
   // The broker's rules depend on the portal's port, its list of sockets on the DHCP server's interface, and the
-  // portal looks for clients on the broker's inside.
+  // portal looks for clients on the broker's inside, where packetd's scripts count for it.
   const seen = (name: ServiceName, { firewall, dhcpd, portald, packetd }: Configuration): unknown =>
     ({
       firewall: [firewall, dhcpd?.interface, portald?.port],
       dhcpd: [dhcpd],
       portald: [portald, firewall?.inside],
-      packetd: [packetd],
+      packetd: [packetd, portald?.accounting, firewall?.inside],
     })[name];
   const view = (name: ServiceName, configuration: Configuration): string =>
     JSON.stringify([seen(name, configuration), accessOf(configuration, name)]);

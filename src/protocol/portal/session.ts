@@ -45,9 +45,14 @@ export interface SessionLimits {
   readonly quotaBytes: number;
 }
 
-/** What the firewall has counted for one address; the numbers only grow, or begin again at 0. */
+/** What was counted for one address; the numbers only grow, or begin again at 0. */
 export interface CounterReading {
   readonly address: IpAddress;
+  /**
+   * Set when the bytes are those of a packet script, and not the firewall's as the packets are. What one has counted is
+   * not compared with the other's: a change between the two costs the bytes since the last reading.
+   */
+  readonly countedBy?: "packet-script";
   readonly upBytes: number;
   readonly upPackets: number;
   readonly downBytes: number;
@@ -254,6 +259,12 @@ export class Session {
     this.#addresses.delete(address.toString());
   }
 
+  /** Where a packet script's counters stand as an address is about to be let in; the firewall's begin at 0. */
+  startCounting(reading: CounterReading): void {
+    const entry = this.#addresses.get(reading.address.toString());
+    if (entry) entry.reading = reading;
+  }
+
   /** The firewall lets the address pass. */
   permitAnswered(address: IpAddress, now: Instant): readonly SessionAction[] {
     const entry = this.#addresses.get(address.toString());
@@ -302,7 +313,7 @@ export class Session {
       const entry = this.#addresses.get(reading.address.toString());
       missing.delete(reading.address.toString());
       // An entry of the firewall that the session does not know: permitted by somebody else, left alone.
-      if (entry) this.#add(entry, reading, now);
+      if (entry && !isOlder(reading, entry, askedAt)) this.#add(entry, reading, now);
     }
     for (const [, entry] of missing) {
       if (entry.permittedAt === undefined || entry.permittedAt >= askedAt) continue;
@@ -403,8 +414,10 @@ export class Session {
 
   #add(entry: AddressEntry, reading: CounterReading, now: Instant): void {
     const before = entry.reading;
-    this.#upBytes += growth(before.upBytes, reading.upBytes);
-    this.#downBytes += growth(before.downBytes, reading.downBytes);
+    if (before.countedBy === reading.countedBy) {
+      this.#upBytes += growth(before.upBytes, reading.upBytes);
+      this.#downBytes += growth(before.downBytes, reading.downBytes);
+    }
     const up = growth(before.upPackets, reading.upPackets);
     const down = growth(before.downPackets, reading.downPackets);
     if (Math.max(up, down) > IDLE_PACKET_COUNT) this.#lastActiveAt = now;
@@ -452,6 +465,11 @@ function newEntry(address: IpAddress): AddressEntry {
     reading: { address, upBytes: 0, upPackets: 0, downBytes: 0, downPackets: 0 },
     permittedAt: undefined,
   };
+}
+
+/** Whether a script's counters may have been read before those that the address was let in with. */
+function isOlder({ countedBy }: CounterReading, { permittedAt }: AddressEntry, askedAt: Instant): boolean {
+  return countedBy !== undefined && (permittedAt === undefined || permittedAt >= askedAt);
 }
 
 /** How much a counter has grown; one that is smaller than before began again at 0. */

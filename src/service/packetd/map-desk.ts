@@ -51,20 +51,29 @@ export class MapDesk {
     };
   }
 
-  /** One entry, or many in no order. @throws NoSuchMapError, ConfigurationError when the key cannot be one. */
-  read(name: string, key: string | undefined, limit: number = ENTRY_COUNT_MAX): Answers<"/packetd/map/read"> {
+  /** The entries of these keys, or many in no order. @throws NoSuchMapError, ConfigurationError when a key cannot be one. */
+  read(
+    name: string,
+    wanted: readonly string[] | undefined,
+    limit: number = ENTRY_COUNT_MAX,
+  ): Answers<"/packetd/map/read"> {
     const map = this.#require(name);
-    if (key !== undefined) {
-      const value = map.shape.kind === "prefix" ? readPrefix(map, key) : map.get(keyOf(map, key));
-      return {
-        key: value === undefined ? [] : [key],
-        value: value === undefined ? [] : [value],
-        more: false,
-      };
-    }
-    const count = Math.min(ENTRY_COUNT_MAX, Math.max(1, limit));
     const keys: string[] = [];
     const values: number[] = [];
+    if (wanted !== undefined) {
+      if (wanted.length > ENTRY_COUNT_MAX)
+        throw new ConfigurationError(
+          `Cannot read ${wanted.length} entries of map '${name}' at once: ${ENTRY_COUNT_MAX} at most`,
+        );
+      for (const key of wanted) {
+        const value = map.shape.kind === "prefix" ? readPrefix(map, key) : map.get(keyOf(map, key));
+        if (value === undefined) continue;
+        keys.push(key);
+        values.push(value);
+      }
+      return { key: keys, value: values, more: false };
+    }
+    const count = Math.min(ENTRY_COUNT_MAX, Math.max(1, limit));
     for (const [one, value] of entriesOf(map)) {
       if (keys.length === count) return { key: keys, value: values, more: true };
       keys.push(one);

@@ -152,11 +152,11 @@ export class PacketdService {
       await bus.provide("/packetd/map/list", (message) =>
         answer(this.#desk.list(message.get("limit"), message.get("after"))),
       ),
-      await bus.provide("/packetd/map/read", (message) =>
-        answer(
-          this.#desk.read(required(message.get("name"), "name"), message.get("key"), message.get("limit")),
-        ),
-      ),
+      await bus.provide("/packetd/map/read", (message) => {
+        const key = message.get("key");
+        const keys = key === undefined ? message.get("keys") : [key];
+        return answer(this.#desk.read(required(message.get("name"), "name"), keys, message.get("limit")));
+      }),
       await bus.provide("/packetd/map/write", (message) => {
         const value = required(message.get("value"), "value");
         this.#desk.write(required(message.get("name"), "name"), required(message.get("key"), "key"), value);

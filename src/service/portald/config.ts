@@ -23,7 +23,9 @@ export interface PortaldOptions {
   readonly session: Duration;
   /** Sessions are closed after so many bytes, up and down together; 0 is no limit. */
   readonly quotaBytes: number;
-  /** How often the firewall's counters are read. */
+  /** Who counts the clients' bytes: the firewall's sets, or packet scripts in the kernel, whom packetd runs. */
+  readonly accounting: "firewall" | "packet-script";
+  /** How often the counters are read. */
   readonly pollInterval: Duration;
   /** Sessions at once; one more client is told that the network is full. */
   readonly sessionCountMax: number;
@@ -38,6 +40,7 @@ export const PORTALD_DEFAULTS: Omit<PortaldOptions, "address" | "address6" | "na
   idle: minutes(10),
   session: hours(12),
   quotaBytes: 0,
+  accounting: "firewall",
   pollInterval: seconds(5),
   sessionCountMax: 20_000,
   decisionTimeout: seconds(5),

@@ -10,6 +10,7 @@ import type { Value } from "#base/value.ts";
 import "#contract/firewall.ts";
 import type { Bus } from "#mailbox/bus.ts";
 import type { CounterReading } from "#protocol/portal/session.ts";
+import type { ScriptCounters } from "./script-counters.ts";
 
 /** The mark of permits that are the portal's; those with another one are somebody else's, and left alone. */
 export const PORTAL_MARK = 1;
@@ -29,20 +30,23 @@ export type PermitOutcome = "open" | "refused" | "failed";
 /** What the firewall lets pass on the portal's behalf, by the client's MAC address as text. */
 export type DoorState = ReadonlyMap<
   string,
-  { readonly mac: MacAddress; readonly readings: CounterReading[] }
+  { readonly mac: MacAddress; readonly readings: readonly CounterReading[] }
 >;
 
 export class FirewallDoor {
   readonly #bus: Bus;
   readonly #timeout: Duration;
+  readonly #scripts: ScriptCounters | undefined;
   #gathering: Promise<void> | undefined;
   #permitAt: Instant = 0 as Instant;
   #failureCount = 0;
   #refusedCount = 0;
 
-  constructor(bus: Bus, timeout: Duration) {
+  /** @param scripts who counts bytes; the firewall when there is nobody, or nobody who can */
+  constructor(bus: Bus, timeout: Duration, scripts?: ScriptCounters) {
     this.#bus = bus;
     this.#timeout = timeout;
+    this.#scripts = scripts;
   }
 
   /** Calls that did not succeed. */
@@ -53,6 +57,11 @@ export class FirewallDoor {
   /** Permits that the firewall's policy refused. */
   get refusedCount(): number {
     return this.#refusedCount;
+  }
+
+  /** Whether bytes are counted by somebody else than the firewall, as of the last reading. */
+  get countsByScript(): boolean {
+    return this.#scripts?.isCounting ?? false;
   }
 
   /** Asks the firewall to let an address pass. */
@@ -112,8 +121,22 @@ export class FirewallDoor {
       if (answer === undefined) return undefined;
       addRows(state, answer.toObject());
       after = answer.get("more") === true ? answer.get("address")?.at(-1) : undefined;
-      if (after === undefined) return state;
+      if (after === undefined) break;
     }
+    if (this.#scripts === undefined) return state;
+    const addresses = [...state.values()].flatMap(({ readings }) => readings.map(({ address }) => address));
+    const counted = await this.#scripts.read(addresses);
+    if (counted === undefined) return state;
+    for (const client of state.values()) {
+      client.readings = client.readings.map((reading) => ({ ...reading, ...counted(reading.address) }));
+    }
+    return state;
+  }
+
+  /** Where the bytes of an address stand that is about to be let in; `undefined` when the firewall counts them. */
+  async standingOf(address: IpAddress): Promise<CounterReading | undefined> {
+    const counted = await this.#scripts?.read([address]);
+    return counted && { address, upPackets: 0, downPackets: 0, ...counted(address) };
   }
 
   async #try<T>(call: () => Promise<T>): Promise<T | undefined> {

@@ -22,6 +22,7 @@ import type { PortaldOptions } from "./config.ts";
 import { FirewallDoor } from "./firewall-door.ts";
 import { PageDesk } from "./page-desk.ts";
 import { PortalWeb } from "./portal-web.ts";
+import { ScriptCounters } from "./script-counters.ts";
 import { type PortaldLog, SessionBook } from "./session-book.ts";
 import { SessionKeeper } from "./session-keeper.ts";
 import { SECRET_BYTES, TokenSigner } from "./token.ts";
@@ -67,7 +68,11 @@ export class PortaldService {
       countMax: parts.options.sessionCountMax,
       log: parts.log,
     });
-    this.#door = new FirewallDoor(parts.bus, parts.options.decisionTimeout);
+    const { bus, log, options } = parts;
+    const timeout = options.decisionTimeout;
+    const scripts =
+      options.accounting === "packet-script" ? new ScriptCounters({ bus, timeout, log }) : undefined;
+    this.#door = new FirewallDoor(bus, timeout, scripts);
     this.#finder = new ClientFinder(parts.neighbours);
     this.#keeper = new SessionKeeper({
       bus: parts.bus,

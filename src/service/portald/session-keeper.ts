@@ -161,6 +161,10 @@ export class SessionKeeper {
   async #do(session: Session, action: SessionAction): Promise<void> {
     switch (action.do) {
       case "permit": {
+        if (this.#door.countsByScript) {
+          const standing = await this.#door.standingOf(action.address);
+          if (standing) session.startCounting(standing);
+        }
         const outcome = await this.#door.permit(session.mac, action.address, action.timeout);
         return this.#perform(session, afterPermit(session, action.address, outcome, this.#clock.now()));
       }
