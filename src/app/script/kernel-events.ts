@@ -26,9 +26,13 @@ export function decodeKernelEvent(
 
 function fieldValue(field: EventField, data: DataView, bytes: Uint8Array): Value {
   switch (field.kind) {
-    case "integer": {
-      const value = data.getBigInt64(field.at, true);
-      return field.isBig ? value : Number(value);
+    case "integer":
+      return Number(data.getBigInt64(field.at, true));
+    case "bigint": {
+      const high = field.isUnsigned
+        ? data.getBigUint64(field.at + 8, true)
+        : data.getBigInt64(field.at + 8, true);
+      return (high << 64n) | data.getBigUint64(field.at, true);
     }
     case "boolean":
       return data.getUint8(field.at) !== 0;

@@ -24,8 +24,13 @@ export interface EmittedEvent {
   readonly bytes: number;
 }
 
+/**
+ * `integer`: a number, 64 bits, signed. `bigint`: 128 bits, the lower half first; signed unless it is `isUnsigned`. All in
+ * the machine's order.
+ */
 export type EventField =
-  | { readonly name: string; readonly kind: "integer"; readonly at: number; readonly isBig: boolean }
+  | { readonly name: string; readonly kind: "integer"; readonly at: number }
+  | { readonly name: string; readonly kind: "bigint"; readonly at: number; readonly isUnsigned: boolean }
   | { readonly name: string; readonly kind: "boolean"; readonly at: number }
   /** At most `length`: how many there are stands at `lengthAt`, 32 bits in the machine's order. */
   | {

@@ -57,6 +57,22 @@ export function post(front: Front, node: TypeScript.Node, parameters: readonly L
   return { kind: "undefined" };
 }
 
+/** A bigint of 64 bits may be negative or 2^63 and more: its sign goes into the upper half. */
+function bigField(layout: Layout, name: string, value: Lowered): EventField {
+  const { front, memory, bytes: at } = layout;
+  layout.bytes += 16;
+  front.emit.scratch("event", layout.bytes);
+  if (value.kind === "wide") {
+    front.emit.store(memory, at, 8, value.low);
+    front.emit.store(memory, at + 8, 8, value.high);
+  } else if (value.kind === "integer") {
+    const isNegative = front.compare("less", value.value, 0);
+    front.emit.store(memory, at, 8, value.value);
+    front.emit.store(memory, at + 8, 8, front.select(isNegative, front.constant(-1), front.constant(0)));
+  }
+  return { name, kind: "bigint", at, isUnsigned: value.kind === "wide" };
+}
+
 function fieldOf(layout: Layout, node: TypeScript.Node, name: string, value: Lowered): EventField {
   const { front, memory } = layout;
   const constant = constantIn(front, value)?.value;
@@ -65,11 +81,12 @@ function fieldOf(layout: Layout, node: TypeScript.Node, name: string, value: Low
   }
   if (value.kind === "quotient") return refuseQuotient(front, value, node);
   const at = layout.bytes;
-  if (value.kind === "integer") {
+  if (value.kind === "integer" && !value.isBig) {
     layout.bytes += 8;
     front.emit.store(memory, at, 8, value.value);
-    return { name, kind: "integer", at, isBig: value.isBig };
+    return { name, kind: "integer", at };
   }
+  if (value.kind === "integer" || value.kind === "wide") return bigField(layout, name, value);
   if (value.kind === "boolean") {
     layout.bytes += 8;
     const number = front.select(value.value, front.constant(1), front.constant(0));
@@ -89,10 +106,7 @@ function fieldOf(layout: Layout, node: TypeScript.Node, name: string, value: Low
   }
   return front.refuse(node, {
     code: "kernel-event",
-    why: `field ${JSON.stringify(name)} of an event is ${describe(front, value)}, and the ring takes numbers, bigints of 64 bits, booleans, constants, and bytes of the packet of a constant length`,
-    instead:
-      value.kind === "wide"
-        ? "post the halves of the bigint: x >> 64n and BigInt.asUintN(64, x)"
-        : "post a number of it; where it may be undefined, say what stands for that (x ?? 0)",
+    why: `field ${JSON.stringify(name)} of an event is ${describe(front, value)}, and the ring takes numbers, bigints, booleans, constants, and bytes of the packet of a constant length`,
+    instead: "post a number of it; where it may be undefined, say what stands for that (x ?? 0)",
   });
 }
