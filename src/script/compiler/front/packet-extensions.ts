@@ -194,5 +194,6 @@ export function finalDestinationAt(lowering: Lowering, view: LoweredView): Value
     return lowering.select(isArrived, own, lowering.select(isShort, own, final));
   };
   const at = readExtension(lowering, view, ROUTING, reading, DESTINATION_AT);
-  return assume(lowering, at, -1, CHAIN_BYTES_MAX + 4096);
+  const next = lowering.unary("veiled16", lowering.binary("add", at, 1));
+  return lowering.binary("subtract", assume(lowering, next, 0, CHAIN_BYTES_MAX + 4096), 1);
 }

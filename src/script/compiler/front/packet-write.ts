@@ -173,13 +173,10 @@ function tellPseudo(
   part: "source" | "destination" | "ipv4",
   difference: Value,
 ): void {
+  // The loop comes first: what is known before it would be followed through all its rounds.
+  const isOwn = part === "destination" ? hasOwnDestination(lowering, view) : undefined;
   const place = pseudoChecksumOf(lowering, view, part !== "ipv4");
-  if (part !== "destination") {
-    tellTransport(lowering, place, difference, "pseudoDifference");
-    return;
-  }
-  const none = lowering.constant(0);
-  const at = lowering.select(hasOwnDestination(lowering, view), place.at, none);
+  const at = isOwn === undefined ? place.at : lowering.select(isOwn, place.at, lowering.constant(0));
   tellTransport(lowering, { ...place, at }, difference, "pseudoDifference");
 }
 
