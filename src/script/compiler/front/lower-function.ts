@@ -61,12 +61,12 @@ export function frontFunction(request: FrontRequest): FrontResult {
   const { ts, program, file } = request;
   const source = program.getSourceFile(file);
   const places = new NodePlaces(request.nameOf ?? ((path) => path));
-  if (source === undefined) return refusedWhole(file, `there is no ${file} in the program`);
+  if (source === undefined) return refusedWhole(request, "the script could not be read");
   const checker = program.getTypeChecker();
   const module = checker.getSymbolAtLocation(source);
   const exported = module === undefined ? [] : checker.getExportsOfModule(module);
   const symbol = exported.find(({ name }) => name === request.function);
-  if (symbol === undefined) return refusedWhole(file, `the script exports no ${request.function}`);
+  if (symbol === undefined) return refusedWhole(request, `the script exports no ${request.function}`);
   const behind = (one: TypeScript.Symbol): TypeScript.Symbol =>
     (one.flags & ts.SymbolFlags.Alias) === 0 ? one : checker.getAliasedSymbol(one);
   const front = new Front({
@@ -83,10 +83,14 @@ export function frontFunction(request: FrontRequest): FrontResult {
   return front.at(node, () => lowerExport(front, node, symbol, exported));
 }
 
-function refusedWhole(file: string, why: string): FrontResult {
-  const place = { file, line: 1, column: 1 };
-  const problem = { code: "kernel-function", place, length: 1, construct: "", why, instead: "name another" };
-  return { function: undefined, problems: [problem] };
+function refusedWhole(request: FrontRequest, why: string): FrontResult {
+  const place = { file: request.nameOf?.(request.file) ?? request.file, line: 1, column: 1 };
+  const instead = "export the function by this name, or name another";
+  const construct = request.function;
+  return {
+    function: undefined,
+    problems: [{ code: "kernel-function", place, length: 1, construct, why, instead }],
+  };
 }
 
 function lowerExport(
