@@ -43,7 +43,7 @@ export interface Compiled {
 }
 
 /** A module of what it says behind its imports, of which the function `f` is compiled. */
-function moduleOf(text: string): string {
+export function moduleOf(text: string): string {
   return `import * as script from "metanet/script";\nimport { ${IMPORTED.filter((name) => new RegExp(`\\b${name}\\b`).test(text)).join(", ")} } from "metanet/script";\n${text}\n`;
 }
 
