@@ -112,8 +112,6 @@ export const Helper = {
 export const FRAME_POINTER = 10;
 
 export const INSTRUCTION_BYTES = 8;
-/** The verifier takes no longer program (BPF_COMPLEXITY_LIMIT_INSNS). */
-export const INSTRUCTION_COUNT_MAX = 1_000_000;
 /** Bytes of stack that a program may use (MAX_BPF_STACK). */
 export const STACK_BYTES_MAX = 512;
 

@@ -161,7 +161,10 @@ describe("metanet script", { skip: rootProblem() }, () => {
       ["filter", 2, 2, { seen: 2 }],
     );
     const table = await run(w.run, ["script", "list"]);
-    assert.match(table.out, /^NAME +AT +ENGINE +PACKETS .*\nfilter +input +user +2 .*running v1\n {2}filter: seen 2\n$/);
+    assert.match(
+      table.out,
+      /^NAME +AT +ENGINE +PACKETS .*\nfilter +input +user +2 .*running v1\n {2}filter: seen 2\n$/,
+    );
     const second = await load(w, [
       "--function",
       "block",

@@ -24,16 +24,6 @@ export function integerOf(front: Front, node: TypeScript.Node, lowered: Lowered)
   return whole.value;
 }
 
-/** A boolean, as a value. */
-export function booleanOf(front: Front, node: TypeScript.Node, lowered: Lowered): Value {
-  if (lowered.kind === "boolean") return lowered.value;
-  return front.refuse(node, {
-    code: "kernel-operand",
-    why: `a boolean is wanted here, and this is ${describe(front, lowered)}`,
-    instead: "compare it with something",
-  });
-}
-
 /** A text that is known when the script is compiled. */
 export function constantText(
   front: Front,

@@ -3,9 +3,8 @@
  * @module
  */
 import type TypeScript from "typescript";
-import type { Lowered, LoweredView } from "./lowered.ts";
+import type { Lowered } from "./lowered.ts";
 import type { Lowering, PacketParts } from "./lowering.ts";
-import { packetView } from "./packet-aim.ts";
 import { byteAt, copyBytes, lengthOf } from "./packet-bytes.ts";
 import { packetCall, viewCall } from "./packet-call.ts";
 import { defineModel } from "./packet-define.ts";
@@ -63,12 +62,6 @@ export const PACKET_PARTS: PacketParts = {
     return refuseMember(lowering, node, bytes, "bytes");
   },
 };
-
-/** A view of a packet, or the packet as one. */
-export function viewOf(lowering: Lowering, receiver: Lowered): LoweredView | undefined {
-  if (receiver.kind === "packet") return packetView(lowering);
-  return receiver.kind === "view" ? receiver.view : undefined;
-}
 
 function refuseMember(lowering: Lowering, node: TypeScript.Node, { kind }: Lowered, name: string): never {
   return lowering.refuse(node, {

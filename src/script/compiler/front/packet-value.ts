@@ -14,21 +14,14 @@ import type { FieldModel, ProtocolModel } from "./protocol-model.ts";
 export function wholeNumber(lowering: Lowering, node: TypeScript.Node, value: Lowered, what: string): Value {
   const present = lowering.present(value);
   if (present.kind === "integer" && !present.isBig) return present.value;
-  return refuseValue(lowering, node, what, "a whole number");
+  return refuseValue(lowering, node, what);
 }
 
-/** The same where it has to be known when the script is compiled. */
-export function knownNumber(lowering: Lowering, node: TypeScript.Node, value: Lowered, what: string): number {
-  const known = lowering.known(wholeNumber(lowering, node, value, what));
-  return known === undefined ? refuseValue(lowering, node, what, "a constant") : Number(known);
-}
-
-function refuseValue(lowering: Lowering, node: TypeScript.Node, what: string, wanted: string): never {
+function refuseValue(lowering: Lowering, node: TypeScript.Node, what: string): never {
   return lowering.refuse(node, {
     code: "kernel-argument",
-    why: `${what} has to be ${wanted} in the kernel`,
-    instead:
-      wanted === "a constant" ? "write the number, or name a constant" : "make it whole: Math.floor(x)",
+    why: `${what} has to be a whole number in the kernel`,
+    instead: "make it whole: Math.floor(x)",
   });
 }
 

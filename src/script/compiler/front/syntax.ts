@@ -47,11 +47,3 @@ export function isWithin(node: TypeScript.Node, outer: TypeScript.Node): boolean
   }
   return false;
 }
-
-/** Statements that a function's or a loop's body consists of. */
-export function statementsOf(
-  ts: typeof TypeScript,
-  body: TypeScript.Statement,
-): readonly TypeScript.Statement[] {
-  return ts.isBlock(body) ? body.statements : [body];
-}
