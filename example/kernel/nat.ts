@@ -48,30 +48,18 @@ export function leave(packet: Packet, context: Context): Verdict {
   // Only the first fragment has a port.
   if (ip.isFragment) return refuse(context, "fragments");
   const segment = ip.payload(tcp);
-  if (segment) {
-    const port = outer(context, ip.source, segment.sourcePort, Kind.tcp);
-    if (port === 0) return refuse(context, "no free port");
-    segment.sourcePort = port;
-    ip.source = PUBLIC;
-    return verdict.continue;
-  }
   const datagram = ip.payload(udp);
-  if (datagram) {
-    const port = outer(context, ip.source, datagram.sourcePort, Kind.udp);
-    if (port === 0) return refuse(context, "no free port");
-    datagram.sourcePort = port;
-    ip.source = PUBLIC;
-    return verdict.continue;
-  }
   const echo = ip.payload(icmp);
-  if (echo && echo.type === 8) {
-    const port = outer(context, ip.source, echo.identifier, Kind.echo);
-    if (port === 0) return refuse(context, "no free port");
-    echo.identifier = port;
-    ip.source = PUBLIC;
-    return verdict.continue;
-  }
-  return refuse(context, "other protocols");
+  const asked =
+    segment?.sourcePort ?? datagram?.sourcePort ?? (echo?.type === 8 ? echo.identifier : undefined);
+  if (asked === undefined) return refuse(context, "other protocols");
+  const port = outer(context, ip.source, asked, segment ? Kind.tcp : datagram ? Kind.udp : Kind.echo);
+  if (port === 0) return refuse(context, "no free port");
+  if (segment) segment.sourcePort = port;
+  else if (datagram) datagram.sourcePort = port;
+  else if (echo) echo.identifier = port;
+  ip.source = PUBLIC;
+  return verdict.continue;
 }
 
 /** An answer finds its way back inside; what nobody has asked for stays the gateway's. */
@@ -79,28 +67,17 @@ export function enter(packet: Packet, context: Context): Verdict {
   const ip = packet.payload(ipv4);
   if (!ip || ip.destination !== PUBLIC || ip.isFragment) return verdict.continue;
   const segment = ip.payload(tcp);
-  if (segment) {
-    const inside = inner(context, segment.destinationPort, Kind.tcp);
-    if (inside === undefined) return verdict.continue;
-    segment.destinationPort = inside % 65_536;
-    ip.destination = Math.floor(inside / 65_536);
-    return verdict.continue;
-  }
   const datagram = ip.payload(udp);
-  if (datagram) {
-    const inside = inner(context, datagram.destinationPort, Kind.udp);
-    if (inside === undefined) return verdict.continue;
-    datagram.destinationPort = inside % 65_536;
-    ip.destination = Math.floor(inside / 65_536);
-    return verdict.continue;
-  }
   const echo = ip.payload(icmp);
-  if (echo && echo.type === 0) {
-    const inside = inner(context, echo.identifier, Kind.echo);
-    if (inside === undefined) return verdict.continue;
-    echo.identifier = inside % 65_536;
-    ip.destination = Math.floor(inside / 65_536);
-  }
+  const port =
+    segment?.destinationPort ?? datagram?.destinationPort ?? (echo?.type === 0 ? echo.identifier : undefined);
+  if (port === undefined) return verdict.continue;
+  const inside = inner(context, port, segment ? Kind.tcp : datagram ? Kind.udp : Kind.echo);
+  if (inside === undefined) return verdict.continue;
+  if (segment) segment.destinationPort = inside % 65_536;
+  else if (datagram) datagram.destinationPort = inside % 65_536;
+  else if (echo) echo.identifier = inside % 65_536;
+  ip.destination = Math.floor(inside / 65_536);
   return verdict.continue;
 }
 
@@ -109,10 +86,11 @@ function outer(context: Context, address: number, port: number, kind: number): n
   const outward = context.map("nat-outward", OUTWARD);
   const inward = context.map("nat-inward", INWARD);
   const inside = address * 65_536 + port;
-  const known = outward.get(inside * 4 + kind);
+  const key = inside * 4 + kind;
+  const known = outward.get(key);
   if (known !== undefined) {
+    outward.touch(key);
     const chosen = known & 0xffff;
-    outward.touch(inside * 4 + kind);
     inward.touch(chosen * 4 + kind);
     return chosen;
   }
@@ -120,7 +98,7 @@ function outer(context: Context, address: number, port: number, kind: number): n
   for (let tries = 0; tries < TRY_COUNT; tries++) {
     const chosen = PORT_FIRST + ((start + tries) % PORT_COUNT);
     if (inward.compareAndSet(chosen * 4 + kind, undefined, inside)) {
-      outward.set(inside * 4 + kind, chosen);
+      outward.set(key, chosen);
       context.counter("translations").add();
       return chosen;
     }
