@@ -14,13 +14,13 @@ import type { FieldModel, ProtocolModel } from "./protocol-model.ts";
 export function wholeNumber(lowering: Lowering, node: TypeScript.Node, value: Lowered, what: string): Value {
   const present = lowering.present(value);
   if (present.kind === "integer" && !present.isBig) return present.value;
-  return refuseValue(lowering, node, what);
+  return refuseValue(lowering, node, what, "a whole number");
 }
 
-function refuseValue(lowering: Lowering, node: TypeScript.Node, what: string): never {
+function refuseValue(lowering: Lowering, node: TypeScript.Node, what: string, wanted: string): never {
   return lowering.refuse(node, {
     code: "kernel-argument",
-    why: `${what} has to be a whole number in the kernel`,
+    why: `${what} has to be ${wanted} in the kernel`,
     instead: "make it whole: Math.floor(x)",
   });
 }
