@@ -3,8 +3,10 @@ import { describe, it } from "node:test";
 import { type Duration, instant, seconds } from "#base/time.ts";
 import type { KernelMapKind } from "#io/kernel-programs.ts";
 import { SimKernelMap } from "#sim/ebpf/maps.ts";
+import { SimKernelPrograms } from "#sim/ebpf/programs.ts";
 import { decodeKernelKey, encodeKernelKey } from "./kernel-map-key.ts";
 import { kernelMapLayout } from "./kernel-map-layout.ts";
+import { operationImage, type RunOperation } from "./kernel-map-operations.ts";
 import { KernelMapView } from "./kernel-map-view.ts";
 import type { SharedMapKey } from "./shared-map-key.ts";
 import { type MapOptions, shapeOf } from "./shared-map-layout.ts";
@@ -15,7 +17,15 @@ function makeView<Key extends SharedMapKey = number>(options: MapOptions = {}) {
   const kind = (shape.perProcessor ? `per-cpu-${shape.kind}` : shape.kind) as KernelMapKind;
   const map = new SimKernelMap({ name: "test", kind, keyBytes, valueBytes, countMax: shape.countMax });
   const time = { now: instant(1000) };
-  return { view: new KernelMapView<Key>("test", shape, map, time), map, time };
+  const kernel = new SimKernelPrograms();
+  const programs = new Map(
+    (["add", "exchange"] as const).map((operation) => {
+      const image = operationImage(operation, "test", kernelMapLayout(shape));
+      return [operation, kernel.load(image, new Map([["test", map]]))];
+    }),
+  );
+  const run: RunOperation = (operation, packet) => (programs.get(operation) ?? assert.fail()).test(packet);
+  return { view: new KernelMapView<Key>("test", shape, map, { time, run }), map, time };
 }
 
 describe("keys of maps in the kernel", () => {

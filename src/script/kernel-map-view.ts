@@ -1,17 +1,19 @@
 /**
  * A {@link SharedMap} whose entries are in the kernel, where programs use them at the same time. Every operation is one
- * system call or two: `get`, `has`, `set`, `delete` and the making of an entry are one step for all. `add` and a
- * `compareAndSet` of what is there read and write: what a program changes between the two is lost.
+ * step for all, but for `setBytes` beside `add`, and `touch`, which read an entry and write it.
  * @module
  */
 import type { KernelMap } from "#io/kernel-programs.ts";
 import { decodeKernelKey, encodeKernelKey, kernelPrefixBits } from "./kernel-map-key.ts";
 import { KERNEL_MAP_NUMBER_MAX, type KernelMapLayout, kernelMapLayout } from "./kernel-map-layout.ts";
+import { KernelMapOperations, type RunOperation } from "./kernel-map-operations.ts";
 import type { MapTime, SharedMap, SharedMapDescription } from "./shared-map.ts";
 import type { SharedMapKey } from "./shared-map-key.ts";
 import type { MapShape } from "./shared-map-layout.ts";
 import { requireKeyKind, requireOneNumber, requirePrefixes } from "./shared-map-refusal.ts";
 
+/** How often an entry is looked for again that others put in and take out meanwhile. */
+const TRY_COUNT_MAX = 8;
 /** Bytes that the kernel takes for an entry besides its key and value, about. */
 const ENTRY_OVERHEAD_BYTES = 48;
 
@@ -21,16 +23,26 @@ export class KernelMapView<Key extends SharedMapKey = SharedMapKey> implements S
   readonly #map: KernelMap;
   readonly #time: MapTime;
   readonly #layout: KernelMapLayout;
+  readonly #operations: KernelMapOperations;
   #refused = 0;
   #expired = 0;
 
-  /** @param map what was made for this shape */
-  constructor(name: string, shape: MapShape, map: KernelMap, time: MapTime) {
+  /**
+   * @param map what was made for this shape
+   * @param run runs the programs of {@link operationImage} over it
+   */
+  constructor(
+    name: string,
+    shape: MapShape,
+    map: KernelMap,
+    options: { readonly time: MapTime; readonly run: RunOperation },
+  ) {
     this.name = name;
     this.shape = shape;
     this.#map = map;
-    this.#time = time;
+    this.#time = options.time;
     this.#layout = kernelMapLayout(shape);
+    this.#operations = new KernelMapOperations(this.#layout, options.run);
   }
 
   get size(): number {
@@ -69,29 +81,33 @@ export class KernelMapView<Key extends SharedMapKey = SharedMapKey> implements S
 
   add(key: Key, delta = 1): number | undefined {
     const bytes = this.#key(key);
-    if (bytes === undefined) return this.#refuse(undefined);
-    const found = this.#read(bytes);
-    if (found === undefined) {
+    if (bytes === undefined || !isWhole(delta)) return this.#refuse(undefined);
+    for (let tries = 0; tries < TRY_COUNT_MAX; tries++) {
+      const seen = this.#read(bytes);
+      if (seen !== undefined) {
+        const before = this.#numberOf(seen);
+        if (!isWhole(before + delta)) return this.#refuse(undefined);
+        const stood = this.#operations.add(bytes, delta, this.#time.now);
+        if (stood === undefined) continue;
+        return this.shape.perProcessor ? before + delta : stood + delta;
+      }
       if (this.shape.kind === "prefix") return undefined;
-      return this.#write(bytes, delta, undefined) ? delta : undefined;
+      if (this.#insert(bytes, delta)) return delta;
     }
-    const sum = this.#numberOf(found) + delta;
-    if (!isWhole(sum)) return this.#refuse(undefined);
-    const value = found.slice();
-    // Lanes are of one processor each: the first takes what is added from here.
-    const first = this.shape.perProcessor ? numberAt(value, 0) + delta : sum;
-    setNumber(value, first);
-    const target = this.shape.kind === "prefix" ? this.#longest(bytes) : bytes;
-    return target !== undefined && this.#map.set(target, value) ? sum : this.#refuse(undefined);
+    return this.#refuse(undefined);
   }
 
   compareAndSet(key: Key, expected: number | undefined, value: number): boolean {
     requireOneNumber(this, "compareAndSet");
     const bytes = this.#key(key);
-    const found = this.#exact(bytes);
-    const seen = found === undefined ? undefined : this.#numberOf(found);
-    if (seen !== expected) return false;
-    return this.#write(bytes, value, found);
+    if (bytes === undefined || !isWhole(value)) return this.#refuse(false);
+    if (this.shape.kind === "prefix" && this.#exact(bytes) === undefined) {
+      return expected === undefined && this.#write(bytes, value, undefined);
+    }
+    if (expected === undefined) return this.#read(bytes) === undefined && this.#insert(bytes, value);
+    const { now } = this.#time;
+    const expires = Math.floor(now) + Math.ceil(this.shape.timeToLive ?? 0);
+    return this.#operations.exchange(bytes, expected, value, { now, expires }) === expected;
   }
 
   touch(key: Key): boolean {
@@ -215,17 +231,14 @@ export class KernelMapView<Key extends SharedMapKey = SharedMapKey> implements S
     return undefined;
   }
 
-  /** The key of the longest prefix that an address lies in. */
-  #longest(address: Uint8Array): Uint8Array | undefined {
-    let best: Uint8Array | undefined;
-    for (const [key] of this.#map.entries()) {
-      const bits = kernelPrefixBits(key);
-      if (best !== undefined && kernelPrefixBits(best) >= bits) continue;
-      const whole = decodeKernelKey(this.shape, address);
-      const cut = encodeKernelKey(this.shape, whole, bits);
-      if (cut !== undefined && isSame(cut, key)) best = key.slice();
-    }
-    return best;
+  /** A new entry; `false` when there is one already, or no room. */
+  #insert(key: Uint8Array, number: number): boolean {
+    const value = new Uint8Array(this.#layout.valueBytes);
+    setNumber(value, number);
+    this.#renew(value);
+    if (this.#map.set(key, value, "new")) return true;
+    // What has expired takes room, or the place itself, until it is swept out.
+    return this.sweep() > 0 && this.#map.set(key, value, "new");
   }
 
   #write(key: Uint8Array | undefined, number: number, before?: Uint8Array, bytes?: Uint8Array): boolean {

@@ -7,6 +7,7 @@ import { ConfigurationError, LimitExceededError } from "#base/errors.ts";
 import type { Random } from "#base/random.ts";
 import type { KernelMapSpec } from "#io/kernel-programs.ts";
 import { describeValue } from "./faults.ts";
+import type { MapOperation } from "./kernel-map-operations.ts";
 import { MemoryMap } from "./memory-map.ts";
 import type { MapTime, SharedMap, SharedMapDescription } from "./shared-map.ts";
 import { HASH_SEED_BYTES } from "./shared-map-hash.ts";
@@ -62,6 +63,8 @@ export interface KernelMapHandle {
   readonly shape: MapShape;
   readonly descriptor: number;
   readonly spec: KernelMapSpec;
+  /** Descriptors of the programs that change it in one step. */
+  readonly operations: Readonly<Record<MapOperation, number>>;
 }
 
 /** The maps that programs in the kernel have. */

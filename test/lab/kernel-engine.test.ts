@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, it } from "node:test";
+import { setImmediate as turn } from "node:timers/promises";
 import { nativeProblem } from "#linux/native.ts";
 import { KernelEngineLab } from "./kernel-engine-lab.ts";
 import { enterOwnNamespace, rootProblem } from "./own-namespace.ts";
@@ -47,6 +48,7 @@ export async function look(packet: Packet, context: Context) {
   if (ip?.payload(udp)?.destinationPort !== 4000) return verdict.continue;
   const clients = context.map("clients");
   context.counter("known").add(clients.get(ip.source) ?? 0);
+  context.counter("sum").add(clients.add(7, 3));
   clients.set(1, 5);
   return verdict.continue;
 }`;
@@ -128,11 +130,37 @@ describe("packet scripts in the kernel", { skip: rootProblem() || nativeProblem(
     assert.match(looking.reason ?? "", /async/);
     lab.send(4000, "three");
     await eventually(async () => (await lab.find("looks")).statistics.verdicts.continue === 1);
-    assert.deepEqual((await lab.find("looks")).statistics.counters, { known: 3 });
+    assert.deepEqual((await lab.find("looks")).statistics.counters, { known: 3, sum: 3 });
     assert.deepEqual([...clients.entries()].sort(), [
       [1, 5],
       [PEER_NUMBER, 3],
+      [7, 3],
     ]);
+  });
+
+  it("add to one number from the kernel and from user space, and nothing is lost", async () => {
+    await lab.receive(4000);
+    await lab.load({ file: lab.module("shares.ts", SHARES), function: "count" });
+    const clients = lab.maps.open("clients");
+    let isSending = true;
+    const sending = lab.sendMany(4000, "x", 20_000).then(() => {
+      isSending = false;
+    });
+    let count = 0;
+    let swapped = 0;
+    while (isSending) {
+      for (let round = 0; round < 100; round++) {
+        clients.add(PEER_NUMBER, 1);
+        count++;
+        const seen = clients.get(PEER_NUMBER) ?? 0;
+        if (clients.compareAndSet(PEER_NUMBER, seen, seen + 1)) swapped++;
+      }
+      await turn();
+    }
+    await sending;
+    await eventually(async () => (await lab.find()).statistics.packets >= 20_000);
+    assert.equal(clients.get(PEER_NUMBER), 20_000 + count + swapped);
+    assert.ok(swapped > 0 && count > 0);
   });
 
   it("hand packets over to user space, in one entry", async () => {
@@ -179,7 +207,7 @@ describe("packet scripts in the kernel", { skip: rootProblem() || nativeProblem(
     assert.deepEqual([(await lab.find()).state, (await lab.find()).attached], ["waiting", []]);
     lab.plug();
     await lab.engine.repair();
-    assert.deepEqual((await lab.find()).attached, ["tcx-ingress lan0"]);
+    assert.deepEqual((await lab.find()).attached, ["tcx-ingress lan0"], lab.log.join());
     assert.equal(seen.length, 0);
   });
 

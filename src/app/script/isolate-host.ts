@@ -8,12 +8,15 @@ import { LimitExceededError, MetanetError } from "#base/errors.ts";
 import type { Tuples, Value } from "#base/value.ts";
 import type { PacketParts } from "#io/packet-sender.ts";
 import { borrowKernelMap } from "#linux/bpf/kernel-map.ts";
+import { testRun } from "#linux/bpf/test-run.ts";
 import { LinuxClock } from "#linux/clock.ts";
 import { native } from "#linux/native.ts";
 import { LinuxPacketSender } from "#linux/packet-sender.ts";
 import type { PacketColumns } from "#script/columns.ts";
 import type { ScriptBus, SendOptions } from "#script/context.ts";
 import type { ReadConnection, ScriptHost, Settled } from "#script/host.ts";
+import { kernelMapLayout } from "#script/kernel-map-layout.ts";
+import { operationImage, type RunOperation } from "#script/kernel-map-operations.ts";
 import { KernelMapView } from "#script/kernel-map-view.ts";
 import { IsolateMaps, type MapAnswer, type MapOptions, type MapRequest } from "#script/map-directory.ts";
 import type { SharedMap } from "#script/shared-map.ts";
@@ -77,8 +80,12 @@ export class IsolateServices {
       ask,
       owner: start.owner,
       time,
-      kernel: ({ name, shape, spec, descriptor }) =>
-        new KernelMapView(name, shape, borrowKernelMap(spec, descriptor), time),
+      kernel: ({ name, shape, spec, descriptor, operations }) => {
+        const layout = kernelMapLayout(shape);
+        const run: RunOperation = (operation, packet) =>
+          testRun(operationImage(operation, name, layout), operations[operation], packet);
+        return new KernelMapView(name, shape, borrowKernelMap(spec, descriptor), { time, run });
+      },
     });
   }
 

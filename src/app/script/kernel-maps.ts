@@ -4,8 +4,16 @@
  * @module
  */
 import { LimitExceededError } from "#base/errors.ts";
-import type { KernelMap, KernelMapSpec, KernelPrograms } from "#io/kernel-programs.ts";
+import type {
+  KernelMap,
+  KernelMapSpec,
+  KernelProgram,
+  KernelPrograms,
+  TestRun,
+} from "#io/kernel-programs.ts";
 import type { UsedMap } from "#script/compiler/compiled.ts";
+import { kernelMapLayout } from "#script/kernel-map-layout.ts";
+import { type MapOperation, operationImage } from "#script/kernel-map-operations.ts";
 import { KernelMapView } from "#script/kernel-map-view.ts";
 import {
   type KernelMapHandle,
@@ -16,9 +24,14 @@ import {
 import type { MapTime, SharedMapDescription } from "#script/shared-map.ts";
 import type { KernelPins } from "./kernel-pins.ts";
 
+/** The map's name in the programs that change it. */
+const MAP = "map";
+
 interface HeldMap {
   readonly view: KernelMapView;
   readonly map: KernelMap;
+  /** Made when somebody in user space wants the map. */
+  readonly operations: Map<MapOperation, KernelProgram>;
   /** Where it is pinned; `undefined` when it is not. */
   pin: string | undefined;
 }
@@ -42,7 +55,20 @@ export class KernelMapStore implements KernelMaps {
     if (held === undefined) return undefined;
     const { view, map } = held;
     const { descriptor, spec } = map;
-    return { view, handle: { name, shape: view.shape, descriptor, spec } };
+    const [add, exchange] = [this.#operation(held, "add"), this.#operation(held, "exchange")].map(
+      descriptorOf,
+    );
+    const operations = { add: add ?? 0, exchange: exchange ?? 0 };
+    return { view, handle: { name, shape: view.shape, descriptor, spec, operations } };
+  }
+
+  #operation({ view, map, operations }: HeldMap, operation: MapOperation): KernelProgram {
+    const known = operations.get(operation);
+    if (known) return known;
+    const image = operationImage(operation, MAP, kernelMapLayout(view.shape));
+    const program = this.#options.programs.load(image, new Map([[MAP, map]]));
+    operations.set(operation, program);
+    return program;
   }
 
   list(): SharedMapDescription[] {
@@ -74,8 +100,11 @@ export class KernelMapStore implements KernelMaps {
     const { programs, pins, time } = this.#options;
     const left = isPinned ? pins?.takeMap(name, spec) : undefined;
     const map = left ?? programs.createMap(spec);
-    const view = new KernelMapView(name, shape, map, time);
-    const held: HeldMap = { view, map, pin: left && pins?.mapPath(name) };
+    const operations = new Map<MapOperation, KernelProgram>();
+    const run = (operation: MapOperation, packet: Uint8Array): TestRun =>
+      this.#operation(held, operation).test(packet);
+    const view = new KernelMapView(name, shape, map, { time, run });
+    const held: HeldMap = { view, map, operations, pin: left && pins?.mapPath(name) };
     this.#maps.set(name, held);
     try {
       if (isPinned) this.#pin(name, held);
@@ -101,6 +130,7 @@ export class KernelMapStore implements KernelMaps {
     const held = this.#maps.get(name);
     if (held === undefined) return;
     this.#maps.delete(name);
+    for (const program of held.operations.values()) program.close();
     held.map.close();
     if (held.pin !== undefined) this.#options.pins?.forgetMap(name);
   }
@@ -112,4 +142,9 @@ export class KernelMapStore implements KernelMaps {
       this.drop(name);
     }
   }
+}
+
+/** Other threads run a program by its descriptor; one that is simulated has none. */
+function descriptorOf(program: KernelProgram): number {
+  return "descriptor" in program && typeof program.descriptor === "number" ? program.descriptor : 0;
 }

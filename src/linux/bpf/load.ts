@@ -33,6 +33,9 @@ const LOG_LEVEL = 1;
 /** The kernel lets only such programs call its functions; what is loaded is made by us for the user's machine. */
 const LICENCE = "GPL";
 
+/** How often a load is tried again that was interrupted. */
+const INTERRUPTED_COUNT_MAX = 100;
+
 const TYPES: Readonly<Record<KernelProgramType, readonly [type: number, attach: number]>> = {
   netfilter: [ProgramType.netfilter, AttachType.netfilter],
   "tcx-ingress": [ProgramType.trafficControl, AttachType.tcxIngress],
@@ -88,15 +91,12 @@ function loadWith(
       [104, types ? types.lines.length / LINE_RECORD_BYTES : 0],
     );
     attributes.set(kernelName(image.name), NAME_AT);
-    const answer = bpf(
-      "load",
-      attributes,
-      instructions,
-      kernelText(LICENCE),
-      log,
-      types?.functions,
-      types?.lines,
-    );
+    const parts = [instructions, kernelText(LICENCE), log, types?.functions, types?.lines] as const;
+    let answer = bpf("load", attributes, ...parts);
+    // A signal for this thread, of which V8 has some, makes the verifier stop in the middle without a reason.
+    for (let count = 0; count < INTERRUPTED_COUNT_MAX && errnoName(answer) === "EAGAIN"; count++) {
+      answer = bpf("load", attributes, ...parts);
+    }
     return { answer, attributes };
   };
   const { answer } = attempt();
