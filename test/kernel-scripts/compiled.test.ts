@@ -8,7 +8,7 @@ import { runDifferential } from "./differential.ts";
 import { enginesInTurns, interpreted, whyNoKernel } from "./engines.ts";
 
 const seed = Number(process.env.KERNEL_SCRIPTS_SEED ?? Date.now() % 1e9);
-/** On a machine that others load as well: after this many milliseconds no further batch is begun. */
+/** On a machine that others load as well: after this many milliseconds no further script is begun. */
 const TIME_MAX = Number(process.env.KERNEL_SCRIPTS_TIME ?? 20_000);
 const SCRIPT_COUNT = 300;
 /** Reasons that generated scripts may be refused for: they are large, and nothing else. */

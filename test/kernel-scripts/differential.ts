@@ -40,7 +40,7 @@ export interface DifferentialOptions {
   readonly batchCount?: number;
   /** After so many failures the rest is not run; 1 unless told. */
   readonly failureCountMax?: number;
-  /** Milliseconds after which no further batch is begun. */
+  /** Milliseconds after which no further script is begun. */
   readonly timeMax?: number;
   /** Milliseconds for making a failure small; 30,000 unless told. */
   readonly shrinkTimeMax?: number;
@@ -53,14 +53,15 @@ export interface DifferentialOptions {
 export function runDifferential(options: DifferentialOptions): Report {
   const { engines, seed, scriptCount, batchCount = 60, failureCountMax = 1 } = options;
   const programs = new ModulePrograms();
-  const started = performance.now();
+  const end = performance.now() + (options.timeMax ?? Number.POSITIVE_INFINITY);
   const tallies = new Map<string, EngineTally>();
   const failures: Failure[] = [];
   for (let done = 0; done < scriptCount && failures.length < failureCountMax; done += batchCount) {
-    if (performance.now() - started > (options.timeMax ?? Number.POSITIVE_INFINITY)) break;
+    if (performance.now() > end) break;
     const batch = randomBatch(seed + done * 7919, Math.min(batchCount, scriptCount - done));
     const module = moduleOf(programs, batch.surroundings, batch.cases);
     for (const [index, one] of batch.cases.entries()) {
+      if (performance.now() > end) break;
       const chosen = typeof engines === "function" ? engines(done + index) : engines;
       for (const engine of chosen) {
         if (!engine.may(one.script.abilities) || failures.length >= failureCountMax) continue;

@@ -66,7 +66,8 @@ function load(options: CompiledRunOptions): Started {
     return { run: new CompiledRun(options) };
   } catch (error) {
     // The verifier's log of such a program may itself be too long to end in a reason.
-    const isTooLarge = error instanceof ProgramRefusedError && /too large|no reason/.test(error.message);
+    const isTooLarge =
+      error instanceof ProgramRefusedError && /too large|too complex|no reason/.test(error.message);
     if (!isTooLarge) throw error;
     return { refusal: { code: "verifier-too-large", text: error.message } };
   }

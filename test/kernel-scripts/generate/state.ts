@@ -57,6 +57,8 @@ export function mapCondition(scope: Scope, depth: number): Piece | undefined {
     case 5:
       return made`((${map.name}.get(${here}) ?? -1) ${pick(scope, ["<", ">", "==="])} ${value()})`;
     default: {
+      // Of prefixes there is none in the kernel.
+      if (map.kind === "prefix") return made`${map.name}.has(${here})`;
       const expected = chance(scope, 40) ? "undefined" : value();
       return made`${map.name}.compareAndSet(${here}, ${expected}, ${value()})`;
     }

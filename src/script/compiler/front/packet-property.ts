@@ -10,6 +10,7 @@ import { packetView } from "./packet-aim.ts";
 import { readField } from "./packet-bits.ts";
 import { roomOf } from "./packet-builtins.ts";
 import { refuseChecksum } from "./packet-bytes.ts";
+import { assume } from "./packet-code.ts";
 import { observe } from "./packet-shape.ts";
 
 /** Why properties of packets are not there in the kernel, and what to do instead. */
@@ -112,7 +113,8 @@ export function viewProperty(
   if (getter !== undefined) return getter(lowering, view);
   switch (name) {
     case "lengthBytes":
-      return integer(lowering.binary("subtract", view.end, view.start));
+      // A view never ends before its start; the longest packet is an aggregate of 524,280 bytes.
+      return integer(assume(lowering, lowering.binary("subtract", view.end, view.start), 0, 2 ** 20 - 1));
     case "headerBytes":
       return integer(view.header);
     case "offsetBytes":
