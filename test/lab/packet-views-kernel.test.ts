@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { SeededRandom } from "#base/seeded-random.ts";
 import { LinuxKernelPrograms } from "#linux/bpf/programs.ts";
+import { EtherType } from "#packet/ethernet.ts";
 import { compileAt } from "../kernel-scripts/compiler.ts";
 import { whyNoKernel } from "../kernel-scripts/engines.ts";
 import { ETHERNET_BYTES, randomFrames } from "../kernel-scripts/frames.ts";
@@ -22,6 +23,12 @@ const VERDICTS: Readonly<Record<string, Readonly<Record<number, string>>>> = {
 
 const programs = new ModulePrograms();
 
+/** The kernel makes no test packet of less: Ethernet, and an IP header where that announces one. */
+function leastBytes(frame: Uint8Array): number {
+  const type = ((frame[12] ?? 0) << 8) | (frame[13] ?? 0);
+  return ETHERNET_BYTES + (type === EtherType.ipv4 ? 20 : type === EtherType.ipv6 ? 40 : 0);
+}
+
 /** Runs a script in the kernel over frames, and compares. */
 function compare(text: string, where: Where, frames: readonly Uint8Array[]): void {
   const { script, problems } = compileAt(programs.make(moduleOf(text)), "f", where);
@@ -31,8 +38,7 @@ function compare(text: string, where: Where, frames: readonly Uint8Array[]): voi
   try {
     const compiled = compile(text, where);
     for (const frame of frames) {
-      // The kernel makes no packet of less.
-      if (frame.length < ETHERNET_BYTES) continue;
+      if (frame.length < leastBytes(frame)) continue;
       const expected = agree(compiled, frame);
       const { verdict, bytes, mark } = program.test(frame, { mark: 0 });
       const passes = where.attach === "xdp" && expected.verdict !== "drop";

@@ -4,10 +4,12 @@
  */
 import { build } from "#packet/build.ts";
 import { ethernet } from "#packet/ethernet.ts";
+import { icmp } from "#packet/icmp.ts";
+import { icmpv6 } from "#packet/icmpv6.ts";
 import { ipv4 } from "#packet/ipv4.ts";
 import { ipv6 } from "#packet/ipv6.ts";
 import { tcp } from "#packet/tcp.ts";
-import { mpls, pppoe } from "#packet/tunnel.ts";
+import { gre, mpls, pppoe, vxlan } from "#packet/tunnel.ts";
 import { udp } from "#packet/udp.ts";
 import { vlan } from "#packet/vlan.ts";
 import { DRIVER, PACKETS, type Where } from "./agreement.ts";
@@ -34,7 +36,12 @@ export const FRAMES_BUILT: readonly Uint8Array[] = [
   build(frame, vlan.header({}), vlan.header({}), ip4, udp.header(ports), data).toBytes(),
   build(frame, pppoe.header({}), ip4, udp.header(ports), data).toBytes(),
   build(frame, vlan.header({}), pppoe.header({}), ip6, udp.header(ports), data).toBytes(),
-  build(frame, mpls.header({}), mpls.header({}), ip4, udp.header(ports), data).toBytes(),
+  build(frame, mpls.header({ label: 17 }), mpls.header({}), ip4, udp.header(ports), data).toBytes(),
+  build(frame, ip4, gre.header({}), ip4, udp.header(ports), data).toBytes(),
+  build(frame, ip4, udp.header({}), vxlan.header({ identifier: 7 }), frame, ip4, data).toBytes(),
+  build(frame, ip4, icmp.header({ type: 3 }), ip4, tcp.header({ ...ports, sequence: 7 })).toBytes(),
+  build(frame, ip6, icmpv6.header({ type: 2, mtu: 1280 }), ip6, udp.header(ports)).toBytes(),
+  build(frame, ip6, icmpv6.header({ type: 128 }), data).toBytes(),
   build(frame, ip4, ip4, udp.header(ports), data).toBytes(),
   ...[12, 13, 14, 15, 16].map(tagged),
 ];
