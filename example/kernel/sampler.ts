@@ -1,7 +1,7 @@
 /**
- * A sampler in front of the flow monitors: the kernel picks one connection in a hundred, all of its packets and in both
- * directions, and only these go to user space, where monitors see whole flows of them. A mixed script: load `sample`, and
- * the queue and the mark in between are there.
+ * A sampler in front of the flow monitors: the kernel picks one connection in a hundred, all packets of it, and only
+ * these go to user space, where a monitor follows them. A mixed script: load `sample`, and the mark and the queue in
+ * between are there.
  * @module
  */
 import { type FlowScript, flowScript } from "metanet/flow";
@@ -13,12 +13,12 @@ export const options: ScriptOptions = { connection: false };
 /** One in so many connections is looked at. */
 const ONE_IN = 100;
 
-/** Load it at forward, with `--in` the interface: a mark is set where packets come in. */
+/** Load it at forward, with `--in` an interface: the mark is set where packets come in. */
 export function sample(packet: Packet, context: Context): ReturnType<FlowScript> {
   const ip = packet.payload(ipv4);
   const segment = ip?.payload(tcp);
   if (!ip || !segment) return verdict.continue;
-  // The same both ways, so that a connection is sampled whole or not at all.
+  // The same both ways, so that both sides sample the same connections.
   const ends = (ip.source ^ ip.destination ^ segment.sourcePort ^ segment.destinationPort) >>> 0;
   if (mix(ends) % ONE_IN !== 0) return verdict.continue;
   context.counter("sampled").add();
@@ -30,7 +30,7 @@ function mix(value: number): number {
   return (hash ^ (hash >>> 13)) >>> 0;
 }
 
-/** Sees the sampled connections packet by packet, as TCP. */
+/** Follows the sampled connections, of which it sees what came in by the interface. */
 export const watch: FlowScript = flowScript(
   (engine) => {
     const monitor = engine.monitor({ name: "sampler" });

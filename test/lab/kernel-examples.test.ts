@@ -260,6 +260,27 @@ describe("examples of packet scripts in the kernel, with real programs", { skip:
     }
   });
 
+  test("sampler.ts: few connections are watched in user space, all packets of them on both sides", async () => {
+    await serve(SERVER[4], 82);
+    const names = { sample: "lan0", "sample-back": "wan0" };
+    for (const [name, side] of Object.entries(names)) {
+      const place = ["--hook", "forward", "--in", side, "--engine", "kernel", "--name", name];
+      await lab.load("../kernel/sampler.ts", "sample", ...place);
+      loaded.push(name);
+    }
+    let [there, back] = [await lab.listed("sample"), await lab.listed("sample-back")];
+    for (let round = 0; round < 20 && (there.counters.sampled ?? 0) === 0; round++) {
+      await client(...node("many", SERVER[4], "82", "300"));
+      [there, back] = [await lab.listed("sample"), await lab.listed("sample-back")];
+    }
+    const { sampled = 0 } = there.counters;
+    assert.ok(sampled > 0 && sampled < there.packets / 20, `${sampled} of ${there.packets}`);
+    assert.ok((back.counters.sampled ?? 0) > 0);
+    for (const { errors, faults, handed, counters: counted } of [there, back]) {
+      assert.deepEqual([errors, faults, handed], [0, [], counted.sampled]);
+    }
+  });
+
   test("load-balancer.ts: connections are spread, and none are lost when a server is taken out", async () => {
     const servers = [11, 12, 13, 14].map((last) => `10.91.2.${last}`);
     addAddresses(lab.net.server, ...servers.map((one) => `${one}/24`));

@@ -29,6 +29,7 @@ export interface Listed {
   readonly name: string;
   readonly packets: number;
   readonly errors: number;
+  readonly handed: number;
   readonly faults: readonly unknown[];
   readonly counters: Readonly<Record<string, number>>;
 }
