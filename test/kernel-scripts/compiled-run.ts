@@ -22,6 +22,11 @@ const VERDICTS: Readonly<Record<AttachType, Readonly<Record<number, SeenVerdict>
 
 const NOTHING = new Uint8Array(0);
 
+/** Maps are looked at here, and written to by scripts alone. */
+function readOnly(): never {
+  throw new Error("a test of scripts writes to no map");
+}
+
 export interface CompiledRunOptions {
   readonly kernel: KernelPrograms;
   readonly script: CompiledScript;
@@ -48,7 +53,7 @@ export class CompiledRun implements ScriptRun {
     // A map that is opened and not used is not in the program.
     this.#views = script.facts.maps.flatMap(({ name, shape }) => {
       const map = this.#maps.get(name);
-      return map === undefined ? [] : [new KernelMapView(name, shape, map, time)];
+      return map === undefined ? [] : [new KernelMapView(name, shape, map, { time, run: readOnly })];
     });
   }
 
