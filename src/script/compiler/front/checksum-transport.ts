@@ -27,7 +27,7 @@ export function tellTransport(
   lowering: Lowering,
   place: ChecksumPlace,
   difference: Value,
-  part: "pseudoDifference" | "otherDifference",
+  part: "pseudoDifference" | "pseudoDifference6" | "otherDifference",
 ): void {
   if (lowering.target.attach === "xdp") tellAtOnce(lowering, place, difference);
   else tellLater(lowering, place, difference, part);
@@ -92,28 +92,30 @@ export function isWaiting(lowering: Lowering): boolean {
 export const CHECKSUMS_AT_RETURN: AtReturn = {
   flush(lowering: Lowering): void {
     if (!isWaiting(lowering)) return;
-    flushOne(lowering, "pseudoDifference", true);
-    flushOne(lowering, "otherDifference", false);
+    flushOne(lowering, "pseudoDifference", { isPseudo: true });
+    flushOne(lowering, "pseudoDifference6", { isPseudo: true, isIpv6: true });
+    flushOne(lowering, "otherDifference", { isPseudo: false });
   },
 };
 
-function flushOne(lowering: Lowering, part: HiddenVariable, isPseudo: boolean): void {
+function flushOne(
+  lowering: Lowering,
+  part: HiddenVariable,
+  kind: { readonly isPseudo: boolean; readonly isIpv6?: boolean },
+): void {
   const difference = lowering.hidden(part);
   if (lowering.known(difference) === 0n) return;
   const offset = lowering.hidden("checksumAt");
-  const patch = (zeroIsNone: boolean): Lowered => {
-    const { builder, place } = lowering;
-    builder.append({ op: "patchChecksum", place, offset, difference, isPseudo, zeroIsNone });
-    return NOTHING;
-  };
+  const flag = lowering.hidden("isZeroNone");
+  const known = lowering.known(flag);
+  const zeroIsNone = known === undefined ? flag : known !== 0n;
   lowering.either(
     lowering.compare("unequal", difference, 0),
-    () =>
-      lowering.either(
-        lowering.compare("unequal", lowering.hidden("isZeroNone"), 0),
-        () => patch(true),
-        () => patch(false),
-      ) ?? NOTHING,
+    () => {
+      const { builder, place } = lowering;
+      builder.append({ op: "patchChecksum", place, offset, difference, zeroIsNone, ...kind });
+      return NOTHING;
+    },
     () => NOTHING,
   );
   lowering.assignHidden(part, lowering.constant(0));

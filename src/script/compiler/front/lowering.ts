@@ -11,15 +11,21 @@ import type { Lowered } from "./lowered.ts";
 
 /**
  * What the checksum of the transport has to be told at the end, all of them integers: where it is in the frame, whether
- * 0 there means none, and the differences of the pseudo header and of other bytes.
+ * 0 there means none, and the differences of the pseudo headers of IPv4 and of IPv6 and of other bytes.
  */
-export type HiddenVariable = "checksumAt" | "isZeroNone" | "pseudoDifference" | "otherDifference";
+export type HiddenVariable =
+  | "checksumAt"
+  | "isZeroNone"
+  | "pseudoDifference"
+  | "pseudoDifference6"
+  | "otherDifference";
 
 /** All of them. */
 export const HIDDEN_VARIABLES: readonly HiddenVariable[] = [
   "checksumAt",
   "isZeroNone",
   "pseudoDifference",
+  "pseudoDifference6",
   "otherDifference",
 ];
 

@@ -34,7 +34,15 @@ export function assignField(
   const [byte, length] = bytesOf(field);
   const room = roomOf(view);
   const change = (): void => writeField(lowering, room, field, written);
-  writeAround(lowering, view, { room, byte, length, oddness: undefined }, change);
+  const span = { room, byte, length, oddness: undefined, written: constantIn(lowering, field, written) };
+  writeAround(lowering, view, span, change);
+}
+
+/** What is written, where it is constant and whole words. */
+function constantIn(lowering: Lowering, { at, bits }: FieldModel, written: Written): bigint | undefined {
+  if (written.kind === "wide" || at % 16 !== 0 || bits % 16 !== 0) return undefined;
+  const known = lowering.known(written.value);
+  return known === undefined ? undefined : BigInt.asUintN(bits, known);
 }
 
 /** The bytes that a field touches. */
@@ -113,6 +121,8 @@ export interface Span {
   readonly length: number;
   /** 1 where the room begins at an odd place of the view; `undefined` where it begins with the view. */
   readonly oddness: Value | undefined;
+  /** What will stand there, as one number in network order: where it is constant, and whole words of 16 bits. */
+  readonly written?: bigint | undefined;
 }
 
 /** Does a change, and brings it to the checksums. */
@@ -143,11 +153,11 @@ function pseudoPart(
 function tell(
   lowering: Lowering,
   view: LoweredView,
-  { room, byte, length, oddness }: Span,
+  { room, byte, length, oddness, written }: Span,
   words: Words,
 ): void {
   const model = view.protocol;
-  const difference = differenceOf(lowering, room, words);
+  const difference = differenceOf(lowering, room, words, written);
   const checksum = oddness === undefined ? model?.checksum : undefined;
   const isChecksum = checksum !== undefined && byte < checksum.at + 2 && byte + length > checksum.at;
   if (checksum?.covers === "header" && !isChecksum) {
@@ -177,7 +187,12 @@ function tellPseudo(
   const isOwn = part === "destination" ? hasOwnDestination(lowering, view) : undefined;
   const place = pseudoChecksumOf(lowering, view, part !== "ipv4");
   const at = isOwn === undefined ? place.at : lowering.select(isOwn, place.at, lowering.constant(0));
-  tellTransport(lowering, { ...place, at }, difference, "pseudoDifference");
+  tellTransport(
+    lowering,
+    { ...place, at },
+    difference,
+    part === "ipv4" ? "pseudoDifference" : "pseudoDifference6",
+  );
 }
 
 /** `packet.mark = value`. */
