@@ -8,7 +8,7 @@ import { type FlowScript, flowScript } from "metanet/flow";
 import { type Context, handOver, ipv4, type Packet, type ScriptOptions, tcp, verdict } from "metanet/script";
 import { nameOf, printLine } from "../flow/text.ts";
 
-export const options: ScriptOptions = { connection: false };
+export const options: ScriptOptions = { writes: false, connection: false };
 
 /** One in so many connections is looked at. */
 const ONE_IN = 100;

@@ -229,7 +229,7 @@ class KernelFunction {
     );
     return [...shapes].flatMap(([name, shape]) => {
       const map = maps.get(name);
-      return map === undefined ? [] : [new KernelMapView(name, shape, map, time)];
+      return map === undefined ? [] : [new KernelMapView(name, shape, map, { time, run: adds })];
     });
   }
 
@@ -315,6 +315,11 @@ function standingStill(image: ProgramImage, now: number, chance: number): Progra
   });
   const relocations = image.relocations.filter(({ kind }) => kind !== "clock");
   return { ...image, instructions: encodeEbpf(instructions), relocations };
+}
+
+/** Tests read and set; adding is left to the programs. */
+function adds(): never {
+  throw new Error("not used");
 }
 
 /** What an array has from the start does not count: it may not have been opened yet. */
