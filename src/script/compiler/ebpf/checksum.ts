@@ -2,6 +2,7 @@
  * Brings changes of a packet to the checksum of its transport.
  * @module
  */
+import { InvariantError } from "#base/errors.ts";
 import { Helper } from "#wire/ebpf.ts";
 import type { PatchChecksumInstruction, Value } from "../ir/ir.ts";
 import type { Register } from "./machine.ts";
@@ -25,8 +26,25 @@ export function patchByKernel(
   selection.copyInto(2, offset);
   machine.constant(3, 0n);
   machine.move(4, sum);
-  machine.constant(5, BigInt(pseudo | (zeroIsNone ? ZERO_IS_NONE : 0)));
+  flagsInto(selection, pseudo, zeroIsNone);
   machine.call(Helper.l4ChecksumReplace, 5);
+}
+
+/** The flags, in register 5. */
+function flagsInto(
+  selection: Selection,
+  others: number,
+  zeroIsNone: PatchChecksumInstruction["zeroIsNone"],
+): void {
+  const { machine, facts } = selection;
+  const known = typeof zeroIsNone === "boolean" ? BigInt(zeroIsNone) : facts.constantOf(zeroIsNone);
+  if (known !== undefined || typeof zeroIsNone === "boolean") {
+    machine.constant(5, BigInt(others | (known === 0n ? 0 : ZERO_IS_NONE)));
+    return;
+  }
+  selection.copyInto(5, zeroIsNone);
+  machine.arithmetic("shiftLeft", 5, { immediate: Math.log2(ZERO_IS_NONE) });
+  if (others !== 0) machine.arithmetic("add", 5, { immediate: others });
 }
 
 /** A fresh register with a sum in ones' complement, brought from 64 bits to 32. */
@@ -54,6 +72,9 @@ export function patchByHand(
   { data, dataEnd }: { readonly data: Register; readonly dataEnd: Register },
 ): void {
   const { machine, facts } = selection;
+  if (typeof zeroIsNone !== "boolean") {
+    throw new InvariantError("Cannot patch a checksum: whether 0 means none varies; report this as a bug");
+  }
   const next = machine.block();
   const step = (
     jump: "greater" | "equal",

@@ -7,7 +7,7 @@
 import type { Value } from "../ir/ir.ts";
 import type { Lowering } from "./lowering.ts";
 import type { Room } from "./packet-bits.ts";
-import { load, store } from "./packet-code.ts";
+import { both, load, store } from "./packet-code.ts";
 
 /** The words around some bytes, which are about to change. */
 export interface Words {
@@ -28,9 +28,16 @@ function wordAt(lowering: Lowering, room: Room, place: number): Value {
   return load(lowering, room.pointer, place, place + 2 <= room.bytes ? 2 : 1, "native");
 }
 
-/** The sum of the differences of words that were written to since they were read. */
-export function differenceOf(lowering: Lowering, room: Room, words: Words): Value {
+/**
+ * The sum of the differences of words that were written to since they were read.
+ * @param written the constant that stands there now in network order, when it is one
+ */
+export function differenceOf(lowering: Lowering, room: Room, words: Words, written?: bigint): Value {
   const none = lowering.constant(0);
+  if (written !== undefined) {
+    const own = differenceFrom(lowering, words, written);
+    if (own !== undefined) return own;
+  }
   return words.places.reduce((total, place, index) => {
     const old = words.before[index] ?? none;
     const now = wordAt(lowering, room, place);
@@ -43,6 +50,26 @@ export function differenceOf(lowering: Lowering, room: Room, words: Words): Valu
   }, none);
 }
 
+/**
+ * The difference that constants make, with one question for all of their words: a word that stays adds 0xffff, which is
+ * nothing in ones' complement as long as the sum is not 0 otherwise. It is 0 only for words that were 0xffff and are 0:
+ * `undefined` where one of several might be.
+ */
+function differenceFrom(lowering: Lowering, { places, before }: Words, written: bigint): Value | undefined {
+  const count = places.length;
+  const words = places.map((_, index) => Number((written >> BigInt(16 * (count - 1 - index))) & 0xffffn));
+  if (count > 2 || (count > 1 && words.includes(0))) return undefined;
+  const now = words.map((word) => lowering.unary("swap16", lowering.constant(word)));
+  const sames = before.map((old, index) => lowering.compare("equal", old, now[index] as Value));
+  const isSame = sames.reduce((one, other) => both(lowering, one, other));
+  const start = now.reduce(
+    (sum, word) => lowering.binary("add", sum, word),
+    lowering.constant(0xffff * count),
+  );
+  const sum = before.reduce((left, old) => lowering.binary("subtract", left, old), start);
+  return lowering.select(isSame, lowering.constant(0), sum);
+}
+
 /** The difference as it is for a checksum that begins an odd number of bytes away, where `oddness` is 1. */
 export function turned(lowering: Lowering, difference: Value, oddness: Value): Value {
   const known = lowering.known(oddness);
@@ -51,7 +78,7 @@ export function turned(lowering: Lowering, difference: Value, oddness: Value): V
   return lowering.select(isOdd, lowering.binary("shiftLeft", difference, 8), difference);
 }
 
-/** Brings a difference to the checksum behind a pointer; `zeroIsNone` as in `ChecksumSpec`. */
+/** Brings a difference, below 2^30, to the checksum behind a pointer; `zeroIsNone` as in `ChecksumSpec`. */
 export function patchAt(
   lowering: Lowering,
   pointer: Value,
@@ -61,7 +88,8 @@ export function patchAt(
 ): void {
   const before = load(lowering, pointer, at, 2, "native");
   const mask = lowering.constant(0xffff);
-  let sum = lowering.binary("add", lowering.binary("xor", before, mask), fold(lowering, difference));
+  // Twice is enough for sums below 2^32, and the difference of one write is below 2^30.
+  let sum = lowering.binary("add", lowering.binary("xor", before, mask), difference);
   sum = fold(lowering, fold(lowering, sum));
   const after = lowering.binary("xor", sum, mask);
   if (lowering.known(isZeroNone) === 0n) {

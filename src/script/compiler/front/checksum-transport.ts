@@ -8,8 +8,9 @@ import type { Value } from "../ir/ir.ts";
 import { patchAt } from "./checksum-difference.ts";
 import type { Lowered, LoweredView } from "./lowered.ts";
 import type { AtReturn, HiddenVariable, Lowering, PathKey } from "./lowering.ts";
-import { both, isAmong, load } from "./packet-code.ts";
+import { both, isAmong } from "./packet-code.ts";
 import { finalDestinationAt } from "./packet-extensions.ts";
+import { upperOfIpv4 } from "./packet-upper.ts";
 
 /** A checksum in the frame. */
 export interface ChecksumPlace {
@@ -148,9 +149,10 @@ export function pseudoChecksumOf(lowering: Lowering, view: LoweredView, isIpv6: 
 }
 
 function findPseudoChecksum(lowering: Lowering, view: LoweredView, isIpv6: boolean): ChecksumPlace {
-  const pointer = view.pointer as Value;
   const none = lowering.constant(0);
-  const protocol = isIpv6 ? (view.note ?? none) : load(lowering, pointer, 9, 1);
+  const { protocol, isFirst } = isIpv6
+    ? { protocol: view.note ?? none, isFirst: lowering.constant(true) }
+    : upperOfIpv4(lowering, view);
   const start = lowering.binary("add", view.start, view.header);
   const offsets: readonly [numbers: readonly number[], at: number][] = [
     [AT_16, 16],
@@ -163,9 +165,6 @@ function findPseudoChecksum(lowering: Lowering, view: LoweredView, isIpv6: boole
     return lowering.select(isAmong(lowering, protocol, numbers), own, other);
   }, none);
   const isInside = lowering.compare("lessOrEqual", lowering.binary("add", at, 2), view.end);
-  const isFirst = isIpv6
-    ? lowering.constant(true)
-    : lowering.compare("equal", lowering.binary("and", load(lowering, pointer, 6, 2), 0x1fff), 0);
   const isUdp = lowering.compare("equal", protocol, UDP);
   const found = lowering.select(both(lowering, isFirst, isInside), at, none);
   // The verifier need not follow each kind of transport by itself.

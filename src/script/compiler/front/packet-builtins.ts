@@ -10,6 +10,7 @@ import { type Room, readField } from "./packet-bits.ts";
 import { anyOf, both, isAmong, load } from "./packet-code.ts";
 import { findUpper, fragmentWord } from "./packet-extensions.ts";
 import { optionNumber, optionThere } from "./packet-options.ts";
+import { upperOfIpv4 } from "./packet-upper.ts";
 import type { HeaderFunction, ModelFunction, ModelMember } from "./protocol-model.ts";
 
 /** What is told of a protocol by hand. */
@@ -81,8 +82,8 @@ const IPV4: Builtin = {
   contentBytes: orWhole(16, 16),
   accepts: fieldIs(0, 4, 4),
   announces: built((lowering, view) => {
-    const isFirst = lowering.compare("equal", numberAt(lowering, view, 51, 13), 0);
-    return lowering.select(isFirst, numberAt(lowering, view, 72, 8), lowering.constant(-1));
+    const { isFirst, protocol } = upperOfIpv4(lowering, view);
+    return lowering.select(isFirst, protocol, lowering.constant(-1));
   }),
   getters: {
     isFragment: (lowering, view) => boolean(lowering.compare("unequal", numberAt(lowering, view, 50, 14), 0)),

@@ -12,6 +12,7 @@ import { Attempt, both, rawView, uncovered } from "./packet-code.ts";
 import { findInPacket, payloadOfPacket } from "./packet-find.ts";
 import { refuseViewMember } from "./packet-property.ts";
 import { builtinProtocol } from "./packet-protocols.ts";
+import { readUpper } from "./packet-upper.ts";
 import { protocolOf, wholeNumber } from "./packet-value.ts";
 import { writeNumber } from "./packet-write.ts";
 
@@ -71,6 +72,7 @@ export function viewCall(
   switch (method) {
     case "payload":
       if (!isGiven(given[0])) return { kind: "view", view: rawBehind(lowering, view) };
+      readUpper(lowering, view);
       return attempt(lowering, (one) => payload(lowering, one, view, protocolOf(lowering, node, given[0])));
     case "as":
       return attempt(lowering, (one) => behind(lowering, one, view, protocolOf(lowering, node, given[0])));

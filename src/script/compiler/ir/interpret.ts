@@ -277,7 +277,9 @@ class Interpreter {
         return undefined;
       case "patchChecksum": {
         const [offset, difference] = [this.#number(instruction.offset), this.#number(instruction.difference)];
-        world.packet.patchChecksum(offset, BigInt.asUintN(64, difference), instruction.zeroIsNone);
+        const { zeroIsNone } = instruction;
+        const isNone = typeof zeroIsNone === "boolean" ? zeroIsNone : this.#number(zeroIsNone) !== 0n;
+        world.packet.patchChecksum(offset, BigInt.asUintN(64, difference), isNone);
         return undefined;
       }
       case "redirect":

@@ -325,8 +325,8 @@ export interface PatchChecksumInstruction extends Base {
   readonly isPseudo: boolean;
   /** That pseudo header is IPv6's, which has no checksum of its own that would hide the change from the whole frame's. */
   readonly isIpv6?: boolean;
-  /** 0 means no checksum, and stays (RFC 768). */
-  readonly zeroIsNone: boolean;
+  /** 0 means no checksum, and stays (RFC 768); a value, 0 or 1, where that varies and the kernel does the work. */
+  readonly zeroIsNone: boolean | Value;
 }
 
 /** Sends the packet out of an interface in place of its way; what it results in is the verdict to be returned. */

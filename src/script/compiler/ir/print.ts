@@ -160,7 +160,8 @@ function detailsOf(instruction: Instruction): readonly string[] {
     case "patchChecksum":
       return [
         ...(instruction.isPseudo ? ["pseudo"] : []),
-        ...(instruction.zeroIsNone ? ["zero is none"] : []),
+        ...(instruction.isIpv6 ? ["IPv6"] : []),
+        ...(instruction.zeroIsNone === true ? ["zero is none"] : []),
       ];
     case "redirect":
       return [instruction.interface];

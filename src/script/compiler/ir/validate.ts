@@ -180,7 +180,7 @@ function wantedTypes(instruction: Instruction): readonly string[] {
     case "update":
       return ["memory", "memory|entry|pointer"];
     case "patchChecksum":
-      return [integer, integer];
+      return [integer, integer, integer];
     default:
       return [];
   }

@@ -51,7 +51,9 @@ export function operandsOf(instruction: Instruction): readonly Value[] {
     case "update":
       return [instruction.key, instruction.value];
     case "patchChecksum":
-      return [instruction.offset, instruction.difference];
+      return typeof instruction.zeroIsNone === "boolean"
+        ? [instruction.offset, instruction.difference]
+        : [instruction.offset, instruction.difference, instruction.zeroIsNone];
     case "trim":
       return [instruction.length];
   }
@@ -73,6 +75,7 @@ const OPERAND_NAMES = [
   "key",
   "offset",
   "difference",
+  "zeroIsNone",
   "length",
 ] as const;
 
