@@ -29,6 +29,7 @@ import {
   Jump,
   PseudoCall,
 } from "#wire/ebpf.ts";
+import { kernelProblem } from "../../test/support/kernel-problem.ts";
 import { type Answer, ScriptWorld, wrongChecksums } from "../packet/test-world.ts";
 
 /** The bit of packets that are handed over to user space. */
@@ -330,15 +331,4 @@ function entriesOf(map: SharedMap): string[] {
 
 function hex(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString("hex");
-}
-
-/** Why programs cannot be loaded here; `false` when they can. */
-function kernelProblem(): string | false {
-  try {
-    const spec = { name: "probe", kind: "array", keyBytes: 4, valueBytes: 8, countMax: 1 } as const;
-    new LinuxKernelPrograms().createMap(spec).close();
-    return false;
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error);
-  }
 }

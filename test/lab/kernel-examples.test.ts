@@ -10,8 +10,8 @@ import { writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
-import { LinuxKernelPrograms } from "#linux/bpf/programs.ts";
 import { nameHash } from "../../example/kernel/dns-guard.ts";
+import { kernelProblem } from "../support/kernel-problem.ts";
 import { rootProblem } from "./own-namespace.ts";
 import { addAddresses, ExampleLab } from "./packet-examples-lab.ts";
 import { run, SERVER } from "./packet-queue-net.ts";
@@ -48,7 +48,7 @@ const [address, port, ...texts] = process.argv.slice(2);
 const socket = createSocket(address.includes(":") ? "udp6" : "udp4");
 const seen = [];
 const end = () => { console.log(seen.sort().join("\\n")); socket.close(); };
-const timer = setTimeout(end, 3000);
+const timer = setTimeout(end, 15_000);
 socket.on("message", (data) => {
   if (seen.push(String(data)) < texts.length) return;
   clearTimeout(timer);
@@ -64,7 +64,7 @@ const [host, port, count] = process.argv.slice(2);
 const one = () => new Promise((resolve) => {
   let text = "";
   const socket = connect({ host, port: Number(port) }, () => socket.write("GET / HTTP/1.1\\r\\nHost: x\\r\\nConnection: close\\r\\n\\r\\n"));
-  socket.setTimeout(8000, () => socket.destroy());
+  socket.setTimeout(20_000, () => socket.destroy());
   socket.on("data", (data) => (text += data));
   socket.on("error", () => undefined);
   socket.on("close", () => resolve(/ at (\\S+) took/.exec(text)?.[1] ?? "nobody"));
@@ -91,8 +91,8 @@ console.log(inside);
 /** Asks a DNS server for a name. */
 const ASK = `
 import { Resolver } from "node:dns/promises";
-const [server, name, type] = process.argv.slice(2);
-const resolver = new Resolver({ timeout: 700, tries: 2 });
+const [server, name, type, timeout] = process.argv.slice(2);
+const resolver = new Resolver({ timeout: Number(timeout), tries: 2 });
 resolver.setServers([server]);
 console.log(await resolver.resolve(name, type).then((all) => all.join(" "), (error) => error.code));
 `;
@@ -108,7 +108,9 @@ socket.close();
 
 const PROGRAMS = { who: WHO, echo: ECHO, say: SAY, many: MANY, try: TRY, ask: ASK, knock: KNOCK };
 
-describe("examples of packet scripts in the kernel, with real programs", { skip: problem() }, () => {
+describe("examples of packet scripts in the kernel, with real programs", {
+  skip: rootProblem() || kernelProblem(),
+}, () => {
   let lab: ExampleLab;
   let loaded: string[] = [];
 
@@ -209,15 +211,16 @@ describe("examples of packet scripts in the kernel, with real programs", { skip:
   test("syn-guard.ts: a source has 40 connections at once, over IPv4 and IPv6", async () => {
     for (const version of [4, 6] as const) await serve(SERVER[version], 81);
     await load("syn-guard.ts", "guard", "--hook", "prerouting", "--in", "lan0");
+    const started = Date.now();
     for (const version of [4, 6] as const) {
-      const started = Date.now();
       const inside = Number(await client(...node("try", SERVER[version], "81", "150", "600")));
-      // 20 a second more come in while they are tried.
-      const most = 41 + Math.ceil((Date.now() - started) / 50);
-      assert.ok(inside >= 40 && inside <= Math.min(most, 149), `${inside} of IPv${version}, ${most} at most`);
+      assert.ok(inside > 0 && inside < 150, `${inside} of IPv${version}`);
     }
     const { passed = 0, refused = 0 } = await counters("guard");
-    assert.ok(passed >= 80 && refused > 0, `${passed} passed, ${refused} refused`);
+    // 20 a second more come in while they are tried.
+    const most = 2 * 41 + Math.ceil((Date.now() - started) / 50);
+    assert.ok(passed >= 80 && passed <= most, `${passed} passed, ${most} at most`);
+    assert.ok(refused > 0);
   });
 
   test("dns-guard.ts: a name server is asked, but not about ANY and not about blocked names", async () => {
@@ -228,13 +231,13 @@ describe("examples of packet scripts in the kernel, with real programs", { skip:
     ]);
     await lab.listening(lab.net.server, 53, "udp");
     await load("dns-guard.ts", "guard", "--hook", "forward");
-    const ask = (name: string, type: string): Promise<string> =>
-      client(...node("ask", SERVER[4], name, type));
-    assert.equal(await ask("ads.example", "A"), "192.0.2.98");
+    const ask = (name: string, type: string, timeout: number): Promise<string> =>
+      client(...node("ask", SERVER[4], name, type, String(timeout)));
+    assert.equal(await ask("ads.example", "A", 5000), "192.0.2.98");
     await writeMap("dns-blocked", nameHash("ads.example"), 1);
-    assert.equal(await ask("www.example", "A"), "192.0.2.98");
-    assert.equal(await ask("ADS.example", "A"), "ETIMEOUT");
-    assert.equal(await ask("www.example", "ANY"), "ETIMEOUT");
+    assert.equal(await ask("www.example", "A", 5000), "192.0.2.98");
+    assert.equal(await ask("ADS.example", "A", 500), "ETIMEOUT");
+    assert.equal(await ask("www.example", "ANY", 500), "ETIMEOUT");
     const counted = await counters("guard");
     assert.ok(
       (counted["blocked names"] ?? 0) > 0 && (counted["questions for ANY"] ?? 0) > 0,
@@ -247,13 +250,13 @@ describe("examples of packet scripts in the kernel, with real programs", { skip:
     try {
       await once(door, "listening");
       await load("knocking.ts", "knock", "--hook", "input");
-      const isOpen = async (): Promise<boolean> =>
-        (await client(...node("try", ROUTER, "22", "1", "500"))) === "1";
-      assert.equal(await isOpen(), false);
+      const isOpen = async (wait: number): Promise<boolean> =>
+        (await client(...node("try", ROUTER, "22", "1", String(wait)))) === "1";
+      assert.equal(await isOpen(500), false);
       await client(...node("knock", ROUTER, "7001", "9003", "8002"));
-      assert.equal(await isOpen(), false);
+      assert.equal(await isOpen(500), false);
       await client(...node("knock", ROUTER, "7001", "8002", "9003"));
-      assert.equal(await isOpen(), true);
+      assert.equal(await isOpen(10_000), true);
       assert.equal((await counters("knock")).opened, 1);
     } finally {
       door.close();
@@ -306,16 +309,3 @@ describe("examples of packet scripts in the kernel, with real programs", { skip:
     await counters("restore");
   });
 });
-
-/** Why this cannot run here; `false` when it can. */
-function problem(): string | false {
-  const root = rootProblem();
-  if (root) return root;
-  try {
-    const spec = { name: "probe", kind: "array", keyBytes: 4, valueBytes: 8, countMax: 1 } as const;
-    new LinuxKernelPrograms().createMap(spec).close();
-    return false;
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error);
-  }
-}
