@@ -89,11 +89,11 @@ export class Statistics {
   }
 
   /** Counts where and that the script has failed, and leaves. */
-  fault({ place, message }: FaultTerminator): void {
+  fault({ place, message, isChanged }: FaultTerminator): void {
     const selection = this.#selection;
     this.add(`fault ${formatPlace(place)}: ${message}`, { immediate: 1 });
     this.add("errors", { immediate: 1 });
-    selection.machine.jump(selection.exitWith(selection.failed));
+    selection.machine.jump(selection.exitWith(isChanged ? selection.natives.drop : selection.failed));
   }
 
   #slotOf(counter: string): number {

@@ -290,7 +290,7 @@ export class Front implements Lowering {
   /** The script fails here, on this way. */
   fault(message: string): never {
     this.#guard();
-    this.builder.end({ op: "fault", place: this.place, message });
+    this.builder.end({ op: "fault", place: this.place, message, isChanged: this.report.writes });
     throw new WayEnded();
   }
 

@@ -420,6 +420,8 @@ export interface ReturnTerminator extends Base {
 export interface FaultTerminator extends Base {
   readonly op: "fault";
   readonly message: string;
+  /** The packet may have been written to: it cannot go as it came, and is dropped, whatever `onError` says. */
+  readonly isChanged?: boolean;
 }
 
 export type Terminator =
