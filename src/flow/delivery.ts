@@ -51,13 +51,14 @@ export class Delivery extends StreamOffsets {
   readonly #report = new PlaceReport();
   readonly #again = new PlaceReport();
   readonly #piece = new Piece();
-  /** Where the bytes of the segment at hand begin that have not been told of; -1 for none. */
-  #untold = -1;
+  // Offsets begin as no small integers: fields that become doubles only later cost the code that was compiled before.
+  /** Where the bytes of the segment at hand begin that have not been told of; below 0, or NaN, for none. */
+  #untold = Number.NaN;
   /** What became of the bytes of the segment at hand: nothing, kept, or shown where there was no room to keep them. */
   #became: "" | "kept" | "shown" = "";
   /** What the capture has cut off the segment at hand: a range of the stream, `[from, to)`. */
-  #cutFrom = 0;
-  #cutTo = -1;
+  #cutFrom = Number.NaN;
+  #cutTo = Number.NaN;
 
   constructor(table: FlowTable, dispatcher: Dispatcher, policy: FlowPolicy, limits: FlowLimits) {
     super(table);

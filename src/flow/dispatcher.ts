@@ -17,6 +17,9 @@ import * as record from "./table/record.ts";
 const { Slot } = slots;
 const { RECORD_WORDS, Word } = record;
 
+/** No small integer: fields that become doubles only later cost the code that was compiled before. */
+const NOT_YET: Instant = instant(Number.NaN);
+
 export class Dispatcher {
   readonly events: EventObjects = new EventObjects();
   readonly monitors: FlowMonitor<unknown>[] = [];
@@ -31,9 +34,9 @@ export class Dispatcher {
   /** Monitors that are shown what was acknowledged, and not what was sent. */
   acknowledged = 0;
   /** The packets' clock. */
-  now: Instant = instant(0);
+  now: Instant = NOT_YET;
   /** When the flow at hand was seen before this packet. */
-  seenBefore = 0;
+  seenBefore: number = NOT_YET;
   /** Whether the packet at hand is its flow's first. */
   isFirst = false;
   /** Somebody has dropped the packet at hand. */
@@ -44,6 +47,7 @@ export class Dispatcher {
 
   constructor(table: FlowTable) {
     this.#table = table;
+    this.now = instant(0);
   }
 
   /** Whether anybody listens at the slot. */

@@ -8,9 +8,9 @@ export class Piece {
   /** -1: there is none. */
   row = -1;
   direction: Direction = 0;
-  /** The range of the stream. */
-  offset = 0;
-  end = 0;
+  /** The range of the stream; no small integers, see {@link Dispatcher.now}. */
+  offset: number = Number.NaN;
+  end: number = Number.NaN;
   /** Where it lies: `bytes[start]` is the byte at `offset`. */
   bytes: Uint8Array = new Uint8Array(0);
   start = 0;

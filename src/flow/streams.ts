@@ -21,6 +21,9 @@ const PAGE_BYTES = 2048;
 /** Buffers that are asked for a page, where the memory is full. */
 const RECLAIM_COUNT_MAX = 64;
 
+/** Buffers without bytes that wait for the next direction. */
+const SPARE_COUNT_MAX = 32;
+
 /** The flag of a record that says that a direction has a buffer. */
 export const BUFFER_FLAGS: readonly [client: 16, server: 32] = [RowFlag.clientBuffer, RowFlag.serverBuffer];
 
@@ -32,6 +35,7 @@ export class Streams {
   readonly #pool: PagePool;
   /** By row and direction: `row * 2 + direction`. */
   readonly #buffers = new Map<number, StreamBuffer>();
+  readonly #spare: StreamBuffer[] = [];
 
   constructor(table: FlowTable, dispatcher: Dispatcher, policy: FlowPolicy, limits: FlowLimits) {
     this.#table = table;
@@ -58,21 +62,26 @@ export class Streams {
   open(row: number, direction: Direction, startOffset: number): StreamBuffer {
     const known = this.get(row, direction);
     if (known !== undefined) return known;
-    const { streamBytesMax, segmentCountMax, compareBytes } = this.#limits;
     const { words } = this.#table;
     const base = row * RECORD_WORDS;
     const compares = ((words[base + Word.monitors] as number) & this.#dispatcher.comparing) !== 0;
-    const buffer = new StreamBuffer({
+    const buffer = this.#spare.pop() ?? this.#make();
+    buffer.reopen(startOffset, compares ? this.#limits.compareBytes : 0);
+    this.#buffers.set(row * 2 + direction, buffer);
+    words[base + Word.flags] = (words[base + Word.flags] as number) | BUFFER_FLAGS[direction];
+    return buffer;
+  }
+
+  #make(): StreamBuffer {
+    const { streamBytesMax, segmentCountMax } = this.#limits;
+    return new StreamBuffer({
       pool: this.#pool,
       policy: this.#policy.overlap,
       bytesMax: streamBytesMax,
       segmentCountMax,
-      compareBytes: compares ? compareBytes : 0,
-      startOffset,
+      compareBytes: 0,
+      startOffset: 0,
     });
-    this.#buffers.set(row * 2 + direction, buffer);
-    words[base + Word.flags] = (words[base + Word.flags] as number) | BUFFER_FLAGS[direction];
-    return buffer;
   }
 
   /** Gives its memory back. */
@@ -81,8 +90,11 @@ export class Streams {
     const at = row * RECORD_WORDS + Word.flags;
     if (((words[at] as number) & BUFFER_FLAGS[direction]) === 0) return;
     words[at] = (words[at] as number) & ~BUFFER_FLAGS[direction];
-    this.get(row, direction)?.clear();
+    const buffer = this.get(row, direction);
+    if (buffer === undefined) return;
+    buffer.clear();
     this.#buffers.delete(row * 2 + direction);
+    if (this.#spare.length < SPARE_COUNT_MAX) this.#spare.push(buffer);
   }
 
   /** The memory is full: whose turn it is gives up what it keeps for comparison only. False when nobody near it does. */

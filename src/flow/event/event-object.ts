@@ -21,16 +21,16 @@ export class EventObject
 {
   readonly name: EventName;
   sender: Side = "client";
-  // No small integer: fields that become doubles only later cost the code that was compiled before.
+  // Numbers begin as no small integers: fields that become doubles only later cost the code that was compiled before.
   now: number = Number.NaN;
   end: Side = "client";
   from: TcpState = "CLOSED";
   to: TcpState = "CLOSED";
-  offset = 0;
-  lengthBytes = 0;
+  offset: number = Number.NaN;
+  lengthBytes: number = Number.NaN;
   kind: RetransmissionEvent["kind"] = "data";
   content: RetransmissionEvent["content"] = "unknown";
-  differenceOffset = 0;
+  differenceOffset: number = Number.NaN;
   cause: OutOfWindowEvent["cause"] = "window";
   limit: OverrunEvent["limit"] = "stream-bytes";
   reason: EndReason = "closed";
@@ -39,6 +39,9 @@ export class EventObject
 
   constructor(name: EventName) {
     this.name = name;
+    this.offset = 0;
+    this.lengthBytes = 0;
+    this.differenceOffset = 0;
   }
 }
 

@@ -11,7 +11,9 @@ const LOOP_BYTES_MAX = 24;
 export class PageMap {
   readonly #pool: PagePool;
   readonly #pageBytes: number;
+  /** Behind {@link #count} stands what was there before: an array that shrinks and grows again costs more. */
   readonly #pages: Page[] = [];
+  #count = 0;
   /** Where the page asked for last stands. */
   #recent = 0;
 
@@ -21,12 +23,12 @@ export class PageMap {
   }
 
   get count(): number {
-    return this.#pages.length;
+    return this.#count;
   }
 
   /** The memory the pages take. */
   get heldBytes(): number {
-    return this.#pages.length * this.#pageBytes;
+    return this.#count * this.#pageBytes;
   }
 
   /** Sees to it that `[from, to)` has pages, up to a number of them; returns how far it has, `to` or less. */
@@ -35,8 +37,8 @@ export class PageMap {
     let number = Math.floor(from / pageBytes);
     let index = this.#find(number);
     for (; number * pageBytes < to; number++, index++) {
-      if (this.#pages[index]?.number === number) continue;
-      const page = this.#pages.length < pageCountMax ? this.#pool.take() : undefined;
+      if (index < this.#count && (this.#pages[index] as Page).number === number) continue;
+      const page = this.#count < pageCountMax ? this.#pool.take() : undefined;
       if (page === undefined) return Math.max(from, number * pageBytes);
       page.number = number;
       this.#insert(index, page);
@@ -95,29 +97,29 @@ export class PageMap {
   /** The bytes from `offset` on that lie in one page, at most `lengthMax`. */
   view(offset: number, lengthMax: number): Uint8Array {
     const page = this.#page(offset);
-    const within = offset - page.number * this.#pageBytes;
-    return page.bytes.subarray(within, Math.min(this.#pageBytes, within + lengthMax));
+    return page.view(offset - page.number * this.#pageBytes, lengthMax);
   }
 
   /** Gives the pages back that lie below an offset as a whole. */
   releaseBelow(offset: number): void {
     const pages = this.#pages;
+    const all = this.#count;
     let count = 0;
-    for (; count < pages.length; count++) {
+    for (; count < all; count++) {
       const page = pages[count] as Page;
       if ((page.number + 1) * this.#pageBytes > offset) break;
       this.#pool.give(page);
     }
     if (count === 0) return;
     // A loop: copyWithin and shift cost more than the few pages that there usually are.
-    for (let index = count; index < pages.length; index++) pages[index - count] = pages[index] as Page;
-    for (; count > 0; count--) pages.pop();
+    for (let index = count; index < all; index++) pages[index - count] = pages[index] as Page;
+    this.#count = all - count;
     this.#recent = 0;
   }
 
   clear(): void {
-    for (const page of this.#pages) this.#pool.give(page);
-    this.#pages.length = 0;
+    for (let index = 0; index < this.#count; index++) this.#pool.give(this.#pages[index] as Page);
+    this.#count = 0;
     this.#recent = 0;
   }
 
@@ -129,9 +131,9 @@ export class PageMap {
   #find(number: number): number {
     const pages = this.#pages;
     const recent = this.#recent;
-    if (recent < pages.length && (pages[recent] as Page).number === number) return recent;
+    if (recent < this.#count && (pages[recent] as Page).number === number) return recent;
     let low = 0;
-    let high = pages.length;
+    let high = this.#count;
     if (high > 0 && (pages[high - 1] as Page).number < number) low = high;
     while (low < high) {
       const middle = (low + high) >>> 1;
@@ -144,9 +146,7 @@ export class PageMap {
 
   #insert(index: number, page: Page): void {
     const pages = this.#pages;
-    pages.push(page);
-    if (index === pages.length - 1) return;
-    pages.copyWithin(index + 1, index, pages.length - 1);
+    for (let at = this.#count++; at > index; at--) pages[at] = pages[at - 1] as Page;
     pages[index] = page;
   }
 }

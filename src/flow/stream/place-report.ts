@@ -8,24 +8,29 @@ export type LostTo = "" | "stream-bytes" | "total-bytes" | "segments";
 
 export class PlaceReport {
   /** Bytes that were not there before and are now. */
-  newBytes = 0;
+  newBytes: number = Number.NaN;
   /** The first byte that had come before; meaningful when {@link overlapBytes} is not 0. */
-  overlapOffset = 0;
+  overlapOffset: number = Number.NaN;
   /** Bytes that had come before, or were given up as a gap. */
-  overlapBytes = 0;
+  overlapBytes: number = Number.NaN;
   /** Of them, those that were still kept and were compared. */
-  comparedBytes = 0;
+  comparedBytes: number = Number.NaN;
   /** `none` without overlap; `unknown` when none of it could be compared, `same` when all that was compared is. */
   content: "same" | "different" | "unknown" | "none" = "none";
   /** The first byte that is different; meaningful for `different`. */
-  differenceOffset = 0;
+  differenceOffset: number = Number.NaN;
   /** Kept bytes above `next` that the policy gave to this segment, the same or not. */
-  replacedBytes = 0;
+  replacedBytes: number = Number.NaN;
   /** The first byte that no room was found for; meaningful when {@link lostBytes} is not 0. */
-  lostOffset = 0;
+  lostOffset: number = Number.NaN;
   /** Bytes that are not kept although they are new. */
-  lostBytes = 0;
+  lostBytes: number = Number.NaN;
   lostTo: LostTo = "";
+
+  /** The numbers begin as no small integers: fields that become doubles only later cost the code compiled before. */
+  constructor() {
+    this.clear();
+  }
 
   clear(): void {
     this.newBytes = 0;

@@ -40,7 +40,7 @@ export interface Fragment {
 const NO_BYTES: Uint8Array = new Uint8Array(0);
 
 /** The segment that is placed at the moment: `bytes[at + base]` is the byte at offset `at`. */
-const segment = { start: 0, end: 0, bytes: NO_BYTES, base: 0 };
+const segment = { start: Number.NaN, end: Number.NaN, bytes: NO_BYTES, base: Number.NaN };
 
 /** Where the runs of one call are put together; nothing of it outlives the call. */
 const pieces = new RunList();
@@ -57,15 +57,16 @@ export class StreamBuffer {
   readonly #joins: boolean;
   readonly #pageCountMax: number;
   readonly #segmentCountMax: number;
-  readonly #compareBytes: number;
+  #compareBytes: number;
   /** How many of the runs lie below `next`. */
   #decidedCount = 0;
   /** Whether there may be runs above `next` that touch. */
   #mayTouch = false;
-  #next: number;
+  // No small integers at first: fields that become doubles only later cost the code that was compiled before.
+  #next: number = Number.NaN;
   #isReserving = false;
   /** Below it nobody needs bytes, except for comparison. */
-  #released: number;
+  #released: number = Number.NaN;
 
   constructor(options: StreamBufferOptions) {
     this.#pages = new PageMap(options.pool);
@@ -77,6 +78,14 @@ export class StreamBuffer {
     this.#compareBytes = options.compareBytes;
     this.#next = options.startOffset;
     this.#released = options.startOffset;
+  }
+
+  /** Makes a buffer that was {@link clear}ed that of another stream: to make one costs more than all it does. */
+  reopen(startOffset: number, compareBytes: number): void {
+    this.#compareBytes = compareBytes;
+    this.#next = startOffset;
+    this.#released = startOffset;
+    if (addedTo === this) addedTo = undefined;
   }
 
   /** The first offset that is not there in order. */
@@ -278,6 +287,7 @@ export class StreamBuffer {
     this.#pages.clear();
     this.#runs.clear();
     this.#decidedCount = 0;
+    this.#mayTouch = false;
     this.#released = this.#next;
   }
 

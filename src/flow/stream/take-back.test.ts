@@ -101,3 +101,22 @@ describe("taking segments back", () => {
     assert.equal(shown(buffer, 3), "abc 3");
   });
 });
+
+describe("StreamBuffer.reopen", () => {
+  it("makes a cleared buffer another stream's, of which the last segment of the one before is no part", () => {
+    const buffer = bufferWith([0, "abc"], [9, "xyz"]);
+    buffer.clear();
+    buffer.reopen(7, 64);
+    assert.equal(buffer.next, 7);
+    assert.equal(buffer.segmentCount, 0);
+    assert.equal(buffer.heldBytes, 0);
+    buffer.undo();
+    assert.equal(buffer.next, 7);
+    buffer.place(7, Buffer.from("de"), 0, 2, report);
+    assert.equal(report.newBytes, 2);
+    buffer.advance();
+    assert.equal(shown(buffer, 9), ".......de 9");
+    buffer.undo();
+    assert.equal(shown(buffer, 9), "......... 7");
+  });
+});
