@@ -352,7 +352,7 @@ function operandsFor({ operator }: BinaryInstruction, result: Range, left: Range
       return [from(left, result.least), from(right, result.least)];
     case "and":
       return left.least >= 0n && right.least >= 0n
-        ? [from(left, result.least), from(right, result.least)]
+        ? [masked(left, right, result), masked(right, left, result)]
         : [undefined, undefined];
     case "or":
       return left.least >= 0n && right.least >= 0n
@@ -365,6 +365,14 @@ function operandsFor({ operator }: BinaryInstruction, result: Range, left: Range
 
 function upTo(range: Range, most: bigint): Range | undefined {
   return most >= range.least ? rangeOf(range.least, most) : undefined;
+}
+
+/** One side of an `and`: where the other is a constant, bits that the result has not got are in neither. */
+function masked(range: Range, other: Range, result: Range): Range | undefined {
+  if (result.least > range.most) return undefined;
+  const mask = constantIn(other);
+  const bits = mask === undefined ? range.bits : range.bits & (result.bits | ~mask);
+  return rangeOf(result.least, range.most, bits);
 }
 
 function from(range: Range, least: bigint): Range | undefined {

@@ -77,12 +77,15 @@ export function mapCall(
   );
 }
 
-/** Looks the entry up: what is done where it is there, where its time is over, and where there is none. */
+/**
+ * Looks the entry up: what is done where it is there, where its time is over (the same when that is left out), and where
+ * there is none.
+ */
 function withEntry(
   { front, map, layout, key }: Operation,
   ways: {
     readonly live: (entry: Value) => Lowered;
-    readonly expired: (entry: Value, expires: Value) => Lowered;
+    readonly expired: ((entry: Value, expires: Value) => Lowered) | undefined;
     readonly missing: () => Lowered;
   },
 ): Lowered {
@@ -91,13 +94,14 @@ function withEntry(
   const isFound = front.builder.value("boolean");
   front.emit.append({ op: "isFound", result: isFound, entry });
   const { expiresAt } = layout;
+  const { expired } = ways;
   const found = (): Lowered => {
-    if (expiresAt === undefined) return ways.live(entry);
+    if (expiresAt === undefined || expired === undefined) return ways.live(entry);
     const expires = loadSigned(front, entry, expiresAt);
     return front.choose(
       front.compare("greater", expires, now(front)),
       () => ways.live(entry),
-      () => ways.expired(entry, expires),
+      () => expired(entry, expires),
     );
   };
   return front.choose(isFound, found, ways.missing);
@@ -192,11 +196,14 @@ function set(operation: Operation): Lowered {
           overwrite(operation, entry, value);
           return yes();
         },
-        expired: (entry) => {
-          overwrite(operation, entry, value);
-          clearBytes(operation, entry);
-          return yes();
-        },
+        expired:
+          operation.layout.bytesAt === undefined
+            ? undefined
+            : (entry) => {
+                overwrite(operation, entry, value);
+                clearBytes(operation, entry);
+                return yes();
+              },
         missing: () => ({ kind: "boolean", value: insert(operation, value, "any") }),
       });
     },

@@ -1,5 +1,6 @@
 /**
- * Common loads: what has been read, or written, and not changed since is not read again.
+ * Common loads: what has been read, or written, and not changed since is not read again; nor is the stack written with
+ * what stands there, or an entry of a map looked up again that has been found or missed under the same key.
  * @module
  */
 import type { Range } from "../analyse/range.ts";
@@ -33,6 +34,8 @@ interface Known {
   readonly from: Value;
   /** Bytes from `from` on; `undefined` where the place varies. */
   readonly span: readonly [begin: number, end: number] | undefined;
+  /** The entry under the key that stands there: it is void when any map gets or loses one. */
+  readonly isEntry?: boolean;
 }
 
 /**
@@ -44,11 +47,13 @@ export function joinLoads(editor: Editor, ranges: Ranges): boolean {
   joiner.visit(editor.function.entry, new Map());
   replaceValues(editor.function, joiner.replacements);
   if (joiner.replacements.size > 0) editor.refresh();
-  return joiner.replacements.size > 0;
+  return joiner.replacements.size > 0 || joiner.isChanged;
 }
 
 class LoadJoiner {
   readonly replacements = new Map<Value, Value>();
+  /** Whether stores went. */
+  isChanged = false;
   readonly #editor: Editor;
   readonly #ranges: Ranges;
   readonly #graph: Graph;
@@ -78,6 +83,10 @@ class LoadJoiner {
     const kept: Instruction[] = [];
     for (const before of block.instructions) {
       const instruction = mapOperands(before, this.#last);
+      if (this.#isThere(instruction, known)) {
+        this.isChanged = true;
+        continue;
+      }
       if (!this.#isKnown(instruction, known)) kept.push(instruction);
       this.#learn(instruction, known);
     }
@@ -103,8 +112,9 @@ class LoadJoiner {
 
   /** Whether what is known may not be so any more after a change. */
   #spoils(change: Change, known: Known): boolean {
-    if (!mayBeSame(change.memory, known.memory)) return false;
     const { to } = change;
+    if (known.isEntry === true && change.memory === "entries" && to === undefined) return true;
+    if (!mayBeSame(change.memory, known.memory)) return false;
     if (to === undefined) return true;
     if (to === known.from) return !isApart(change.span, known.span);
     return !isApart(this.#placesOf(to, change.span), this.#placesOf(known.from, known.span));
@@ -150,10 +160,16 @@ class LoadJoiner {
     return new Map(recent.filter(([, one]) => !changes.some((change) => this.#spoils(change, one))));
   }
 
+  /** Whether an instruction writes to the stack what stands there. */
+  #isThere(instruction: Instruction, known: ReadonlyMap<string, Known>): boolean {
+    if (instruction.op !== "store" || typeof this.#memoryOf(instruction.to) !== "number") return false;
+    return known.get(keyOf(instruction) ?? "")?.value === instruction.value;
+  }
+
   /** Replaces a load of what is known. */
   #isKnown(instruction: Instruction, known: ReadonlyMap<string, Known>): boolean {
     const key = keyOf(instruction);
-    if (key === undefined || (instruction.op !== "load" && instruction.op !== "loadElement")) return false;
+    if (key === undefined || !("result" in instruction) || instruction.result === undefined) return false;
     const same = known.get(key);
     if (same === undefined || same.value.type !== instruction.result.type) return false;
     this.replacements.set(instruction.result, same.value);
@@ -173,6 +189,12 @@ class LoadJoiner {
         const { from, result } = instruction;
         if (!known.has(key))
           known.set(key, { value: result, memory: this.#memoryOf(from), from, span: spanOf(instruction) });
+        return;
+      }
+      case "lookUp": {
+        const { key: from, result: value } = instruction;
+        const memory = this.#memoryOf(from);
+        if (!known.has(key)) known.set(key, { value, memory, from, span: undefined, isEntry: true });
         return;
       }
       case "store":
@@ -223,6 +245,8 @@ function keyOf(instruction: Instruction): string | undefined {
     }
     case "storeElement":
       return `${instruction.to.id} [${instruction.index.id}] ${instruction.bytes} `;
+    case "lookUp":
+      return `${instruction.map} at ${instruction.key.id}`;
     default:
       return undefined;
   }
