@@ -37,7 +37,7 @@ export const HANDED_MARK = 0x1_0000;
 
 const ETHERNET_BYTES = 14;
 const FAMILIES = { 2048: "ipv4", 34525: "ipv6" } as const;
-type EtherType = keyof typeof FAMILIES;
+export type EtherType = keyof typeof FAMILIES;
 
 /** What programs return. */
 const VERDICTS: Readonly<Record<AttachType, Readonly<Record<number, string>>>> = {
@@ -94,23 +94,23 @@ export class KernelWorld {
 
   /** Gives a packet to a function; fails when the two differ, when it fails, or when a checksum is wrong then. */
   async give(name: string, packet: BuiltPacket): Promise<Answer> {
+    const answer = await this.giveBytes(name, packet.toBytes(), packet.etherType as EtherType);
+    assert.deepEqual(wrongChecksums(answer.packet), [], "wrong checksums");
+    return answer;
+  }
+
+  /** The same with bytes from the IP header on, whatever they are. */
+  async giveBytes(name: string, bytes: Uint8Array, etherType: EtherType): Promise<Answer> {
     const compiled = this.#functions.get(name);
     if (compiled === undefined) throw new Error(`no function ${name} was loaded`);
-    const answer = await this.plain.give(name, packet);
-    assert.deepEqual(wrongChecksums(answer.packet), [], "wrong checksums");
+    const answer = await this.plain.giveBytes(name, { bytes, etherType, fullLengthBytes: bytes.length });
     const now = this.plain.clock.now();
-    const view = packet.toBytes();
-    const etherType = packet.etherType as EtherType;
-    const seen = compiled.test(this.#kernel, this.#maps, {
-      bytes: view,
-      etherType,
-      now,
-      chance: this.chance,
-    });
+    const seen = compiled.test(this.#kernel, this.#maps, { bytes, etherType, now, chance: this.chance });
     this.isHanded = (seen.mark & HANDED_MARK) !== 0;
     assert.equal(seen.verdict, answer.verdict, "the kernel's verdict");
-    if (seen.verdict !== "drop")
+    if (seen.verdict !== "drop") {
       assert.equal(hex(seen.bytes), hex(answer.packet.bytes()), "the kernel's bytes");
+    }
     this.#compareMaps(compiled);
     assert.deepEqual(compiled.counters(), this.#plainCounters(name, compiled), "the kernel's counters");
     return answer;
