@@ -50,7 +50,8 @@ export function walkLinks(lowering: Lowering, attempt: Attempt, options: LinkOpt
   builder.jump(place, head, start, first, lowering.constant(1));
   builder.begin(head);
   const [startIn, numberIn, countIn] = head.parameters as [Value, Value, Value];
-  const at = assume(lowering, startIn, ETHERNET_BYTES, LINK_BYTES_MAX);
+  // To the verifier tags are at places it does not know: each round leaves it with the same bytes of the frame checked.
+  const at = assume(lowering, lowering.unary("veiled16", startIn), ETHERNET_BYTES, LINK_BYTES_MAX);
   const number = assume(lowering, numberIn, 0, MPLS + 1);
   const count = assume(lowering, countIn, 1, options.countMax + 1);
   attempt.require(lowering.compare("lessOrEqual", count, options.countMax));
