@@ -55,13 +55,41 @@ function tellAtOnce(lowering: Lowering, { at, isZeroNone }: ChecksumPlace, diffe
   );
 }
 
+/** The checksum that was told last, by function. */
+const TOLD_LAST: WeakMap<Lowering, ChecksumPlace> = new WeakMap();
+
+/** Functions in which a checksum may be expected that was told of nothing yet. */
+const EXPECTING: WeakSet<Lowering> = new WeakSet();
+
+/** From here on nothing has been told, as far as {@link expectTransport} is concerned. */
+export function forgetTold(lowering: Lowering): void {
+  TOLD_LAST.delete(lowering);
+}
+
+/**
+ * Before a loop: the checksum that its rounds tell of changes is expected already, so that its place does not vary from
+ * round to round, which would be 2^n ways for the verifier. Whether there is such a one that was not expected before.
+ * @param idMin values with lower ids were there before the loop
+ */
+export function expectTransport(lowering: Lowering, idMin: number): boolean {
+  const told = TOLD_LAST.get(lowering);
+  if (told === undefined || isWaiting(lowering) || lowering.known(told.at) === 0n) return false;
+  if (told.at.id >= idMin || told.isZeroNone.id >= idMin) return false;
+  EXPECTING.add(lowering);
+  lowering.assignHidden("checksumAt", told.at);
+  lowering.assignHidden("isZeroNone", told.isZeroNone);
+  return true;
+}
+
 function tellLater(
   lowering: Lowering,
-  { at, isZeroNone, mayBeNone }: ChecksumPlace,
+  checksum: ChecksumPlace,
   difference: Value,
   part: HiddenVariable,
 ): void {
+  const { at, isZeroNone, mayBeNone } = checksum;
   lowering.atReturn(CHECKSUMS_AT_RETURN);
+  TOLD_LAST.set(lowering, checksum);
   const before = lowering.hidden("checksumAt");
   const isThere = mayBeNone ? lowering.compare("unequal", at, 0) : lowering.constant(true);
   if (lowering.known(before) !== 0n && before !== at) {
@@ -70,18 +98,28 @@ function tellLater(
       lowering.compare("unequal", before, 0),
       lowering.compare("unequal", before, at),
     );
+    const isTold = EXPECTING.has(lowering) ? both(lowering, isOther, hasDifference(lowering)) : isOther;
     lowering.either(
-      both(lowering, isThere, isOther),
+      both(lowering, isThere, isTold),
       () => lowering.fault("two checksums of transports would change in one packet"),
       () => NOTHING,
     );
   }
   const none = lowering.constant(0);
-  lowering.assignHidden("checksumAt", lowering.select(isThere, at, before));
-  const wasZeroNone = lowering.hidden("isZeroNone");
-  lowering.assignHidden("isZeroNone", lowering.select(isThere, isZeroNone, wasZeroNone));
+  if (before !== at) {
+    lowering.assignHidden("checksumAt", lowering.select(isThere, at, before));
+    const wasZeroNone = lowering.hidden("isZeroNone");
+    lowering.assignHidden("isZeroNone", lowering.select(isThere, isZeroNone, wasZeroNone));
+  }
   const own = lowering.select(isThere, difference, none);
   lowering.assignHidden(part, lowering.binary("add", lowering.hidden(part), own, "wrap"));
+}
+
+/** Whether there is something that the kernel is to be told. */
+function hasDifference(lowering: Lowering): Value {
+  const parts = ["pseudoDifference", "pseudoDifference6", "otherDifference"] as const;
+  const isNone = parts.map((part) => lowering.compare("equal", lowering.hidden(part), 0));
+  return lowering.not(isNone.reduce((one, other) => both(lowering, one, other)));
 }
 
 /** Whether a transport's checksum may wait to be told of changes on this way. */

@@ -106,7 +106,10 @@ export interface Lowering {
   marks(node: TypeScript.Node): void;
 }
 
-/** Something that is known differently on different ways through the function. */
+/**
+ * Something that is known differently on different ways through the function. One that is undefined initially is a
+ * memory of what has been found out: it may be forgotten from round to round of a loop.
+ */
 export interface PathKey {
   readonly initial: Lowered;
 }

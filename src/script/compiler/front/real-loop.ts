@@ -5,11 +5,13 @@
  */
 import type TypeScript from "typescript";
 import type { Value } from "../ir/ir.ts";
+import { expectTransport, forgetTold } from "./checksum-transport.ts";
 import { type Branches, goOn } from "./conditions.ts";
 import type { Target } from "./frame.ts";
 import type { Front } from "./front.ts";
 import type { Induction } from "./induction.ts";
 import type { Lowered } from "./lowered.ts";
+import type { PathKey } from "./lowering.ts";
 import { type Arrival, PathState } from "./path.ts";
 import { flattenAs, rebuild, unify } from "./shapes.ts";
 import { takeBack, trialPoint } from "./trial.ts";
@@ -37,10 +39,12 @@ export function realLoop(front: Front, parts: LoopParts): void {
   let carried: Carried = new Map();
   for (let attempt = 0; attempt < ATTEMPT_COUNT_MAX; attempt++) {
     const point = trialPoint(front);
+    const idMin = front.builder.value("integer").id;
+    forgetTold(front);
     const wider = new LoopAttempt(front, parts, carried).run();
     if (wider === undefined) return;
     takeBack(front, point);
-    carried = wider;
+    carried = expectTransport(front, idMin) ? new Map() : wider;
   }
   front.refuse(parts.node, {
     code: "kernel-loop",
@@ -97,7 +101,7 @@ class LoopAttempt {
     for (const value of before.variables.values()) seedRecords(front, value, seeded);
     const variables = new Map(seeded);
     for (const [key, shape] of this.#carried) {
-      values.push(...flattenAs(shape, seeded.get(key) ?? NONE, front.shapeTools));
+      values.push(...flattenAs(shape, seeded.get(key) ?? initialOf(key) ?? NONE, front.shapeTools));
       const lowered = rebuild(shape, (old) => {
         const parameter = front.builder.value(old.type);
         this.#head.parameters.push(parameter);
@@ -130,7 +134,7 @@ class LoopAttempt {
     const front = this.#front;
     const found = new Map(this.#carried);
     let isWider = false;
-    for (const [key, before] of this.#headState.variables) {
+    for (const [key, before] of [...this.#headState.variables, ...this.#firstAssigned()]) {
       const after = front.state.variables.get(key);
       if (after === undefined || after === before) continue;
       const known = this.#carried.get(key);
@@ -142,6 +146,18 @@ class LoopAttempt {
     return isWider ? found : undefined;
   }
 
+  /**
+   * Variables of the compiler's own that this round was the first to assign, as they were before. Those that begin
+   * undefined say what has been found out already, which each round may find out again.
+   */
+  #firstAssigned(): [object, Lowered][] {
+    const keys = [...this.#front.state.variables.keys()].filter((key) => !this.#headState.variables.has(key));
+    return keys.flatMap((key) => {
+      const initial = initialOf(key);
+      return initial === undefined || initial.kind === "undefined" ? [] : [[key, initial]];
+    });
+  }
+
   #goBack(): void {
     const front = this.#front;
     const values = [...this.#carried].flatMap(([key, shape]) =>
@@ -149,6 +165,11 @@ class LoopAttempt {
     );
     front.builder.jump(front.place, this.#head, ...values);
   }
+}
+
+/** What a variable of the compiler's own is before it is assigned. */
+function initialOf(key: object): Lowered | undefined {
+  return "initial" in key ? (key as PathKey).initial : undefined;
 }
 
 /** Objects that the loop may write to stand among the variables from its head on, so that it is seen that they change. */
