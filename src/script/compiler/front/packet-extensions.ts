@@ -13,41 +13,56 @@ const DESTINATION_AT = 24;
 const ROUTING = 43;
 const FRAGMENT = 44;
 const AUTHENTICATION = 51;
-/** Numbers of extension headers below 64, as bits, and the others. */
+/**
+ * Numbers of extension headers, as bits by the lowest 6 bits of a number, which differ: those below 64, and those from
+ * 128 on (135, 139, 140).
+ */
 const EARLY = (1n << 0n) | (1n << 43n) | (1n << 44n) | (1n << 51n) | (1n << 60n);
-const LATE: readonly number[] = [135, 139, 140];
+const LATE = (1n << 7n) | (1n << 11n) | (1n << 12n);
 /** An extension has up to 256 times 8 bytes. */
-const CHAIN_BYTES_MAX = BASE_BYTES + EXTENSION_COUNT_MAX * 2048;
+const EXTENSION_BYTES_MAX = 2048;
+const CHAIN_BYTES_MAX = BASE_BYTES + EXTENSION_COUNT_MAX * EXTENSION_BYTES_MAX;
 
 function baseOf({ pointer }: LoweredView): Value {
   if (pointer === undefined) throw new TypeError("Cannot walk the extensions: the header is not open");
   return pointer;
 }
 
+/**
+ * Whether a number is among those of a table, as 1 or 0, by its lowest 6 bits. Like all that a step of the walk
+ * computes it has no branches: the verifier follows each way through each of the steps.
+ */
+function bitOf(lowering: Lowering, table: bigint, number: Value): Value {
+  const place = lowering.binary("and", number, 63);
+  const shifted = lowering.binary("shiftRight", lowering.constant(table), place, "bigint");
+  return lowering.binary("and", shifted, 1);
+}
+
+/** 1 for a fragment header, among numbers of extension headers. */
+function fragmentBit(lowering: Lowering, number: Value): Value {
+  return bitOf(lowering, 1n << BigInt(FRAGMENT), number);
+}
+
 /** Bytes of an extension header, of whose start there is a pointer. */
 function extensionBytes(lowering: Lowering, number: Value, pointer: Value): Value {
-  const units = load(lowering, pointer, 1, 1);
-  const plain = lowering.binary("multiply", lowering.binary("add", units, 1), 8);
-  const authentication = lowering.binary("multiply", lowering.binary("add", units, 2), 4);
-  const isFragment = lowering.compare("equal", number, FRAGMENT);
-  const isAuthentication = lowering.compare("equal", number, AUTHENTICATION);
-  const other = lowering.select(isAuthentication, authentication, plain);
-  return lowering.select(isFragment, lowering.constant(8), other);
+  const isOther = lowering.binary("xor", fragmentBit(lowering, number), 1);
+  const units = lowering.binary("multiply", load(lowering, pointer, 1, 1), isOther);
+  const isAuthentication = bitOf(lowering, 1n << BigInt(AUTHENTICATION), number);
+  const count = lowering.binary("add", lowering.binary("add", units, 1), isAuthentication);
+  const bits = lowering.binary("subtract", lowering.constant(3), isAuthentication);
+  return assume(lowering, lowering.binary("shiftLeft", count, bits), 8, EXTENSION_BYTES_MAX);
 }
 
 /** Leads on where a number is that of an extension header. */
 function branchOnExtension(lowering: Lowering, number: Value, ifTrue: Block, ifFalse: () => void): void {
   const { builder, place } = lowering;
-  const [early, late, other] = [builder.block(), builder.block(), builder.block()];
-  const to = (block: Block): { to: Block; with: readonly Value[] } => ({ to: block, with: [] });
-  builder.branch(place, lowering.compare("less", number, 64), to(early), to(late));
-  builder.begin(early);
-  const count = lowering.binary("and", number, 63);
-  const shifted = lowering.binary("shiftRight", lowering.constant(EARLY), count, "bigint");
-  const bit = lowering.binary("and", shifted, 1);
-  builder.branch(place, lowering.compare("unequal", bit, 0), to(ifTrue), to(other));
-  builder.begin(late);
-  builder.branch(place, isAmong(lowering, number, LATE), to(ifTrue), to(other));
+  const other = builder.block();
+  const isNone = lowering.binary("xor", bitOf(lowering, EARLY | LATE, number), 1);
+  const high = lowering.binary("shiftRight", number, 6);
+  const isHigh = lowering.binary("shiftLeft", bitOf(lowering, LATE, number), 1);
+  const strange = lowering.binary("or", isNone, lowering.binary("xor", high, isHigh));
+  const isExtension = lowering.compare("equal", strange, 0);
+  builder.branch(place, isExtension, { to: ifTrue, with: [] }, { to: other, with: [] });
   builder.begin(other);
   ifFalse();
 }
@@ -91,9 +106,13 @@ export function findUpper(
   builder.branch(place, isWhole, { to: whole, with: [] }, { to: beyond, with: [] });
   builder.begin(whole);
   const next = lowering.binary("add", at, bytes);
-  const isFragment = lowering.compare("equal", number, FRAGMENT);
-  const isLater = lowering.compare("greaterOrEqual", load(lowering, pointer, 2, 2), 8);
-  const isEnd = lowering.select(isFragment, isLater, lowering.constant(false));
+  // Behind a fragment but the first there is no header.
+  const later = lowering.binary("shiftRight", load(lowering, pointer, 2, 2), 3);
+  const isEnd = lowering.compare(
+    "unequal",
+    lowering.binary("multiply", later, fragmentBit(lowering, number)),
+    0,
+  );
   const unknown = lowering.constant(-1);
   const upper = load(lowering, pointer, 0, 1);
   const step = lowering.binary("add", count, 1);
