@@ -207,13 +207,13 @@ export class Attempt {
   #endAbsent(parameters: readonly Value[]): void {
     const { builder, place } = this.#lowering;
     builder.begin(this.#absent);
-    const zeros = parameters.map(({ type }) => {
-      if (type !== "pointer") return this.#lowering.constant(type === "boolean" ? false : 0);
+    const [, ...parts] = parameters;
+    const nothing = parts.map(({ type }) => {
       const result = builder.value(type);
-      builder.append({ op: "constant", place, result, value: 0n });
+      builder.append({ op: "constant", place, result, value: 0n, isAbsent: true });
       return result;
     });
-    builder.jump(place, this.#meeting, ...zeros);
+    builder.jump(place, this.#meeting, this.#lowering.constant(false), ...nothing);
   }
 
   #failing(): Edge {

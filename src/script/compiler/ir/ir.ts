@@ -118,6 +118,8 @@ export interface ConstantInstruction extends Base {
   readonly result: Value;
   /** 0 or 1 for a boolean. */
   readonly value: bigint;
+  /** Stands for a part of something that is not there: nobody uses it, so that it may as well be any other value. */
+  readonly isAbsent?: boolean;
 }
 
 export interface BinaryInstruction extends Base {

@@ -128,7 +128,7 @@ function nameOf(instruction: Instruction): string {
 function detailsOf(instruction: Instruction): readonly string[] {
   switch (instruction.op) {
     case "constant":
-      return [String(instruction.value)];
+      return [instruction.isAbsent ? "absent" : String(instruction.value)];
     case "assume":
       return [`${instruction.least} to ${instruction.most}`];
     case "fact":

@@ -3,9 +3,9 @@
  * parameters that are always the same.
  * @module
  */
-import { reversePostOrder } from "../ir/graph.ts";
+import { Graph, reversePostOrder } from "../ir/graph.ts";
 import type { Block, Edge, IrFunction, Terminator, Value } from "../ir/ir.ts";
-import { edgesOf, forEachUse, mapEdges, replaceValues } from "../ir/visit.ts";
+import { edgesOf, forEachUse, mapEdges, replaceValues, resultOf } from "../ir/visit.ts";
 import type { Editor } from "./editor.ts";
 
 /**
@@ -125,6 +125,31 @@ function skipFrom(terminator: Terminator, skip: (edge: Edge) => Edge): Terminato
   return mapEdges(terminator, skip);
 }
 
+/** Where values are known. */
+class Scopes {
+  readonly #function: IrFunction;
+  #graph: Graph | undefined;
+  readonly #makers = new Map<Value, Block>();
+
+  constructor(fn: IrFunction) {
+    this.#function = fn;
+  }
+
+  /** Whether a value is made on every way to a block. */
+  has(value: Value, block: Block): boolean {
+    if (this.#graph === undefined) {
+      this.#graph = new Graph(this.#function);
+      for (const one of this.#function.blocks) {
+        const results = one.instructions.map(resultOf);
+        for (const made of [...one.parameters, ...results])
+          if (made !== undefined) this.#makers.set(made, one);
+      }
+    }
+    const maker = this.#makers.get(value);
+    return maker !== undefined && maker !== block && this.#graph.dominates(maker, block);
+  }
+}
+
 /** Replaces parameters that are the same whichever way is taken. */
 export function dropSameParameters(editor: Editor): boolean {
   const { function: fn } = editor;
@@ -145,14 +170,21 @@ export function dropSameParameters(editor: Editor): boolean {
       current = next;
     return current;
   };
+  const scopes = new Scopes(fn);
+  /** What a parameter always is; what stands for nothing may be anything. */
+  const meant = (values: ReadonlySet<Value>, block: Block): readonly Value[] => {
+    if (values.size === 1) return [...values];
+    const others = [...values].filter((value) => !editor.isAbsent(value));
+    return others.length === 1 && others.every((value) => scopes.has(value, block)) ? others : [];
+  };
   const dropped = new Map<Block, Set<number>>();
   for (const block of fn.blocks) {
     if (opened.has(block)) continue;
     for (const [index, parameter] of block.parameters.entries()) {
       const values = new Set((passed.get(block) ?? []).map((edge) => last(edge.with[index] ?? parameter)));
       values.delete(parameter);
-      const [only] = values;
-      if (values.size !== 1 || only === undefined) continue;
+      const [only] = meant(values, block);
+      if (only === undefined) continue;
       replacements.set(parameter, only);
       dropped.set(block, (dropped.get(block) ?? new Set()).add(index));
     }

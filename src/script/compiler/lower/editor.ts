@@ -25,7 +25,7 @@ export class Editor {
           rest.push(instruction);
           continue;
         }
-        const key = keyOf(instruction.result.type, instruction.value);
+        const key = keyOf(instruction.result.type, instruction.value, instruction.isAbsent);
         const known = this.#constants.get(key);
         if (known !== undefined) replacements.set(instruction.result, known);
         else {
@@ -55,7 +55,9 @@ export class Editor {
     const result = resultOf(instruction);
     if (result === undefined) return;
     this.#definitions.set(result, instruction);
-    if (instruction.op === "constant") this.#constants.set(keyOf(result.type, instruction.value), result);
+    if (instruction.op === "constant") {
+      this.#constants.set(keyOf(result.type, instruction.value, instruction.isAbsent), result);
+    }
   }
 
   /** `undefined` for parameters. */
@@ -67,6 +69,12 @@ export class Editor {
   constantOf(value: Value): bigint | undefined {
     const definition = this.#definitions.get(value);
     return definition?.op === "constant" ? definition.value : undefined;
+  }
+
+  /** Whether a value stands for something that is not there. */
+  isAbsent(value: Value): boolean {
+    const definition = this.#definitions.get(value);
+    return definition?.op === "constant" && definition.isAbsent === true;
   }
 
   /** A value that is always this number; its instruction is at the function's start. */
@@ -98,6 +106,6 @@ export class Editor {
   }
 }
 
-function keyOf(type: ValueType, value: bigint): string {
-  return `${type} ${value}`;
+function keyOf(type: ValueType, value: bigint, isAbsent = false): string {
+  return `${type} ${isAbsent ? "absent" : value}`;
 }

@@ -22,6 +22,7 @@ import type { Editor } from "./editor.ts";
 import { joinLoads } from "./loads.ts";
 import { type NumberingOptions, numberValues } from "./numbering.ts";
 import { joinOpens } from "./opens.ts";
+import { askNumbers, shareParameters } from "./parameters.ts";
 import { sinkCalculations } from "./sink.ts";
 import { threadJumps } from "./thread.ts";
 
@@ -68,6 +69,8 @@ function tidyOnce(editor: Editor, ranges: Ranges | undefined): boolean {
     isChanged = joinOpens(editor) || isChanged;
     isChanged = turnBranches(editor) || isChanged;
     isChanged = splitConditions(editor) || isChanged;
+    isChanged = shareParameters(editor) || isChanged;
+    isChanged = askNumbers(editor) || isChanged;
   }
   isChanged = threadJumps(editor, ranges) || isChanged;
   isChanged = dropDeadBlocks(editor.function) || isChanged;

@@ -53,7 +53,9 @@ function currentEntrances(from: Block, to: Block): readonly Entrance[] {
       ? [terminator.edge]
       : terminator.op === "branch"
         ? [terminator.ifTrue, terminator.ifFalse]
-        : [];
+        : terminator.op === "open"
+          ? [terminator.absent]
+          : [];
   return edges.filter((edge) => edge.to === to).map((edge) => ({ from, edge }));
 }
 
@@ -172,6 +174,19 @@ class Threader {
     repairValues(this.#editor, values);
   }
 
+  /** What is known of a value on this way; a comparison that was made before may be decided only here. */
+  #rangeOver(value: Value, from: Block, edge: Edge): Range | undefined {
+    const ranges = this.#ranges;
+    // Edges that passes have made are not known yet; where they come from is.
+    const over = (one: Value): Range | undefined => ranges?.over(one, from, edge) ?? ranges?.at(one, from);
+    const own = over(value);
+    if (ranges === undefined || value.type !== "boolean" || constantIn(own) !== undefined) return own;
+    const definition = this.#editor.definitionOf(value);
+    if (definition?.op !== "compare") return own;
+    const known = decideComparison(definition, { rangeOf: over });
+    return known === undefined ? own : exactly(known ? 1n : 0n);
+  }
+
   /** What the condition is for those who come this way. */
   #conditionFrom(block: Block, condition: Value, { from, edge }: Entrance): bigint | undefined {
     const made = new Set(block.instructions.map(resultOf));
@@ -183,7 +198,7 @@ class Threader {
       if (constant !== undefined) return exactly(constant);
       const definition = made.has(passed) ? this.#editor.definitionOf(passed) : undefined;
       if (definition !== undefined) return rangeMade(definition, rangeOf);
-      return toldBy(from, edge, passed) ?? this.#ranges?.over(passed, from, edge);
+      return toldBy(from, edge, passed) ?? this.#rangeOver(passed, from, edge);
     };
     return constantIn(rangeOf(condition));
   }
