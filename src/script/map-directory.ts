@@ -126,7 +126,7 @@ export class MapDirectory {
       checkShape(known, options);
       return known;
     }
-    checkName(name);
+    checkMapName(name);
     const shape = shapeOf(name, options ?? {});
     const { totalBytes } = layoutOf(shape);
     if (this.#maps.size >= MAP_COUNT_MAX) {
@@ -247,8 +247,11 @@ function checkShape(map: SharedMap, options: MapOptions | undefined): void {
   if (differences(map.shape, wanted).length > 0) throw new MapConflictError(map.name, map.shape, wanted);
 }
 
-/** A script may have anything in the name's place. */
-function checkName(name: unknown): void {
+/**
+ * Checks a map's name: 1 to {@link MAP_NAME_LENGTH_MAX} of `a-z A-Z 0-9 _ - . :`. A script may have anything in its place.
+ * @throws ConfigurationError for any other
+ */
+export function checkMapName(name: unknown): void {
   const isText = typeof name === "string";
   if (isText && name.length <= MAP_NAME_LENGTH_MAX && /^[\w.:-]+$/.test(name)) return;
   const seen = isText ? `'${name.slice(0, MAP_NAME_LENGTH_MAX)}'` : `of name ${describeValue(name)}`;

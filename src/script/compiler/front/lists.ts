@@ -142,14 +142,23 @@ function search(
   );
 }
 
+/** Conditions that follow one another without a break, for the depth of what is made of long lists. */
+const RUN_LENGTH = 256;
+
 function includes({ front, node, elements, parameters }: ListCall): Lowered {
   const [wanted = NONE] = parameters;
-  let isIn = front.constant(false);
-  for (const one of elements) {
-    const isEqual = equality(front, node, one, wanted);
-    isIn = front.select(isEqual, front.constant(true), isIn);
+  const runs: Value[] = [];
+  for (let start = 0; start < elements.length; start += RUN_LENGTH) {
+    let isIn = front.constant(false);
+    for (const one of elements.slice(start, start + RUN_LENGTH)) {
+      const isEqual = equality(front, node, one, wanted);
+      isIn = front.select(isEqual, front.constant(true), isIn);
+    }
+    runs.push(isIn);
   }
-  return { kind: "boolean", value: isIn };
+  if (runs.length === 0) return { kind: "boolean", value: front.constant(false) };
+  const value = runs.reduceRight((rest, run) => front.select(run, front.constant(true), rest));
+  return { kind: "boolean", value };
 }
 
 function indexOf(call: ListCall, index: number): Lowered {

@@ -4,6 +4,7 @@
  */
 import type TypeScript from "typescript";
 import { MetanetError } from "#base/errors.ts";
+import { checkMapName } from "../../map-directory.ts";
 import { type MapOptions, type MapShape, shapeOf } from "../../shared-map-layout.ts";
 import { argumentNode, constantText, constantValue } from "./arguments.ts";
 import type { Front } from "./front.ts";
@@ -12,6 +13,7 @@ import type { Lowered } from "./lowered.ts";
 /** The map that the arguments name. */
 export function openMap(front: Front, node: TypeScript.Node, parameters: readonly Lowered[]): Lowered {
   const name = constantText(front, argumentNode(front, node, 0), parameters[0], "the name of a map");
+  checkName(front, argumentNode(front, node, 0), name);
   const place = argumentNode(front, node, 1);
   const known = front.report.maps.get(name);
   const options = parameters[1];
@@ -36,6 +38,19 @@ export function openMap(front: Front, node: TypeScript.Node, parameters: readonl
   const map = { name, shape };
   front.report.maps.set(name, map);
   return { kind: "map", map };
+}
+
+function checkName(front: Front, node: TypeScript.Node, name: string): void {
+  try {
+    checkMapName(name);
+  } catch (error) {
+    if (!(error instanceof MetanetError)) throw error;
+    front.refuse(node, {
+      code: "kernel-map",
+      why: `no map has this name: ${error.message.replace(/^Cannot make map '[^']*': /, "")}`,
+      instead: "give it another name",
+    });
+  }
 }
 
 function shapeIn(front: Front, node: TypeScript.Node, name: string, options: MapOptions): MapShape {

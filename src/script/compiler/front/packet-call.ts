@@ -45,7 +45,7 @@ function find(lowering: Lowering, node: TypeScript.Node, given: Given): Lowered 
   if (!lowering.hasNoTunnels) {
     return lowering.refuse(node, {
       code: "kernel-find",
-      why: "find looks into tunnels, in tunnels as well, and the kernel's programs cannot go on and on",
+      why: "find looks into tunnels and tunnels in them, however deep, and the kernel's programs cannot go on and on",
       instead:
         "export const options = { tunnels: false }, or name the headers: packet.payload(ipv4)?.payload(udp)",
     });

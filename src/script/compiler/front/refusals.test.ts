@@ -167,6 +167,11 @@ const REFUSED: readonly Refused[] = [
   },
   { body: "context.map('x', { countMax: m }); return drop;", problems: ["kernel-constant: { countMax: m }"] },
   { body: "context.map('x', { key: 'text' }); return drop;", problems: ["kernel-map: { key: 'text' }"] },
+  {
+    body: "context.map('two words').add(1); return drop;",
+    problems: ["kernel-map: 'two words'"],
+    says: "a-z A-Z 0-9",
+  },
   { body: "context.map('x', { countMax: 0 }); return drop;", problems: ["kernel-map: { countMax: 0 }"] },
   {
     body: "context.map('x'); context.map('x', { kind: 'lru' }); return drop;",
