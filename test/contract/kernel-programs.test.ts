@@ -15,6 +15,7 @@ import { ipv4 } from "#packet/ipv4.ts";
 import { udp } from "#packet/udp.ts";
 import { SimKernelPrograms } from "#sim/ebpf/programs.ts";
 import { Arithmetic, Atomic, FRAME_POINTER, Helper } from "#wire/ebpf.ts";
+import { kernelProgramsCases } from "../lab/kernel-programs-cases.ts";
 import { enterOwnNamespace, rootProblem } from "../lab/own-namespace.ts";
 import * as asm from "../support/ebpf-assembly.ts";
 
@@ -79,6 +80,7 @@ function boundsOfFrame(bytes: number): asm.Step[] {
 }
 
 for (const world of WORLDS) {
+  kernelProgramsCases(`KernelPrograms of ${world.name}`, () => world.make(), world.skip);
   describe(`KernelPrograms of ${world.name}`, { skip: world.skip }, () => {
     let programs: KernelPrograms;
     const open: KernelMap[] = [];
@@ -100,25 +102,6 @@ for (const world of WORLDS) {
         program.close();
       }
     }
-
-    it("answers what the program leaves in register 0", () => {
-      for (const verdict of [0, 1, 2]) {
-        const steps = [asm.withConstant("move", 0, verdict), asm.exit()];
-        assert.equal(run(asm.image("xdp", steps)).verdict, verdict);
-      }
-    });
-
-    it("lets a traffic control program set the mark", () => {
-      const steps = [
-        asm.load(4, 2, 1, 8),
-        asm.withConstant("add", 2, 100),
-        asm.store(4, 1, 8, 2),
-        asm.withConstant("move", 0, -1),
-        asm.exit(),
-      ];
-      const { verdict, mark } = run(asm.image("tcx-ingress", steps), FRAME, 7);
-      assert.deepEqual({ verdict, mark }, { verdict: -1, mark: 107 });
-    });
 
     it("reads and writes the frame of an XDP program within its bounds", () => {
       const steps = [
@@ -217,70 +200,6 @@ for (const world of WORLDS) {
       assert.equal(maps.get("counts")?.set(key(1), value(40n)), true);
       assert.deepEqual([program.test(FRAME).verdict, program.test(FRAME).verdict], [40, 45]);
       assert.deepEqual(maps.get("counts")?.get(key(1)), value(50n));
-      program.close();
-    });
-
-    it("keeps what a map's kind and a set's mode promise", () => {
-      const map = programs.createMap(MAP);
-      open.push(map);
-      assert.equal(map.set(key(1), value(1n), "existing"), false);
-      assert.equal(map.set(key(1), value(1n), "new"), true);
-      assert.equal(map.set(key(1), value(2n), "new"), false);
-      assert.equal(map.set(key(2), value(2n)), true);
-      assert.equal(map.set(key(3), value(3n)), false, "a hash that is full refuses");
-      assert.deepEqual(new Map([...map.entries()].map(([at, held]) => [at[0], held[0]])).get(2), 2);
-      assert.equal(map.delete(key(1)), true);
-      assert.equal(map.delete(key(1)), false);
-      assert.equal(map.get(key(1)), undefined);
-      const array = programs.createMap({ ...MAP, kind: "array" });
-      open.push(array);
-      assert.deepEqual(array.get(key(1)), value(0n));
-      assert.equal(array.get(key(2)), undefined);
-    });
-
-    it("finds the longest prefix that an address lies in", () => {
-      const map = programs.createMap({ ...MAP, kind: "prefix", keyBytes: 8, countMax: 8 });
-      open.push(map);
-      const prefix = (bits: number, ...address: number[]): Uint8Array =>
-        Uint8Array.from([bits, 0, 0, 0, ...address]);
-      map.set(prefix(8, 10, 0, 0, 0), value(8n));
-      map.set(prefix(24, 10, 1, 2, 0), value(24n));
-      const cases = [
-        [prefix(32, 10, 1, 2, 3), 24],
-        [prefix(32, 10, 1, 3, 3), 8],
-        [prefix(32, 11, 1, 2, 3), undefined],
-      ] as const;
-      for (const [address, wanted] of cases) assert.equal(map.get(address)?.[0], wanted);
-    });
-
-    it("reads constants that nobody can write", () => {
-      const table = { ...MAP, name: "table", kind: "array", countMax: 1, frozen: value(77n) } as const;
-      const steps = [asm.mapAddress(1, "table", true), asm.load(8, 0, 1, 0), asm.exit()];
-      const { verdict, maps } = run(asm.image("xdp", steps, [table]));
-      assert.equal(verdict, 77);
-      assert.equal(maps.get("table")?.set(key(0), value(1n)), false);
-    });
-
-    it("hands events to whoever listens", async () => {
-      const ring = { name: "events", kind: "ring", keyBytes: 0, valueBytes: 0, countMax: 4096 } as const;
-      const maps = new Map<string, KernelMap>([["events", programs.createMap(ring)]]);
-      open.push(...maps.values());
-      const { promise: came, resolve } = Promise.withResolvers<number[]>();
-      const reader = programs.listen(maps.get("events") as KernelMap, (bytes) => resolve([...bytes]));
-      const steps = [
-        asm.storeConstant(8, FRAME_POINTER, -8, 0x0403_0201),
-        asm.mapAddress(1, "events"),
-        asm.withRegister("move", 2, FRAME_POINTER),
-        asm.withConstant("add", 2, -8),
-        asm.withConstant("move", 3, 8),
-        asm.withConstant("move", 4, 0),
-        asm.callHelper(Helper.ringOutput),
-        asm.exit(),
-      ];
-      const program = programs.load(asm.image("tcx-ingress", steps, [ring]), maps);
-      assert.equal(program.test(FRAME).verdict, 0);
-      assert.deepEqual(await came, [1, 2, 3, 4, 0, 0, 0, 0]);
-      reader.close();
       program.close();
     });
 

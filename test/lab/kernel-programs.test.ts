@@ -46,7 +46,7 @@ import {
   store,
   storeConstant,
 } from "./kernel-assembly.ts";
-import { counting, FRAME, IPV4_PACKET, kernelProgramsCases, u32, until } from "./kernel-programs-cases.ts";
+import { counting, FRAME, IPV4_PACKET, u32, until, verifierCases } from "./kernel-programs-cases.ts";
 import { enterOwnNamespace, rootProblem } from "./own-namespace.ts";
 
 const LOOPBACK = 1;
@@ -70,7 +70,7 @@ const SENDER = `
   })();`;
 
 const system = new LinuxKernelPrograms();
-kernelProgramsCases("LinuxKernelPrograms", () => new LinuxKernelPrograms(), rootProblem());
+verifierCases("LinuxKernelPrograms", () => new LinuxKernelPrograms(), rootProblem());
 
 const placeOf = (kind: KernelProgramType): AttachPoint =>
   kind === "netfilter" ? INPUT : { kind, interfaceIndex: LOOPBACK };

@@ -24,8 +24,8 @@ export interface RunState {
   redirectedTo: number | undefined;
 }
 
-/** What helpers answer for what cannot be done: EINVAL, ENOENT, EFAULT, E2BIG, ENOTSUPP. */
-const FAULT = { invalid: -22n, missing: -2n, fault: -14n, full: -7n } as const;
+/** What helpers answer for what cannot be done: EINVAL, ENOENT, EFAULT, E2BIG, ENOSPC. */
+const FAULT = { invalid: -22n, missing: -2n, fault: -14n, full: -7n, noSpace: -28n } as const;
 
 /** `enum tc_action`'s TC_ACT_REDIRECT, and XDP_REDIRECT. */
 const REDIRECT = { skb: 7n, xdp: 4n } as const;
@@ -72,8 +72,7 @@ export function helper(number: number, state: RunState, isXdp: boolean): Callee 
       return () => BigInt(state.random());
     case Helper.ringOutput:
       return ([ring = 0n, data = 0n, size = 0n]) => {
-        mapAt(ring).emit(memory.bytes(data, Number(size)).slice());
-        return 0n;
+        return mapAt(ring).emit(memory.bytes(data, Number(size)).slice()) ? 0n : FAULT.noSpace;
       };
     case Helper.redirect:
       return ([index = 0n]) => {

@@ -7,6 +7,9 @@ import type { KernelMap, KernelMapSpec } from "#io/kernel-programs.ts";
 
 let descriptorCount = 1000;
 
+/** In front of every record of a ring (BPF_RINGBUF_HDR_SZ). */
+const RECORD_HEADER_BYTES = 8;
+
 /** Values are the same memory for programs and for whoever reads them from outside. */
 export class SimKernelMap implements KernelMap {
   readonly spec: KernelMapSpec;
@@ -15,8 +18,10 @@ export class SimKernelMap implements KernelMap {
   readonly identity: Uint8Array = new Uint8Array(8);
   /** By the key's bytes as text, in the order of use (`lru`) or of setting. */
   readonly #values = new Map<string, Uint8Array>();
-  /** Of a ring. */
+  /** Of a ring: who listens, and what nobody has heard yet. */
   readonly #listeners = new Set<(bytes: Uint8Array) => void>();
+  readonly #unheard: Uint8Array[] = [];
+  #unheardBytes = 0;
 
   /** @throws ConfigurationError */
   constructor(spec: KernelMapSpec) {
@@ -40,7 +45,30 @@ export class SimKernelMap implements KernelMap {
   }
 
   get(key: Uint8Array): Uint8Array | undefined {
-    return this.find(key)?.slice();
+    this.#check(key);
+    const value = this.find(key);
+    if (value === undefined || !this.#isPerProcessor) return value?.slice();
+    const lane = new Uint8Array(8 * Math.ceil(value.length / 8));
+    lane.set(value);
+    return lane;
+  }
+
+  get #isPerProcessor(): boolean {
+    return this.spec.kind.startsWith("per-cpu-");
+  }
+
+  /** @throws ConfigurationError */
+  #check(key: Uint8Array, value?: Uint8Array): void {
+    const { name, keyBytes, valueBytes } = this.spec;
+    if (key.length !== keyBytes)
+      throw new ConfigurationError(
+        `Cannot use map ${name}: a key of ${key.length} bytes, wanted ${keyBytes}`,
+      );
+    if (value === undefined || value.length === valueBytes) return;
+    if (this.#isPerProcessor && value.length === 8 * Math.ceil(valueBytes / 8)) return;
+    throw new ConfigurationError(
+      `Cannot use map ${name}: a value of ${value.length} bytes, wanted ${valueBytes}`,
+    );
   }
 
   /** The memory of the entry's value. */
@@ -57,17 +85,18 @@ export class SimKernelMap implements KernelMap {
   }
 
   set(key: Uint8Array, value: Uint8Array, mode: "any" | "new" | "existing" = "any"): boolean {
+    this.#check(key, value);
     if (this.spec.frozen !== undefined) return false;
     const text = textOf(this.spec.kind === "prefix" ? masked(key) : key);
     const known = this.#values.get(text);
     if (mode === "new" ? known !== undefined : mode === "existing" && known === undefined) return false;
     if (known !== undefined) {
-      known.set(value);
+      known.set(value.subarray(0, this.spec.valueBytes));
       return true;
     }
     if (this.#isArray) return false;
     if (this.#values.size >= this.spec.countMax && !this.#evict()) return false;
-    this.#values.set(text, Uint8Array.from(value));
+    this.#values.set(text, Uint8Array.from(value.subarray(0, this.spec.valueBytes)));
     return true;
   }
 
@@ -80,13 +109,21 @@ export class SimKernelMap implements KernelMap {
     for (const [text, value] of [...this.#values]) yield [bytesOf(text), value.slice()];
   }
 
-  /** One event into a ring. */
-  emit(bytes: Uint8Array): void {
+  /** One event into a ring; `false` when it is full because nobody listens. */
+  emit(bytes: Uint8Array): boolean {
     for (const listener of this.#listeners) listener(bytes);
+    if (this.#listeners.size > 0) return true;
+    const taken = RECORD_HEADER_BYTES + 8 * Math.ceil(bytes.length / 8);
+    if (this.#unheardBytes + taken >= this.spec.countMax) return false;
+    this.#unheardBytes += taken;
+    this.#unheard.push(bytes);
+    return true;
   }
 
   listen(listener: (bytes: Uint8Array) => void): () => void {
     this.#listeners.add(listener);
+    this.#unheardBytes = 0;
+    for (const bytes of this.#unheard.splice(0)) listener(bytes);
     return () => this.#listeners.delete(listener);
   }
 

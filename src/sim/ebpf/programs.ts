@@ -49,7 +49,14 @@ export class SimKernelPrograms implements KernelPrograms {
   }
 
   load(image: ProgramImage, maps: Map<string, KernelMap>): SimKernelProgram {
-    for (const spec of image.maps) if (!maps.has(spec.name)) maps.set(spec.name, this.createMap(spec));
+    for (const spec of image.maps) {
+      const known = maps.get(spec.name);
+      if (known === undefined) maps.set(spec.name, this.createMap(spec));
+      else if (shapeOf(known.spec) !== shapeOf(spec))
+        throw new ConfigurationError(
+          `Cannot load ${image.name}: map ${spec.name} is ${shapeOf(known.spec)}, wanted ${shapeOf(spec)}`,
+        );
+    }
     return new SimKernelProgram(this, image, new Map(maps));
   }
 
@@ -138,7 +145,21 @@ export class SimKernelProgram implements KernelProgram {
     );
   }
 
-  test(packet: Uint8Array, { mark = 0 }: { readonly repeat?: number; readonly mark?: number } = {}): TestRun {
+  test(
+    packet: Uint8Array,
+    { repeat = 1, mark = 0 }: { readonly repeat?: number; readonly mark?: number } = {},
+  ): TestRun {
+    const least = this.image.type === "netfilter" ? 20 : 14;
+    if (packet.length < least)
+      throw new ConfigurationError(
+        `Cannot run ${this.image.name} over a packet of ${packet.length} bytes: wanted ${least} or more`,
+      );
+    let run = this.#run(packet, mark);
+    for (let count = 1; count < repeat; count++) run = this.#run(run.bytes, run.mark);
+    return run;
+  }
+
+  #run(packet: Uint8Array, mark: number): TestRun {
     const { nanoseconds = () => 0n, random = () => 0 } = this.#kernel.options;
     const memory = new MachineMemory();
     const state: RunState = {
@@ -217,6 +238,10 @@ function relocated(
   if (offset === undefined)
     throw new ConfigurationError(`Cannot load the program: there is no field ${name} here`);
   return { ...instruction, offset };
+}
+
+function shapeOf({ kind, keyBytes, valueBytes, countMax }: KernelMapSpec): string {
+  return `${kind} of ${countMax} times ${keyBytes} + ${valueBytes} bytes`;
 }
 
 function placeOf(point: AttachPoint): string {
