@@ -36,7 +36,7 @@ export function tellTransport(
 
 function tellAtOnce(lowering: Lowering, { at, isZeroNone }: ChecksumPlace, difference: Value): void {
   lowering.note(
-    "checksums are changed as they stand there, which is right for packets that came from a wire",
+    "at XDP, checksums are changed as they stand there: right for packets that came from a wire only",
   );
   lowering.either(
     lowering.compare("unequal", at, 0),
