@@ -393,17 +393,19 @@ export class FlowEngine {
   /** A new flow; -1 when there is no room for it. */
   #add(isReversed: boolean, timeoutClass: number): number {
     const { now } = this.#dispatcher;
-    let row = this.#table.add(this.#layers, isReversed, now, timeoutClass);
+    const table = this.#table;
+    const hash = table.soughtHash;
+    let row = table.add(this.#layers, isReversed, now, timeoutClass, hash);
     if (row < 0 && this.#limits.full === "evict") {
       this.#evictedCount++;
-      this.#end(this.#table.soonest(), "evicted");
-      row = this.#table.add(this.#layers, isReversed, now, timeoutClass);
+      this.#end(table.soonest(), "evicted");
+      row = table.add(this.#layers, isReversed, now, timeoutClass, hash);
     }
     if (row < 0) {
       this.#refusedCount++;
       return -1;
     }
-    this.#table.direction = isReversed ? 1 : 0;
+    table.direction = isReversed ? 1 : 0;
     this.#seenCount++;
     let mask = 0;
     for (let index = 0; index < this.#filters.length; index++) {

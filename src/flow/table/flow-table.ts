@@ -54,6 +54,8 @@ export class FlowTable {
   readonly flowCountMax: number;
   /** Who sent what {@link find} looked for last and found: 0 the client, 1 the server. */
   direction: 0 | 1 = 0;
+  /** The hash of what {@link find} looked for last, found or not. */
+  soughtHash = 0;
   readonly #wheel: TimerWheel;
   readonly #timeouts: Float64Array;
   readonly #key0: number;
@@ -113,6 +115,7 @@ export class FlowTable {
     const encapsulation = layers.encapsulation | 0;
     const isIpv6 = layers.version === 4 ? 0 : 1;
     const hash = hashLayers(layers, this.#key0, this.#key1);
+    this.soughtHash = hash;
     let row = (this.#buckets[hash & this.#bucketMask] as number) - 1;
     while (row >= 0) {
       const base = row * RECORD_WORDS;
@@ -143,8 +146,15 @@ export class FlowTable {
   /**
    * A new flow, whose client is the packet's sender, or its receiver when `reversed`; -1 when the table is full. The
    * rest of its record is 0. The caller has looked: a flow that is there already would be there twice.
+   * @param hash {@link soughtHash} where it has looked for this packet and no other since
    */
-  add(layers: Layers, reversed: boolean, now: number, timeoutClass: number): number {
+  add(
+    layers: Layers,
+    reversed: boolean,
+    now: number,
+    timeoutClass: number,
+    hash: number = hashLayers(layers, this.#key0, this.#key1),
+  ): number {
     const row = this.#takeRow();
     if (row < 0) return -1;
     const { words, numbers } = this;
@@ -169,7 +179,7 @@ export class FlowTable {
     this.bytes[base * 4 + TIMEOUT_CLASS_BYTE] = timeoutClass;
     numbers[(base + Word.firstSeen) >> 1] = now;
     numbers[(base + Word.lastSeen) >> 1] = now;
-    const bucket = hashLayers(layers, this.#key0, this.#key1) & this.#bucketMask;
+    const bucket = hash & this.#bucketMask;
     const next = (this.#buckets[bucket] as number) - 1;
     words[base + Word.chain] = (next << 1) | (layers.version === 4 ? 0 : 1);
     this.#buckets[bucket] = row + 1;
