@@ -1,13 +1,13 @@
 /**
- * Differences that writing makes to Internet checksums (RFC 1624), in the machine's order: for each 16-bit word that
- * changed the complement of the old one plus the new one, and nothing for one that did not. Sums of these are 0 only
- * where `#base/checksum.ts` would have nothing to do either, so that the bytes are the same, both zeros included.
+ * Differences that writing makes to Internet checksums (RFC 1624), in the machine's order: for each 16-bit word the new
+ * one less the old one, in ones' complement. It is 0 for one that stays and for one that was 0xffff and is 0; so sums are
+ * 0 only where `#base/checksum.ts` has nothing to do either, and the bytes are the same, both zeros included.
  * @module
  */
 import type { Value } from "../ir/ir.ts";
 import type { Lowering } from "./lowering.ts";
 import type { Room } from "./packet-bits.ts";
-import { both, load, store } from "./packet-code.ts";
+import { load, store } from "./packet-code.ts";
 
 /** The words around some bytes, which are about to change. */
 export interface Words {
@@ -29,45 +29,31 @@ function wordAt(lowering: Lowering, room: Room, place: number): Value {
 }
 
 /**
- * The sum of the differences of words that were written to since they were read.
+ * The sum of the differences of words that were written to since they were read, at most 0xffff for each.
  * @param written the constant that stands there now in network order, when it is one
  */
 export function differenceOf(lowering: Lowering, room: Room, words: Words, written?: bigint): Value {
-  const none = lowering.constant(0);
-  if (written !== undefined) {
-    const own = differenceFrom(lowering, words, written);
-    if (own !== undefined) return own;
-  }
-  return words.places.reduce((total, place, index) => {
-    const old = words.before[index] ?? none;
-    const now = wordAt(lowering, room, place);
-    const changed = lowering.binary("add", lowering.binary("xor", old, 0xffff), now);
-    // Without a branch, of which eight would be 256 ways for the verifier: 1 where any bit has changed.
-    const bits = lowering.binary("add", lowering.binary("xor", old, now), 0xffff);
-    const isOther = lowering.binary("shiftRight", bits, 16);
-    const own = lowering.binary("multiply", changed, isOther);
-    return lowering.binary("add", total, own);
-  }, none);
+  const count = words.places.length;
+  const sum = words.places.reduce((total, place, index) => {
+    const shift = BigInt(16 * (count - 1 - index));
+    const now =
+      written === undefined
+        ? wordAt(lowering, room, place)
+        : lowering.unary("swap16", lowering.constant((written >> shift) & 0xffffn));
+    const own = differenceOfWord(lowering, words.before[index] as Value, now);
+    return lowering.binary("add", total, own, "wrap");
+  }, lowering.constant(0));
+  // No bit goes: it says how small the sum is.
+  return lowering.binary("and", sum, 2 ** (16 + Math.ceil(Math.log2(count))) - 1, "wrap");
 }
 
 /**
- * The difference that constants make, with one question for all of their words: a word that stays adds 0xffff, which is
- * nothing in ones' complement as long as the sum is not 0 otherwise. It is 0 only for words that were 0xffff and are 0:
- * `undefined` where one of several might be.
+ * The new word less the old one in ones' complement: what is below zero has 0xffff added to it, which its own upper bits
+ * are. Without a branch, of which eight would be 256 ways for the verifier.
  */
-function differenceFrom(lowering: Lowering, { places, before }: Words, written: bigint): Value | undefined {
-  const count = places.length;
-  const words = places.map((_, index) => Number((written >> BigInt(16 * (count - 1 - index))) & 0xffffn));
-  if (count > 2 || (count > 1 && words.includes(0))) return undefined;
-  const now = words.map((word) => lowering.unary("swap16", lowering.constant(word)));
-  const sames = before.map((old, index) => lowering.compare("equal", old, now[index] as Value));
-  const isSame = sames.reduce((one, other) => both(lowering, one, other));
-  const start = now.reduce(
-    (sum, word) => lowering.binary("add", sum, word),
-    lowering.constant(0xffff * count),
-  );
-  const sum = before.reduce((left, old) => lowering.binary("subtract", left, old), start);
-  return lowering.select(isSame, lowering.constant(0), sum);
+function differenceOfWord(lowering: Lowering, old: Value, now: Value): Value {
+  const less = lowering.binary("subtract", now, old, "wrap");
+  return lowering.binary("add", less, lowering.binary("shiftRight", less, 48, "wrap"), "wrap");
 }
 
 /** The difference as it is for a checksum that begins an odd number of bytes away, where `oddness` is 1. */

@@ -47,6 +47,9 @@ export function optimise(editor: Editor): void {
     if (round === 0 && !keepByteOrder(editor)) break;
   }
   for (let round = 0; round < ROUNDS_MAX && sinkCalculations(editor); round++);
+  // Behind the questions that they have sunk past, calculations may be less.
+  const ranges = analyseRanges(editor.function);
+  numberValues(editor, { joins: false, ...knowledgeOf(ranges) });
   joinEnds(editor);
   // Ways that have come to the same end need no question any more.
   while (foldBranches(editor, () => undefined)) dropDeadBlocks(editor.function);
