@@ -99,11 +99,15 @@ function show(
     return;
   }
   const { name, version, replaced, persisted, engine, reason, warning } = loaded;
-  const how = loaded.writing
-    ? "may change packets"
+  const isInKernel = engine === "kernel";
+  const reads = isInKernel
+    ? "only judges packets"
     : `reads the first ${loaded["read-bytes"]} bytes of packets`;
+  const done = replaced ? "Replaced" : "Loaded";
+  const where = isInKernel ? "the kernel" : "user space";
+  const how = loaded.writing ? "may change packets" : reads;
   terminal.out(
-    `${replaced ? "Replaced" : "Loaded"} ${name}: ${called} of ${file} at ${hook}, version ${version}; in ${engine === "kernel" ? "the kernel" : "user space"}; it ${how}`,
+    `${done} ${name}: ${called} of ${file} at ${hook}, version ${version}; in ${where}; it ${how}`,
   );
   if (reason !== "") terminal.note(`metanet: not in the kernel: ${reason}`);
   for (const text of warning) terminal.note(`metanet: Warning: ${text}`);

@@ -295,6 +295,7 @@ const FACT_RANGES: Readonly<Record<PacketFact, Range>> = {
   mark: rangeOf(0n, 2n ** 32n - 1n),
   etherType: rangeOf(0n, 2n ** 16n - 1n),
   segmentBytes: rangeOf(0n, 2n ** 16n - 1n),
+  tag: rangeOf(0n, 1n),
   inInterface: rangeOf(0n, 2n ** 31n - 1n),
   outInterface: rangeOf(0n, 2n ** 31n - 1n),
 };

@@ -27,6 +27,7 @@ const BUFFER = {
   length: 0,
   mark: 8,
   protocol: 16,
+  tag: 20,
   firstInterface: 36,
   interface: 40,
   data: 76,
@@ -316,6 +317,7 @@ export class DirectPacket implements PacketAccess {
     else if (fact === "length") field(BUFFER.length);
     else if (fact === "mark") field(BUFFER.mark);
     else if (fact === "segmentBytes") field(BUFFER.segmentBytes);
+    else if (fact === "tag") field(BUFFER.tag);
     else if (fact === "inInterface") field(isIngress ? BUFFER.interface : BUFFER.firstInterface);
     else if (fact === "outInterface") {
       if (isIngress) machine.constant(register, 0n);

@@ -153,7 +153,8 @@ function runScript(front: Front, declaration: FunctionNode): void {
   checkCallable(front, declaration.name ?? declaration, declaration);
   front.at(declaration, () => passUnseen(front));
   if (front.target.statistics) {
-    front.emit.append({ op: "count", counter: "bytes", value: front.packetEnd });
+    const value = front.emit.binary("subtract", front.packetEnd, front.packetStart);
+    front.emit.append({ op: "count", counter: "bytes", value });
   }
   front.frames.push({ declaration, returns: undefined, targets: [] });
   bindParameters(front, declaration, [{ kind: "packet" }, { kind: "context" }], []);
@@ -186,7 +187,10 @@ function passUnseen(front: Front): void {
     return front.choose(front.select(isFirst, front.constant(true), isSecond), () => none, end);
   };
   if (attach !== "xdp") {
-    const type = front.builder.value("integer");
+    // A tag that was taken out makes it another interface's packet: netfilter has it there, or nowhere.
+    const [tag, type] = [front.builder.value("integer"), front.builder.value("integer")];
+    front.emit.append({ op: "fact", result: tag, fact: "tag" });
+    front.choose(front.compare("equal", tag, 0), () => none, end);
     front.emit.append({ op: "fact", result: type, fact: "etherType" });
     judge(type);
     return;

@@ -105,6 +105,8 @@ export type PacketFact =
   | "etherType"
   /** Not 0 for an aggregate of segments. */
   | "segmentBytes"
+  /** Not 0 where the kernel has taken a VLAN tag out of the frame; at traffic control only. */
+  | "tag"
   /** Indices of interfaces; 0 for none. */
   | "inInterface"
   | "outInterface";
