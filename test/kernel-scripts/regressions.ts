@@ -73,4 +73,19 @@ export const REGRESSIONS: readonly Regression[] = [
     writes: true,
     frames: FRAMES,
   },
+  {
+    name: "what Ethernet carries is looked at again when a script has written to it",
+    body: [
+      "const frame = packet.payload(ethernet);",
+      'const seen = context.counter("c");',
+      "seen.add(packet.payload(ipv4) === undefined ? 1 : 2);",
+      "for (let i = 0; i < 40; i++) {",
+      "  seen.add(packet.payload(ipv4) === undefined ? 100 : 10000);",
+      "  if (frame !== undefined && i === 20) frame.type = 0x88b5;",
+      "}",
+      "seen.add(packet.payload(ipv4) === undefined ? 1000000 : 2000000);",
+    ].join("\n"),
+    writes: true,
+    frames: FRAMES,
+  },
 ];

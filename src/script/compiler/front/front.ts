@@ -22,6 +22,7 @@ import {
 } from "./lowering.ts";
 import { meet } from "./meet.ts";
 import type { NodePlaces } from "./node-places.ts";
+import { forgetLinks } from "./packet-link.ts";
 import { AlreadyRefused, type Arrival, PathState, type Way, WayEnded } from "./path.ts";
 import { FunctionReport } from "./report.ts";
 import type { LoweredRecord, ShapeTools } from "./shapes.ts";
@@ -416,6 +417,7 @@ export class Front implements Lowering {
 
   writes(node: TypeScript.Node): void {
     this.report.writes = true;
+    forgetLinks(this);
     if (ABILITIES[this.target.attach].writes) return;
     this.refuse(node, {
       code: "kernel-no-writes",

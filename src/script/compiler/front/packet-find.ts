@@ -10,7 +10,7 @@ import type { Lowered, LoweredView } from "./lowered.ts";
 import type { Lowering } from "./lowering.ts";
 import { type AimPlace, aim, announcedBy, isAnnounced, packetView, placeBehind } from "./packet-aim.ts";
 import { Attempt, isAmong, load } from "./packet-code.ts";
-import { LINKS, type LinkEnd, walkLinks } from "./packet-link.ts";
+import { LINKS, type LinkEnd, shareLinks, walkLinks } from "./packet-link.ts";
 import { CARRIERS, numbersIn } from "./packet-protocols.ts";
 import type { ProtocolModel } from "./protocol-model.ts";
 
@@ -34,6 +34,7 @@ interface Level {
 export function payloadOfPacket(lowering: Lowering, model: ProtocolModel): Lowered {
   const numbers = numbersIn(model, "packet");
   if (numbers.length === 0) return { kind: "undefined" };
+  if (isBehindLinks(lowering, model)) shareLinks(lowering, model.name, true);
   const attempt = new Attempt(lowering);
   if (beginsPacket(lowering, model)) {
     attempt.found(aim(lowering, attempt, model, placeBehind(lowering, packetView(lowering))));
@@ -57,6 +58,11 @@ function beginsPacket(lowering: Lowering, model: ProtocolModel): boolean {
   const numbers = numbersIn(model, "packet");
   if (numbers === "any") return true;
   return lowering.target.first === "ethernet" && numbers.includes(-1);
+}
+
+/** Whether the link's headers are walked over, before anything else. */
+function isBehindLinks(lowering: Lowering, model: ProtocolModel): boolean {
+  return lowering.target.first === "ethernet" && !beginsPacket(lowering, model);
 }
 
 /** Whether the packet, which begins with an IP header, is announced by one of these EtherTypes. */
@@ -85,6 +91,7 @@ function etherTypeOf(lowering: Lowering, attempt: Attempt): Value {
 
 /** The view of `packet.find(protocol)` where tunnels are not looked into. */
 export function findInPacket(lowering: Lowering, model: ProtocolModel): Lowered {
+  if (isBehindLinks(lowering, model)) shareLinks(lowering, model.name, false);
   const attempt = new Attempt(lowering);
   new Search(lowering, attempt, model).run();
   return attempt.conclude();

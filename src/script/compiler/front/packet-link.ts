@@ -3,10 +3,12 @@
  * and a PPPoE session.
  * @module
  */
+import { NESTING_MAX } from "#packet/view.ts";
 import type { Value } from "../ir/ir.ts";
-import type { Lowering } from "./lowering.ts";
+import type { Lowered } from "./lowered.ts";
+import type { Lowering, PathKey } from "./lowering.ts";
 import { type AimPlace, aim, packetView } from "./packet-aim.ts";
-import { type Attempt, anyOf, assume, both, isAmong, load, uncovered } from "./packet-code.ts";
+import { Attempt, anyOf, assume, both, isAmong, load, rawView, uncovered } from "./packet-code.ts";
 import { builtinProtocol, numbersIn } from "./packet-protocols.ts";
 import type { ProtocolModel } from "./protocol-model.ts";
 
@@ -39,8 +41,80 @@ export interface LinkEnd {
   announces(model: ProtocolModel): Value;
 }
 
+/** What has been walked on the way here, without and with MPLS, and not been written to since. */
+const WALKED: readonly [PathKey, PathKey] = [
+  { initial: { kind: "undefined" } },
+  { initial: { kind: "undefined" } },
+];
+
+function walkedKey(throughMpls: boolean): PathKey {
+  return WALKED[throughMpls ? 1 : 0];
+}
+
+/**
+ * Walks where it is known from now on, so that whatever the script looks for later is asked of the same walk: not in
+ * the middle of an attempt, whose ways all end in one.
+ */
+export function shareLinks(lowering: Lowering, wanted: string, throughMpls: boolean): void {
+  const key = walkedKey(throughMpls);
+  if (LINKS.has(wanted) || lowering.recall(key).kind === "list") return;
+  const attempt = new Attempt(lowering);
+  const { place, number, count } = walk(lowering, attempt, {
+    wanted: "",
+    throughMpls,
+    countMax: NESTING_MAX,
+  });
+  const { start, end, covering } = place;
+  // Attempts end in views: this one's header and note stand for the walk's count and number.
+  attempt.found({ ...rawView(lowering, start, end, covering), header: count, note: number });
+  const met = attempt.conclude();
+  if (met.kind !== "optional" || met.inner.kind !== "view") return;
+  const { view } = met.inner;
+  const integer = (value: Value): Lowered => ({ kind: "integer", value, isBig: false });
+  const numbers = [view.start, view.end, view.header, view.note ?? number].map(integer);
+  lowering.remember(key, { kind: "list", elements: [{ kind: "boolean", value: met.isThere }, ...numbers] });
+}
+
+/** Something is written to the packet: it may be a type or a tag, at which whoever looks next looks again. */
+export function forgetLinks(lowering: Lowering): void {
+  for (const key of WALKED) lowering.remember(key, key.initial);
+}
+
+/** The walk that has been done already, as far as this attempt may go. */
+function walked(lowering: Lowering, attempt: Attempt, options: LinkOptions): Step | undefined {
+  const known = LINKS.has(options.wanted) ? undefined : lowering.recall(walkedKey(options.throughMpls));
+  const elements = known?.kind === "list" ? known.elements : [];
+  const values = elements.map((one) =>
+    one.kind === "integer" || one.kind === "boolean" ? one.value : undefined,
+  );
+  const [isThere, start, end, count, number] = values;
+  if (!isThere || !start || !end || !count || !number) return undefined;
+  attempt.require(isThere);
+  if (options.countMax < NESTING_MAX)
+    attempt.require(lowering.compare("lessOrEqual", count, options.countMax));
+  return {
+    place: {
+      start: assume(lowering, start, ETHERNET_BYTES, LINK_BYTES_MAX),
+      end,
+      covering: uncovered(lowering),
+      outer: { kind: "undefined" },
+    },
+    number: assume(lowering, number, 0, MPLS + 1),
+    count: assume(lowering, count, 1, options.countMax),
+  };
+}
+
 /** Walks from the start of the frame; the attempt fails where a header is cut off, or there are too many. */
 export function walkLinks(lowering: Lowering, attempt: Attempt, options: LinkOptions): LinkEnd {
+  const reached = walked(lowering, attempt, options) ?? walk(lowering, attempt, options);
+  return {
+    place: reached.place,
+    count: reached.count,
+    announces: (model) => announces(lowering, reached, model, options),
+  };
+}
+
+function walk(lowering: Lowering, attempt: Attempt, options: LinkOptions): Step {
   const { builder, place } = lowering;
   const outer = packetView(lowering);
   const pointer = attempt.open(outer.start, ETHERNET_BYTES, "header");
@@ -55,8 +129,8 @@ export function walkLinks(lowering: Lowering, attempt: Attempt, options: LinkOpt
   const number = assume(lowering, numberIn, 0, MPLS + 1);
   const count = assume(lowering, countIn, 1, options.countMax + 1);
   attempt.require(lowering.compare("lessOrEqual", count, options.countMax));
-  const walked: string[] = ["vlan", ...(options.throughMpls ? ["mpls"] : [])];
-  for (const name of walked.filter((one) => one !== options.wanted)) {
+  const names: string[] = ["vlan", ...(options.throughMpls ? ["mpls"] : [])];
+  for (const name of names.filter((one) => one !== options.wanted)) {
     attempt.either((commit) => {
       attempt.require(isAmong(lowering, number, tagNumbers(name)));
       commit();
@@ -79,15 +153,10 @@ export function walkLinks(lowering: Lowering, attempt: Attempt, options: LinkOpt
     outer: { kind: "undefined" },
   };
   const plain: Step = { place: from, number, count };
-  const reached = veiled(
+  return veiled(
     lowering,
     options.wanted === "pppoe" ? plain : throughSession(lowering, attempt, plain, options),
   );
-  return {
-    place: reached.place,
-    count: reached.count,
-    announces: (model) => announces(lowering, reached, model, options),
-  };
 }
 
 /** However many tags there were: what comes next is verified once. */
