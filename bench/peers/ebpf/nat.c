@@ -66,7 +66,10 @@ INLINE int outer(u32 address, u16 port, u32 kind, struct statistics *counted)
 			taken->expires = value.expires;
 		} else if (update(&inward, &back, &value, 1) < 0) continue;
 		value.number = chosen;
-		update(&outward, &key, &value, 0);
+		/* As the maps of scripts have it: an entry that is there stays, with another value. */
+		struct value *there = look_up(&outward, &key);
+		if (there) *there = value;
+		else update(&outward, &key, &value, 0);
 		counted->translations++;
 		return chosen;
 	}

@@ -1,5 +1,5 @@
 /**
- * How many instructions the back end needs for what clang -O2 makes of the same programs in C.
+ * How many instructions the compiler needs for what clang -O2 makes of the same programs in C.
  * @module
  */
 import assert from "node:assert/strict";
@@ -9,6 +9,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
+import { compileForKernel } from "#app/script/kernel-compile.ts";
+import type { ProgramImage } from "#io/kernel-programs.ts";
 import { emitProgram } from "#script/compiler/ebpf/emit.ts";
 import type { IrFunction } from "#script/compiler/ir/ir.ts";
 import type { CompileTarget } from "#script/compiler/target.ts";
@@ -25,10 +27,24 @@ const TARGET: CompileTarget = {
   statistics: true,
 };
 
-const CASES: readonly { readonly source: string; readonly fn: () => IrFunction }[] = [
-  { source: "drop-port.c", fn: () => dropPort(53, 14) },
-  { source: "translate.c", fn: translate },
+const CASES: readonly { readonly source: string; readonly program: () => ProgramImage }[] = [
+  { source: "drop-port.c", program: () => emitted(dropPort(53, 14)) },
+  { source: "translate.c", program: () => emitted(translate()) },
+  { source: "nat.c", program: () => compiled("example/kernel/nat.ts", "leave") },
 ];
+
+function emitted(fn: IrFunction): ProgramImage {
+  return emitProgram(fn, { target: TARGET, maps: [] }).image;
+}
+
+/** A script, as it runs where packets of IP leave. */
+function compiled(path: string, name: string): ProgramImage {
+  const file = fileURLToPath(new URL(`../../../${path}`, import.meta.url));
+  const target: CompileTarget = { ...TARGET, attach: "tcx-egress", first: "network" };
+  const [result] = compileForKernel(file, name, [target]);
+  assert(result?.script !== undefined, `${path} is compiled`);
+  return result.script.image;
+}
 
 const folder = mkdtempSync(join(tmpdir(), "metanet-clang-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -49,10 +65,9 @@ function missing(): string | false {
 }
 
 describe("emitProgram() and clang -O2", { skip: missing() }, () => {
-  for (const { source, fn } of CASES) {
+  for (const { source, program } of CASES) {
     it(`need about as many instructions for ${source}`, (context) => {
-      const { image } = emitProgram(fn(), { target: TARGET, maps: [] });
-      const ours = image.instructions.length / INSTRUCTION_BYTES;
+      const ours = program().instructions.length / INSTRUCTION_BYTES;
       const theirs = clangCount(source);
       context.diagnostic(`${source}: ours ${ours}, clang ${theirs}, ${(ours / theirs).toFixed(2)}`);
       assert(ours <= theirs * RATIO_MAX, `ours ${ours}, clang ${theirs}`);
