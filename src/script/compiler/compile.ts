@@ -6,9 +6,13 @@
 import type { CompiledScript, CompileResult } from "./compiled.ts";
 import { emitProgram } from "./ebpf/emit.ts";
 import { type FrontRequest, frontFunction } from "./front/lower-function.ts";
+import type { IrFunction } from "./ir/ir.ts";
 import { lowerFunction } from "./lower/lower.ts";
 import type { Place } from "./place.ts";
-import { CompileError } from "./problem.ts";
+import { CompileError, type CompileProblem } from "./problem.ts";
+
+/** Blocks of the intermediate form that a function may have, all that it calls included: more take minutes. */
+export const BLOCK_COUNT_MAX = 5000;
 
 /** What is compiled, and for where. */
 export type CompileRequest = FrontRequest;
@@ -19,6 +23,8 @@ export function compileFunction(request: CompileRequest): CompileResult {
   if (front.function === undefined) return { script: undefined, problems: front.problems };
   const { target } = request;
   const { facts, places } = front;
+  const blockCount = front.function.blocks.length;
+  if (blockCount > BLOCK_COUNT_MAX) return { script: undefined, problems: [tooLarge(front, blockCount)] };
   const middle = lowerFunction(front.function, target, (place) => places.constructAt(place));
   if (middle.function === undefined) return { script: undefined, problems: middle.problems };
   const lineText = lineTexts(request);
@@ -32,6 +38,22 @@ export function compileFunction(request: CompileRequest): CompileResult {
     if (error instanceof CompileError) return { script: undefined, problems: [error.problem] };
     throw error;
   }
+}
+
+function tooLarge(
+  { function: { name, entry }, places }: Extract<ReturnType<typeof frontFunction>, { function: IrFunction }>,
+  blockCount: number,
+): CompileProblem {
+  const place = entry.terminator.place;
+  return {
+    code: "kernel-size",
+    place,
+    length: places.constructAt(place)?.length ?? 1,
+    construct: name,
+    why: `with all that it calls it has ${blockCount} branches and joins, and the compiler takes ${BLOCK_COUNT_MAX}`,
+    instead:
+      "put what the branches compare with into a map or a constant list, or split the function into scripts",
+  };
 }
 
 /** The text of a place's line, for listings. */
