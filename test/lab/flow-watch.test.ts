@@ -31,6 +31,8 @@ interface Line {
   readonly flows: readonly Seen[];
 }
 
+const SERVER_PORT = 8080;
+
 const PROGRAM = `
 import type { FlowEngine } from "metanet/flow";
 export default (engine: FlowEngine) => {
@@ -50,7 +52,7 @@ export const loops = (engine: FlowEngine) => {
 describe("metanet flow on an interface", { skip: rootProblem() }, () => {
   let folder = "";
   let server: Server;
-  let port = 0;
+  const port = SERVER_PORT;
   const sockets = new Set<Socket>();
   const running = new Set<Running>();
 
@@ -62,9 +64,9 @@ describe("metanet flow on an interface", { skip: rootProblem() }, () => {
       sockets.add(socket.on("error", () => undefined));
       socket.on("data", (bytes) => socket.write(bytes));
     });
-    server.listen(0, "127.0.0.1");
+    // Below the ports of clients: of a connection whose start was not seen the lower port is taken for the server's.
+    server.listen(SERVER_PORT, "127.0.0.1");
     await once(server, "listening");
-    port = (server.address() as { port: number }).port;
   });
   after(() => {
     for (const { process: child } of running) child.kill("SIGKILL");
