@@ -24,6 +24,16 @@ const FRAMES = [
 
 export const REGRESSIONS: readonly Regression[] = [
   {
+    name: "functions with a return type inside of functions are known in loops that stay loops",
+    top: "function outer(): number {\n  const inner = (a: number): number => a + 1;\n  return inner(1);\n}",
+    body: [
+      "let count = outer();",
+      "for (let i = 0; i < 20; i++) count = (count + outer() + packet.lengthBytes) & 255;",
+      'context.counter("c").add(count);',
+    ].join("\n"),
+    frames: FRAMES,
+  },
+  {
     name: "a header that is never there ends a chain of `?.`, and not the script",
     body: 'const h = packet.payload(tcp)?.payload(udp);\ncontext.counter("c").add(h === undefined ? 3 : 5);',
     frames: FRAMES,

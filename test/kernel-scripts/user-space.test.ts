@@ -12,7 +12,7 @@ import { allLengths, randomFrame } from "./frames.ts";
 import { PlainRun } from "./plain-run.ts";
 import { ModulePrograms, typeProblems } from "./program.ts";
 
-const seed = Number(process.env.KERNEL_SCRIPTS_SEED ?? Date.now() % 1e9);
+const seed = Number(process.env.KERNEL_SCRIPTS_SEED ?? 20_261_122);
 
 describe(`random scripts (seed ${seed})`, () => {
   it("have no type that is wrong, and none fails in plain TypeScript", () => {

@@ -200,8 +200,9 @@ function describeForm(lowered: Lowered): string {
 function formPart(value: unknown): unknown {
   if (typeof value !== "object" || value === null) return typeof value === "bigint" ? String(value) : value;
   if (value instanceof Map) return [...value];
-  if ("type" in value && "id" in value) return value.type;
+  // First, as a node may have a type and an id as well.
   if ("pos" in value && "end" in value) return `node ${String(value.pos)} ${String(value.end)}`;
+  if ("type" in value && "id" in value) return value.type;
   if ("minimumBytes" in value && "name" in value) return value.name;
   return value;
 }
