@@ -25,7 +25,8 @@ interface KernelExperiment {
 }
 
 const ATTEMPTS_MAX = { quick: 2, long: 4 };
-const ROUNDS = { quick: 5, long: 11 };
+const ROUNDS = { quick: 3, long: 11 };
+const TURN_TRIES_MAX = 4;
 const PACKAGES = "clang llvm nftables iproute2 iperf3".split(" ");
 
 /** Empty without root or clang: there is nothing to compare with. */
@@ -110,21 +111,36 @@ async function measure(
   for (let turns = 0; turns < rounds * handlers.length; turns++) {
     const index = (turns + Math.floor(turns / handlers.length)) % handlers.length;
     const handler = handlers[index] as KernelHandler;
-    const running = await handler.start(network, programs, NO_QUEUE);
-    let measured: Record<string, number>;
-    try {
-      const attempts = await attempt(ATTEMPTS_MAX[long ? "long" : "quick"], () => round(network, programs));
-      const [quietest] = attempts.toSorted((left, right) => left.foreign - right.foreign);
-      measured = { ...quietest?.result, foreign: quietest?.foreign ?? Number.NaN };
-    } finally {
-      await running.stop();
-    }
+    const measured = await turn(handler, round, network, programs, ATTEMPTS_MAX[long ? "long" : "quick"]);
     const values = figures[index] ?? {};
     for (const [key, value] of Object.entries(measured)) values[key] = [...(values[key] ?? []), value];
   }
   return handlers.map(({ name: handler, kind }, index) => {
     return { experiment: name, unit, better, cores, handler, kind, rounds: figures[index] ?? {} };
   });
+}
+
+/** A turn of one handler, tried again when its connection breaks: that is told, and nothing is measured of it. */
+async function turn(
+  handler: KernelHandler,
+  round: KernelExperiment["round"],
+  network: BenchNetwork,
+  programs: Programs,
+  attemptsMax: number,
+): Promise<Record<string, number>> {
+  for (let tries = 1; ; tries++) {
+    const running = await handler.start(network, programs, NO_QUEUE);
+    try {
+      const attempts = await attempt(attemptsMax, () => round(network, programs));
+      const [quietest] = attempts.toSorted((left, right) => left.foreign - right.foreign);
+      return { ...quietest?.result, foreign: quietest?.foreign ?? Number.NaN };
+    } catch (error) {
+      if (tries === TURN_TRIES_MAX) throw error;
+      process.stderr.write(`    ${handler.name} is tried again: ${String(error)}\n`);
+    } finally {
+      await running.stop();
+    }
+  }
 }
 
 /** These handlers have no queues. */

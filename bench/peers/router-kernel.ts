@@ -46,6 +46,8 @@ for (let at = 0; at < words.length; at += WORDS_PER_SCRIPT) {
   const place = way === "in" ? { in: device } : { out: device };
   await engine.load(scriptSpec({ name, file: resolve(file), function: name, hook, ...place }));
 }
+// Nothing else keeps this process, and the programs go with it.
+const alive = setInterval(() => {}, 60_000);
 process.once("SIGTERM", () => void end());
 process.stdout.write("ready\n");
 
@@ -57,6 +59,7 @@ async function end(): Promise<void> {
     counters,
   }));
   process.stdout.write(`${JSON.stringify(told)}\n`);
+  clearInterval(alive);
   await engine.close();
   await user.close();
   rules.close();

@@ -46,7 +46,11 @@ async function child(network: BenchNetwork, words: readonly string[]): Promise<R
     async stop() {
       await started.stop();
       const text = started.output().split("\n")[1];
-      if (text === undefined || text === "") return undefined;
+      if (text === undefined || text === "") {
+        if (words.some((word) => word.endsWith("router-kernel.ts")))
+          throw new Error(`Cannot compare: the scripts ended before their turn did: ${words.join(" ")}`);
+        return undefined;
+      }
       const all: { packets: number; errors: number }[] = JSON.parse(text);
       const packets = all.reduce((sum, one) => sum + one.packets, 0);
       if (packets === 0 || all.some(({ errors }) => errors > 0))

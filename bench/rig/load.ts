@@ -92,7 +92,9 @@ export async function stream(network: BenchNetwork, options: LoadOptions, oneCor
     const seconds = String(Math.max(1, Math.round(options.milliseconds / 1000)));
     const words = ["iperf3", "-J", "-c", ADDRESSES[options.version].dst, "-t", seconds];
     const text = await network.runLong("src", [...words, "--connect-timeout", "2000"], core);
-    return JSON.parse(text).end.sum_received.bits_per_second / 1e9;
+    const { end, error } = JSON.parse(text);
+    if (end?.sum_received === undefined) throw new Error(`Cannot measure a stream: iperf3 says ${error}`);
+    return end.sum_received.bits_per_second / 1e9;
   } finally {
     await server.stop();
   }
