@@ -126,12 +126,12 @@ export const NAT_HANDLERS: readonly KernelHandler[] = [
 export const DROP_HANDLERS: Readonly<Record<string, readonly KernelHandler[]>> = {
   "netfilter forward": [
     FLOOR,
-    rules("nft", `chain drop { type filter hook forward priority 0; iifname src0 ${TO_SINK}; }`),
+    rules("nft", `chain early { type filter hook forward priority 0; iifname src0 ${TO_SINK}; }`),
     script("script", SINK_SCRIPT, ["sink", "forward", "in", "src0"]),
   ],
   "netfilter prerouting": [
     FLOOR,
-    rules("nft", `chain drop { type filter hook prerouting priority -300; iifname src0 ${TO_SINK}; }`),
+    rules("nft", `chain early { type filter hook prerouting priority -300; iifname src0 ${TO_SINK}; }`),
     script("script", SINK_SCRIPT, ["sink", "prerouting", "in", "src0"]),
   ],
   "interface ingress": [
@@ -139,7 +139,7 @@ export const DROP_HANDLERS: Readonly<Record<string, readonly KernelHandler[]>> =
     {
       ...rules("nft netdev", ""),
       async start(network) {
-        const chain = `chain drop { type filter hook ingress device src0 priority 0; ${TO_SINK}; }`;
+        const chain = `chain early { type filter hook ingress device src0 priority 0; ${TO_SINK}; }`;
         loadTable(network, `netdev bench { ${chain} }`);
         return {
           async stop() {
