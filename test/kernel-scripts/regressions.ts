@@ -28,7 +28,7 @@ export const REGRESSIONS: readonly Regression[] = [
     top: "function outer(): number {\n  const inner = (a: number): number => a + 1;\n  return inner(1);\n}",
     body: [
       "let count = outer();",
-      "for (let i = 0; i < 20; i++) count = (count + outer() + packet.lengthBytes) & 255;",
+      "for (let i = 0; i < 100; i++) count = (count + outer() + packet.lengthBytes) & 255;",
       'context.counter("c").add(count);',
     ].join("\n"),
     frames: FRAMES,
