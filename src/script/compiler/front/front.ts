@@ -22,7 +22,7 @@ import {
 } from "./lowering.ts";
 import { meet } from "./meet.ts";
 import type { NodePlaces } from "./node-places.ts";
-import { forgetLinks } from "./packet-link.ts";
+import { forgetLinks } from "./packet/link.ts";
 import { AlreadyRefused, type Arrival, PathState, type Way, WayEnded } from "./path.ts";
 import { FunctionReport } from "./report.ts";
 import type { LoweredRecord, ShapeTools } from "./shapes.ts";

@@ -9,18 +9,18 @@ import { VerdictCode } from "../ir/ir.ts";
 import { edgesOf, operandsOf, resultOf, terminatorOperand } from "../ir/visit.ts";
 import { CompileError, type CompileProblem } from "../problem.ts";
 import type { CompileTarget } from "../target.ts";
-import { callValue } from "./calls.ts";
-import { constantIn } from "./constants.ts";
-import { expression } from "./expressions.ts";
+import { callValue } from "./expressions/calls.ts";
+import { constantIn } from "./expressions/constants.ts";
+import { expression } from "./expressions/expressions.ts";
+import { bindParameters, checkCallable } from "./expressions/inline.ts";
+import { symbolValue } from "./expressions/names.ts";
 import { Front, type FrontParts } from "./front.ts";
-import { bindParameters, checkCallable } from "./inline.ts";
 import type { Lowered } from "./lowered.ts";
-import { symbolValue } from "./names.ts";
 import { NodePlaces } from "./node-places.ts";
-import { PACKET_PARTS } from "./packet-parts.ts";
+import { PACKET_PARTS } from "./packet/parts.ts";
 import { AlreadyRefused, WayEnded } from "./path.ts";
-import { finish } from "./returns.ts";
-import { statement } from "./statements.ts";
+import { finish } from "./statements/returns.ts";
+import { statement } from "./statements/statements.ts";
 import { type FunctionNode, isFunctionNode } from "./syntax.ts";
 
 /** What is lowered, and for where. */

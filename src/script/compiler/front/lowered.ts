@@ -5,7 +5,7 @@
 import type TypeScript from "typescript";
 import type { UsedMap } from "../compiled.ts";
 import type { Value } from "../ir/ir.ts";
-import type { ProtocolModel } from "./protocol-model.ts";
+import type { ProtocolModel } from "./packet/protocol-model.ts";
 
 /**
  * The checksum that a header outside has over this one and what is behind it.
