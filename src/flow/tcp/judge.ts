@@ -46,12 +46,15 @@ export class Judge {
   readonly #policy: FlowPolicy;
   readonly #dispatcher: Dispatcher;
   readonly #delivery: Delivery;
+  /** Ticks by which a timestamp may be older: Linux takes one for disorder on the way, RFC 7323 none. */
+  readonly #timestampSlack: number;
 
   constructor(segment: Segment, policy: FlowPolicy, dispatcher: Dispatcher, delivery: Delivery) {
     this.#segment = segment;
     this.#policy = policy;
     this.#dispatcher = dispatcher;
     this.#delivery = delivery;
+    this.#timestampSlack = policy.overlap === "linux" || policy.overlap === "old-linux" ? 1 : 0;
   }
 
   /** Whether, and why not, the receiver takes the segment. Learns the numbers of a flow met in the middle. */
@@ -152,7 +155,7 @@ export class Judge {
     const known = segment.flagsOf(segment.mine) & segment.flagsOf(segment.other);
     if ((known & EndFlag.timestamps) === 0 || !this.#policy.paws) return false;
     const recent = words[segment.mine + DirectionWord.timestamp] as number;
-    if (((segment.options.timestampValue - recent) | 0) >= 0) return false;
+    if (((segment.options.timestampValue - recent) | 0) >= -this.#timestampSlack) return false;
     if (this.#dispatcher.idle(segment.row) >= TIMESTAMP_AGE_MAX) return false;
     // An acknowledgement that was overtaken says nothing new, and nobody need be told of it.
     const acknowledged = words[segment.mine + DirectionWord.acknowledged] as number;

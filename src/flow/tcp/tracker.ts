@@ -408,7 +408,10 @@ export class TcpTracker {
     return true;
   }
 
-  /** RFC 7323 §4.3: the timestamp of a segment that begins at or before what was last acknowledged. */
+  /**
+   * RFC 7323 §4.3: the timestamp of a segment that begins at or before what was last acknowledged. What ends before that as
+   * well, such as a retransmission that was not needed, is outside of the window, and its timestamp is not kept.
+   */
   #keepTimestamp(layers: Layers): void {
     const segment = this.#segment;
     const { words } = segment.table;
@@ -416,11 +419,14 @@ export class TcpTracker {
     const isKnown = (segment.flagsOf(mine) & EndFlag.timestamps) !== 0;
     if (!isKnown) segment.setFlag(mine, EndFlag.timestamps);
     else {
-      const isAhead =
-        (segment.flagsOf(segment.other) & EndFlag.acknowledges) !== 0 &&
-        ((layers.sequence - (words[segment.other + DirectionWord.acknowledged] as number)) | 0) > 0;
+      if ((segment.flagsOf(segment.other) & EndFlag.acknowledges) !== 0) {
+        const { sequence, payloadBytes, flags } = layers;
+        const ahead = (sequence - (words[segment.other + DirectionWord.acknowledged] as number)) | 0;
+        const length = payloadBytes + (flags & TcpFlag.fin) + ((flags & TcpFlag.syn) >> 1);
+        if (ahead > 0 || ahead + length < 0) return;
+      }
       const before = words[mine + DirectionWord.timestamp] as number;
-      if (isAhead || ((segment.options.timestampValue - before) | 0) < 0) return;
+      if (((segment.options.timestampValue - before) | 0) < 0) return;
     }
     words[mine + DirectionWord.timestamp] = segment.options.timestampValue;
   }
