@@ -67,6 +67,8 @@ export const Jump = {
   lessOrEqual: 0xb0,
   lessSigned: 0xc0,
   lessOrEqualSigned: 0xd0,
+  /** Class `jump` only: where the kernel has counted too many of them in one run (BPF_JCOND, may_goto of Linux 6.9). */
+  tooOften: 0xe0,
 } as const;
 
 /** Bits 3 and 4 of codes that access memory: how many bytes (RFC 9669 §5). */
@@ -101,9 +103,11 @@ export const Helper = {
   skbChangeTail: 38,
   skbPullData: 39,
   xdpAdjustHead: 44,
+  skbAdjustRoom: 50,
   xdpAdjustTail: 65,
   ringOutput: 130,
   xdpLoadBytes: 189,
+  xdpStoreBytes: 190,
   dynptrRead: 201,
   nanosecondsTai: 208,
 } as const;

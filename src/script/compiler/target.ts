@@ -33,13 +33,13 @@ export interface TargetAbilities {
   /** Sets the netfilter mark. */
   readonly marks: boolean;
   readonly redirects: boolean;
-  /** Cuts packets. */
-  readonly trims: boolean;
+  /** Makes packets longer and shorter. */
+  readonly resizes: boolean;
 }
 
 export const ABILITIES: Readonly<Record<AttachType, TargetAbilities>> = {
-  netfilter: { writes: false, marks: false, redirects: false, trims: false },
-  "tcx-ingress": { writes: true, marks: true, redirects: true, trims: true },
-  "tcx-egress": { writes: true, marks: true, redirects: true, trims: true },
-  xdp: { writes: true, marks: false, redirects: true, trims: true },
+  netfilter: { writes: false, marks: false, redirects: false, resizes: false },
+  "tcx-ingress": { writes: true, marks: true, redirects: true, resizes: true },
+  "tcx-egress": { writes: true, marks: true, redirects: true, resizes: true },
+  xdp: { writes: true, marks: false, redirects: true, resizes: true },
 };

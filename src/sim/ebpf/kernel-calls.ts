@@ -24,8 +24,17 @@ export interface RunState {
   redirectedTo: number | undefined;
 }
 
-/** What helpers answer for what cannot be done: EINVAL, ENOENT, EFAULT, E2BIG, ENOSPC. */
-const FAULT = { invalid: -22n, missing: -2n, fault: -14n, full: -7n, noSpace: -28n } as const;
+/** What helpers answer for what cannot be done: EINVAL, ENOENT, EFAULT, E2BIG, ENOSPC, ENOTSUPP. */
+const FAULT = {
+  ...{ invalid: -22n, missing: -2n, fault: -14n, full: -7n, noSpace: -28n },
+  unsupported: -524n,
+} as const;
+
+/** Packets are not made shorter than Ethernet's header, nor longer than what one piece of memory holds. */
+const ETHERNET_BYTES = 14;
+const SKB_BYTES_MAX = 16_064;
+/** BPF_ADJ_ROOM_MAC, the only mode that is simulated. */
+const ROOM_BEHIND_ETHERNET = 1n;
 
 /** `enum tc_action`'s TC_ACT_REDIRECT, and XDP_REDIRECT. */
 const REDIRECT = { skb: 7n, xdp: 4n } as const;
@@ -99,6 +108,7 @@ function packetHelper(number: number, state: RunState): Callee {
         return 0n;
       };
     case Helper.skbStoreBytes:
+    case Helper.xdpStoreBytes:
       return ([, offset = 0n, from = 0n, length = 0n]) => {
         if (Number(offset + length) > state.packet.length) return FAULT.fault;
         state.packet.set(memory.bytes(from, Number(length)), Number(offset));
@@ -107,18 +117,31 @@ function packetHelper(number: number, state: RunState): Callee {
     case Helper.l4ChecksumReplace:
       return ([, offset = 0n, from = 0n, to = 0n, flags = 0n]) =>
         replaceChecksum(state.packet, Number(offset), from, to, flags);
+    case Helper.checksumDifference:
+      return ([, fromSize = 0n, to = 0n, toSize = 0n, seed = 0n]) =>
+        fromSize === 0n ? sumOf(memory.bytes(to, Number(toSize)), seed) : FAULT.invalid;
     case Helper.skbChangeTail:
       return ([, length = 0n]) => {
-        if (Number(length) > state.packet.length) return FAULT.invalid;
-        state.packet = state.packet.slice(0, Number(length));
-        return 0n;
+        const bytes = Number(BigInt.asUintN(32, length));
+        if (bytes < ETHERNET_BYTES || bytes > SKB_BYTES_MAX) return FAULT.invalid;
+        return resize(state, bytes, state.packet.length);
       };
+    case Helper.skbAdjustRoom:
+      return ([, by = 0n, mode = 0n]) => {
+        const growth = Number(BigInt.asIntN(32, by));
+        if (mode !== ROOM_BEHIND_ETHERNET) return FAULT.invalid;
+        const isLess = state.packet.length + growth < leastBytes(state.packet);
+        return isLess ? FAULT.unsupported : resize(state, state.packet.length + growth, ETHERNET_BYTES);
+      };
+    case Helper.xdpAdjustHead:
     case Helper.xdpAdjustTail:
-      return ([, delta = 0n]) => {
-        const length = state.packet.length + Number(BigInt.asIntN(32, delta));
-        if (length < 14 || length > state.packet.length) return FAULT.invalid;
-        state.packet = state.packet.slice(0, length);
-        return 0n;
+      return ([, by = 0n]) => {
+        const delta = Number(BigInt.asIntN(32, by));
+        const isHead = number === Helper.xdpAdjustHead;
+        const length = state.packet.length + (isHead ? -delta : delta);
+        return length < ETHERNET_BYTES
+          ? FAULT.invalid
+          : resize(state, length, isHead ? 0 : state.packet.length);
       };
     case Helper.dynptrRead:
       return ([to = 0n, length = 0n, , offset = 0n]) => {
@@ -130,6 +153,31 @@ function packetHelper(number: number, state: RunState): Callee {
     default:
       throw new ConfigurationError(`Cannot call helper ${number}: it is not simulated`);
   }
+}
+
+/** Makes the packet longer or shorter: what is behind a place moves, zeros stand where there was nothing. */
+function resize(state: RunState, length: number, place: number): bigint {
+  const { packet } = state;
+  const growth = length - packet.length;
+  const from = growth < 0 && place === packet.length ? length : place;
+  const resized = new Uint8Array(length);
+  resized.set(packet.subarray(0, from));
+  resized.set(packet.subarray(growth < 0 ? from - growth : from), growth < 0 ? from : from + growth);
+  state.packet = resized;
+  return 0n;
+}
+
+/** Ethernet, and what an IP header has at least. */
+function leastBytes(packet: Uint8Array): number {
+  return ETHERNET_BYTES + ((packet[12] ?? 0) === 0x86 ? 40 : 20);
+}
+
+/** bpf_csum_diff of what is new alone: a sum in the machine's order, folded to 16 bits. */
+function sumOf(bytes: Uint8Array, seed: bigint): bigint {
+  let sum = Number(BigInt.asUintN(32, seed));
+  for (let at = 0; at < bytes.length; at += 2) sum += (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8);
+  while (sum > 0xffff) sum = (sum % 0x1_0000) + Math.floor(sum / 0x1_0000);
+  return BigInt(sum);
 }
 
 /** Functions of the kernel by their names. @throws ConfigurationError for one that is not simulated */

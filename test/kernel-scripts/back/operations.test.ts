@@ -245,35 +245,6 @@ describe("programs of the back end", { skip: rootProblem() }, () => {
   }
 
   for (const attach of INTERFACES) {
-    it(`cut packets at ${attach}`, () => {
-      const sketch = new Sketch("cutting");
-      const others = { to: sketch.answering(VerdictCode.drop), with: [] };
-      const result = sketch.make("trim", "integer", { length: sketch.constant(50) });
-      sketch.when(sketch.compare("equal", result, 0), others);
-      const pointer = sketch.open(14, 20, others);
-      sketch.store(pointer, 8, 1, 63);
-      sketch.answer(VerdictCode.accept);
-      const { run } = runOver(sketch.finish(), attach, {});
-      const expected = packetFor(attach).slice(0, 50);
-      expected[22] = 63;
-      assert.deepEqual([...run.bytes], [...expected]);
-    });
-
-    it(`do not make packets longer at ${attach}`, () => {
-      const fn = leaving((sketch) => {
-        const length = sketch.binary("add", sketch.fact("length"), 1);
-        const result = sketch.make("trim", "integer", { length });
-        return sketch.make("select", "integer", {
-          condition: sketch.compare("less", result, 0, true),
-          ifTrue: sketch.constant(1),
-          ifFalse: sketch.constant(2),
-        });
-      });
-      const { run, out } = runOver(fn, attach, {});
-      assert.equal(out, 1n);
-      assert.equal(run.bytes.length, packetFor(attach).length);
-    });
-
     it(`bring changes to checksums at ${attach}`, () => {
       for (const zeroIsNone of [false, true]) {
         const sketch = new Sketch("patching");

@@ -342,8 +342,10 @@ function rangeOfInstruction(instruction: Instruction, scope: Scope): Range | und
       return rangeOf(0n, UNSIGNED_MOST);
     case "update":
     case "remove":
-    case "trim":
+    case "resize":
       return ANSWER_RANGE;
+    case "sum":
+      return unsignedOf(2);
     case "ask":
       return instruction.what === "random" ? unsignedOf(4) : rangeOf(0n, 2n ** 63n - 1n);
     case "redirect":

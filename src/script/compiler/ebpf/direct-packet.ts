@@ -5,14 +5,7 @@
  */
 import { InvariantError } from "#base/errors.ts";
 import { Helper } from "#wire/ebpf.ts";
-import type {
-  Block,
-  FactInstruction,
-  Instruction,
-  OpenTerminator,
-  TrimInstruction,
-  Value,
-} from "../ir/ir.ts";
+import type { Block, FactInstruction, Instruction, OpenTerminator, Value } from "../ir/ir.ts";
 import type { AttachType } from "../target.ts";
 import { patchByHand, patchByKernel } from "./checksum.ts";
 import { generationsOf } from "./generations.ts";
@@ -20,6 +13,7 @@ import type { MachineBlock, Register } from "./machine.ts";
 import type { Address, Operand } from "./machine-builder.ts";
 import { OpenedMap, splitOffset } from "./opened.ts";
 import type { PacketAccess, PacketInstruction } from "./packet-access.ts";
+import { Resizer } from "./resize.ts";
 import type { Selection } from "./select.ts";
 
 /** Offsets in `struct __sk_buff` and `struct xdp_md` (linux/bpf.h); each is 4 bytes. */
@@ -57,6 +51,7 @@ export class DirectPacket implements PacketAccess {
   readonly #ends = new Map<number, Ends>();
   readonly #context: Register;
   readonly #used: ReadonlySet<number>;
+  readonly #resizer: Resizer;
   #generation = 0;
 
   constructor(selection: Selection) {
@@ -67,6 +62,7 @@ export class DirectPacket implements PacketAccess {
     const { graph } = selection.facts;
     this.#starts = generationsOf(graph, (instruction) => this.#isVoiding(instruction));
     this.#used = this.#usedGenerations();
+    this.#resizer = new Resizer(selection, this.#context, (register) => this.#lengthInto(register));
   }
 
   get #isDriver(): boolean {
@@ -74,7 +70,7 @@ export class DirectPacket implements PacketAccess {
   }
 
   #isVoiding(instruction: Instruction): boolean {
-    return instruction.op === "trim" || (instruction.op === "patchChecksum" && !this.#isDriver);
+    return instruction.op === "resize" || (instruction.op === "patchChecksum" && !this.#isDriver);
   }
 
   /** The generations in which somebody asks for bytes. */
@@ -302,9 +298,14 @@ export class DirectPacket implements PacketAccess {
           this.#begin(1 + selection.block.id);
         }
         return;
-      case "trim":
-        this.#trim(instruction);
+      case "sum":
+        this.#resizer.sum(instruction);
+        return;
+      case "resize":
+        this.#resizer.resize(instruction);
         this.#begin(1 + selection.block.id);
+        // Bytes that were in the first piece may not be any more.
+        if (!this.#isDriver && this.#ends.has(this.#generation)) this.#pull(this.#pullBytes());
     }
   }
 
@@ -336,6 +337,11 @@ export class DirectPacket implements PacketAccess {
     else machine.constant(register, 0n);
   }
 
+  #lengthInto(register: Register): void {
+    if (this.#isDriver) this.#driverLength(register);
+    else this.#selection.machine.load(register, this.#field(BUFFER.length), 4);
+  }
+
   #driverLength(register: Register): void {
     const { machine } = this.#selection;
     const data = machine.register();
@@ -356,30 +362,6 @@ export class DirectPacket implements PacketAccess {
     machine.begin(read);
     machine.load(register, { base: data, at: 12 }, 2);
     if (!isTurned) machine.swap(register, 16);
-    machine.jump(next);
-    machine.begin(next);
-  }
-
-  /** Nothing is refused but what would make it longer. */
-  #trim({ length, result }: TrimInstruction): void {
-    const selection = this.#selection;
-    const { machine } = selection;
-    const now = machine.register();
-    const outcome = selection.resultOf(result);
-    const wanted = selection.registerOf(length);
-    const [call, next] = [machine.block(), machine.block()];
-    if (this.#isDriver) this.#driverLength(now);
-    else machine.load(now, this.#field(BUFFER.length), 4);
-    machine.constant(outcome, -1n);
-    machine.branch("greater", wanted, { register: now }, { ifTrue: next, ifFalse: call });
-    machine.begin(call);
-    machine.move(2, wanted);
-    if (this.#isDriver) machine.arithmetic("subtract", 2, { register: now });
-    machine.move(1, this.#context);
-    machine.constant(3, 0n);
-    if (this.#isDriver) machine.call(Helper.xdpAdjustTail, 2);
-    else machine.call(Helper.skbChangeTail, 3);
-    machine.move(outcome, 0);
     machine.jump(next);
     machine.begin(next);
   }

@@ -7,8 +7,9 @@ import type {
   FactInstruction,
   OpenTerminator,
   PatchChecksumInstruction,
+  ResizeInstruction,
   SetMarkInstruction,
-  TrimInstruction,
+  SumInstruction,
 } from "../ir/ir.ts";
 import { DirectPacket } from "./direct-packet.ts";
 import { NetfilterPacket } from "./netfilter-packet.ts";
@@ -18,7 +19,8 @@ export type PacketInstruction =
   | FactInstruction
   | SetMarkInstruction
   | PatchChecksumInstruction
-  | TrimInstruction;
+  | ResizeInstruction
+  | SumInstruction;
 
 export interface PacketAccess {
   /** What stands in front of all else: r1 is the context. */

@@ -78,7 +78,8 @@ export function selectInstruction(selection: Selection, instruction: Instruction
     case "fact":
     case "setMark":
     case "patchChecksum":
-    case "trim":
+    case "resize":
+    case "sum":
       selection.packet.select(instruction);
       return;
     default:

@@ -284,8 +284,12 @@ class Interpreter {
       }
       case "redirect":
         return world.redirect(instruction.interface);
-      case "trim":
-        return world.packet.trim(this.#number(instruction.length)) ? 0n : -1n;
+      case "resize": {
+        const [offset, length] = [this.#number(instruction.offset), this.#number(instruction.length)];
+        return world.packet.resize(offset, length, instruction.direction) ? 0n : -1n;
+      }
+      case "sum":
+        return world.packet.sum(this.#number(instruction.offset), this.#number(instruction.length));
       default:
         throw new InvariantError(`Cannot execute ${instruction.op}: it is not known`);
     }

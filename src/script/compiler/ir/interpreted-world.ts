@@ -32,7 +32,7 @@ export interface World {
   redirect(name: string): bigint;
 }
 
-/** A packet that can be cut; pointers into it are void afterwards. */
+/** A packet that can become longer and shorter; pointers into it are void afterwards. */
 export class WorldPacket {
   #bytes: Uint8Array;
   #generation = 0;
@@ -53,12 +53,28 @@ export class WorldPacket {
     return { data: this.#bytes, at: Number(offset), length: bytes, isVoid };
   }
 
-  /** Cuts it to so many bytes; `false` when there are fewer. */
-  trim(length: bigint): boolean {
+  /** Takes bytes out, or puts zeros in; `false` when the place, or what would go, is not there. */
+  resize(offset: bigint, length: bigint, direction: "shrink" | "grow"): boolean {
     this.#generation++;
-    if (length < 0n || length > BigInt(this.#bytes.length)) return false;
-    this.#bytes = this.#bytes.slice(0, Number(length));
+    const end = direction === "shrink" ? offset + length : offset;
+    if (offset < 0n || length < 0n || end > BigInt(this.#bytes.length)) return false;
+    const room = direction === "shrink" ? 0 : Number(length);
+    const bytes = new Uint8Array(Number(offset) + room + this.#bytes.length - Number(end));
+    bytes.set(this.#bytes.subarray(0, Number(offset)));
+    bytes.set(this.#bytes.subarray(Number(end)), Number(offset) + room);
+    this.#bytes = bytes;
     return true;
+  }
+
+  /** The sum of words in the machine's order. */
+  sum(offset: bigint, length: bigint): bigint {
+    let sum = 0;
+    for (let at = 0; at < Number(length); at++) {
+      const byte = this.#bytes[Number(offset) + at] ?? 0;
+      sum += at % 2 === 0 ? byte : byte << 8;
+    }
+    while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
+    return BigInt(sum);
   }
 
   /** Brings a change to the checksum that stands there (RFC 1624 §3, in the machine's order). */

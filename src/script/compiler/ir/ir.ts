@@ -70,12 +70,14 @@ export type BinaryOperator =
  * Operations on one integer: `signed32` (`x | 0`), `unsigned32` (`x >>> 0`), the lower bits of two's complement taken
  * as `unsigned8`, `unsigned16`, `signed8`, `signed16`, `signed64`, `unsigned64`; `swap16`, `swap32`, `swap64` turn the
  * lowest bytes round and clear the others. `veiled16` is `unsigned16` of which the kernel's verifier knows no more than that:
- * where ways meet with different values, it walks on once and not once for each.
+ * where ways meet with different values, it walks on once and not once for each. `veiled64` is the same value, of which it
+ * knows nothing.
  */
 export type UnaryOperator =
   | "unsigned8"
   | "unsigned16"
   | "veiled16"
+  | "veiled64"
   | "unsigned32"
   | "unsigned64"
   | "signed8"
@@ -341,10 +343,34 @@ export interface RedirectInstruction extends Base {
   readonly interface: string;
 }
 
-/** Cuts the packet to so many bytes from its start. Pointers are void afterwards. The result is 0, or less when refused. */
-export interface TrimInstruction extends Base {
-  readonly op: "trim";
+/**
+ * Takes bytes out of the packet, or makes room in it: what is behind a place moves. Pointers are void afterwards. The
+ * result is 0, or less when the kernel refuses; then the packet may not be any more what it was.
+ */
+export interface ResizeInstruction extends Base {
+  readonly op: "resize";
   readonly result: Value;
+  /** Bytes from the start of the frame to the place. */
+  readonly offset: Value;
+  /** `shrink`: so many bytes from the place on are gone; `grow`: so many stand there, whatever they are. */
+  readonly length: Value;
+  readonly direction: "shrink" | "grow";
+  /**
+   * What stays where it is in memory: the bytes in front of the place, or those behind it. A checksum that is not
+   * complete yet is known by where in memory its transport begins: that side has to stay.
+   */
+  readonly keeps: "front" | "back";
+}
+
+/**
+ * The sum in ones' complement of bytes of the packet, 0 to 0xffff: words of 16 bits in the machine's order from the
+ * first byte on, the last one of an odd number with a zero behind it. It is 0 when all bytes are.
+ */
+export interface SumInstruction extends Base {
+  readonly op: "sum";
+  readonly result: Value;
+  /** From the start of the frame. */
+  readonly offset: Value;
   readonly length: Value;
 }
 
@@ -374,7 +400,8 @@ export type Instruction =
   | EmitInstruction
   | PatchChecksumInstruction
   | RedirectInstruction
-  | TrimInstruction;
+  | ResizeInstruction
+  | SumInstruction;
 
 /** Where to go, and what that block's parameters are then. */
 export interface Edge {
@@ -445,6 +472,8 @@ export interface Block {
   parameters: Value[];
   instructions: Instruction[];
   terminator: Terminator;
+  /** A loop begins here whose rounds the kernel counts, so that its verifier need not follow each of them. */
+  isGuarded?: boolean;
 }
 
 /** A function: its blocks in an order in which each but a loop's head comes behind what leads to it; the entry first. */

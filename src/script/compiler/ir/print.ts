@@ -165,6 +165,8 @@ function detailsOf(instruction: Instruction): readonly string[] {
       ];
     case "redirect":
       return [instruction.interface];
+    case "resize":
+      return [instruction.direction, `${instruction.keeps} stays`];
     default:
       return [];
   }

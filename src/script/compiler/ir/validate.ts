@@ -155,8 +155,10 @@ function wantedTypes(instruction: Instruction): readonly string[] {
     case "assume":
     case "setMark":
     case "count":
-    case "trim":
       return [integer];
+    case "resize":
+    case "sum":
+      return [integer, integer];
     case "isFound":
       return ["entry"];
     case "select":

@@ -54,8 +54,9 @@ export function operandsOf(instruction: Instruction): readonly Value[] {
       return typeof instruction.zeroIsNone === "boolean"
         ? [instruction.offset, instruction.difference]
         : [instruction.offset, instruction.difference, instruction.zeroIsNone];
-    case "trim":
-      return [instruction.length];
+    case "resize":
+    case "sum":
+      return [instruction.offset, instruction.length];
   }
 }
 

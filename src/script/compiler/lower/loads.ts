@@ -138,7 +138,7 @@ class LoadJoiner {
       case "remove":
         return "entries";
       case "patchChecksum":
-      case "trim":
+      case "resize":
         return "packet";
       default:
         return undefined;

@@ -61,7 +61,7 @@ class Numbering {
     );
     const varying = new Set<string>();
     if (ops.has("setMark")) varying.add("mark");
-    if (ops.has("trim")) varying.add("length");
+    if (ops.has("resize")) varying.add("length");
     this.#varying = varying;
   }
 

@@ -35,7 +35,7 @@ class OpenJoiner {
     this.#editor = editor;
     this.#graph = new Graph(editor.function);
     this.#opens = this.#graph.order.flatMap((block) => this.#openOf(block));
-    const isVoider = ({ op }: Instruction): boolean => op === "patchChecksum" || op === "trim";
+    const isVoider = ({ op }: Instruction): boolean => op === "patchChecksum" || op === "resize";
     this.#voiders = this.#graph.order.filter(({ instructions }) => instructions.some(isVoider));
   }
 

@@ -113,7 +113,8 @@ b4:
     (sketch, no) => {
       const first = sketch.open(0, 14, to(no));
       sketch.act("count", { counter: "a", value: sketch.load(first, 0, 1) });
-      sketch.make("trim", "integer", { length: sketch.constant(20) });
+      const [offset, length] = [sketch.constant(20), sketch.constant(4)];
+      sketch.make("resize", "integer", { offset, length, direction: "shrink", keeps: "front" });
       const second = sketch.open(0, 14, to(no));
       sketch.act("count", { counter: "a", value: sketch.load(second, 0, 1) });
       sketch.answer(0);
@@ -123,7 +124,7 @@ b4:
 b1(v0 pointer):
   v1 = load v0, at 0, 1 native
   count v1, a
-  v2 = trim 20
+  v2 = resize 20, 4, shrink, front stays
   open header 0, 14 ? b2(…) : b3
 b2(v3 pointer):
   v4 = load v3, at 0, 1 native
