@@ -88,15 +88,26 @@ it("tool/test.ts keeps the files that a word names", () => {
   assert.doesNotMatch(run.text, /src\/base/);
 });
 
-it("tool/test.ts runs the lab's files and those that say @serial one after another, at the end", () => {
+it("tool/test.ts runs the lab's files beside the others, and those that say @serial at the end", () => {
   const text = (opening: string): string => `${opening}\n${IMPORT}test("a", () => undefined);`;
+  const waits = (file: string): string => `/** Waits for another. @module */
+    import { existsSync } from "node:fs";
+    ${IMPORT}test("a", async () => {
+      while (!existsSync(${JSON.stringify(file)})) await new Promise((over) => setTimeout(over, 20));
+    });`;
+  const tells = (file: string): string => `/** Tells another. @module */
+    import { writeFileSync } from "node:fs";
+    ${IMPORT}test("a", () => writeFileSync(${JSON.stringify(file)}, ""));`;
   const files = {
     "a.test.ts": text("/** Counts. @serial @module */"),
-    "test/lab/b.test.ts": text("/** Builds. @module */"),
-    "z.test.ts": text("/** Adds. @module */"),
+    "test/lab/b.test.ts": text("/** Counts as well. @serial @module */"),
+    // It would not end without the other, which is later in the order of names.
+    "test/lab/c.test.ts": waits("mark-z"),
+    "z.test.ts": tells("mark-z"),
   };
   const order = runTests(files).text.match(/^ok +\S+/gm);
-  assert.deepEqual(order, ["ok   z.test.ts", "ok   a.test.ts", "ok   test/lab/b.test.ts"]);
+  assert.deepEqual(order?.slice(0, 2).sort(), ["ok   test/lab/c.test.ts", "ok   z.test.ts"]);
+  assert.deepEqual(order?.slice(2), ["ok   a.test.ts", "ok   test/lab/b.test.ts"]);
 });
 
 it("tool/test.ts --again names a file that passes only the second time, and fails one that does not", () => {

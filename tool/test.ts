@@ -1,6 +1,8 @@
 /**
- * Runs the tests: `npm test [-- WORD … --name TEXT --list]`. Files run side by side, one for each core;
- * those below test/lab and those that say `@serial` in their opening comment run alone, afterwards.
+ * Runs the tests: `npm test [-- WORD … --name TEXT --list]`. Files run side by side, the longest first: one for each
+ * core, and at the same time those below test/lab, {@link LAB_COUNT} at once and before the others where both want
+ * a core, as they mostly wait and watch the clock. Those that say `@serial` in their opening comment run alone,
+ * afterwards.
  * A WORD keeps the files whose path contains it, `--name` the tests whose name does. `--again` runs a file that failed
  * once more, alone, and names it as unsteady if it passes then: for machines that others load as well.
  * @module
@@ -10,6 +12,7 @@ import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { needsOwnRoot, startAgainInOwnRoot } from "../src/app/lab/own-root.ts";
+import { KnownDurations } from "./test/durations.ts";
 import { isHidden, startAgainInPlainSight } from "./test/plain-sight.ts";
 import { closingReport, count, fileReport } from "./test/report.ts";
 import { endRunningFiles, type FileResult, runFile } from "./test/run-file.ts";
@@ -22,6 +25,8 @@ const { values, positionals } = parseArgs({
     name: { type: "string" },
     list: { type: "boolean", default: false },
     again: { type: "boolean", default: false },
+    // Writes down how long the files took, for the order of the next runs.
+    durations: { type: "boolean", default: false },
     // In seconds, for each file.
     timeout: { type: "string" },
     root: { type: "string", default: CHECKOUT },
@@ -29,9 +34,10 @@ const { values, positionals } = parseArgs({
 });
 const root: string = resolve(values.root);
 
-/** Long enough for what stands beside a source, and for the stories of the lab, on a slow machine; seconds. */
-const TIMEOUT = 120;
-const TIMEOUT_ALONE = 300;
+/** Long enough for the longest file on a slow machine that has other things to do as well; seconds. */
+const TIMEOUT = 400;
+/** Files of the lab at once: together they keep one core busy. */
+const LAB_COUNT = 2;
 /** When more files fail than these, it is not the machine. */
 const AGAIN_COUNT_MAX = 3;
 
@@ -45,19 +51,23 @@ function testFiles(folder: string): string[] {
   });
 }
 
-function runsAlone(file: string): boolean {
-  if (file.startsWith("test/lab/")) return true;
+/** How a file runs. */
+type Lane = "core" | "lab" | "alone";
+
+function laneOf(file: string): Lane {
   const [opening] = readFileSync(join(root, file), "utf8").split("*/");
-  return opening?.startsWith("/**") === true && opening.includes("@serial");
+  if (opening?.startsWith("/**") === true && opening.includes("@serial")) return "alone";
+  return file.startsWith("test/lab/") ? "lab" : "core";
 }
 
+/** Runs files, so many at once; `gives` lets other files have the cores first. */
 async function runAll(
   files: readonly string[],
-  { concurrency, timeout }: { readonly concurrency: number; readonly timeout: number },
+  { atOnce, gives = false }: { readonly atOnce: number; readonly gives?: boolean },
   results: FileResult[],
 ): Promise<void> {
   const waiting = files.values();
-  const options = { root, timeoutMs: Number(values.timeout ?? timeout) * 1000, name: values.name };
+  const options = { root, timeoutMs: Number(values.timeout ?? TIMEOUT) * 1000, name: values.name, gives };
   const worker = async (): Promise<void> => {
     // The workers share one iterator: each takes the next file that nobody has.
     for (const file of waiting) {
@@ -66,7 +76,7 @@ async function runAll(
       process.stdout.write(fileReport(result, root));
     }
   };
-  await Promise.all(Array.from({ length: concurrency }, worker));
+  await Promise.all(Array.from({ length: atOnce }, worker));
 }
 
 /** Puts the outcome of a second run in the place of a failure; answers the files that have passed only then. */
@@ -77,7 +87,7 @@ async function runAgain(results: FileResult[]): Promise<string[]> {
   for (const file of failed) {
     process.stdout.write(`Again: ${file}\n`);
     const second: FileResult[] = [];
-    await runAll([file], { concurrency: 1, timeout: TIMEOUT_ALONE }, second);
+    await runAll([file], { atOnce: 1 }, second);
     const [result] = second;
     if (result === undefined || result.failures.length > 0) continue;
     results[results.findIndex((first) => first.file === file)] = result;
@@ -94,10 +104,11 @@ async function main(): Promise<number> {
   const wanted = testFiles("").filter(
     (file) => positionals.length === 0 || positionals.some((word) => file.includes(word)),
   );
-  const alone = wanted.filter(runsAlone);
-  const together = wanted.filter((file) => !alone.includes(file));
+  const known = new KnownDurations(root);
+  const inLane = (lane: Lane): string[] => known.longestFirst(wanted.filter((file) => laneOf(file) === lane));
+  const [core, lab, alone] = [inLane("core"), inLane("lab"), inLane("alone")];
   if (values.list) {
-    for (const file of [...together, ...alone]) process.stdout.write(`${file}\n`);
+    for (const file of [...core, ...lab, ...alone].sort()) process.stdout.write(`${file}\n`);
     return 0;
   }
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
@@ -109,9 +120,13 @@ async function main(): Promise<number> {
   }
   const startedAt = performance.now();
   const results: FileResult[] = [];
-  await runAll(together.sort(), { concurrency: availableParallelism(), timeout: TIMEOUT }, results);
-  await runAll(alone.sort(), { concurrency: 1, timeout: TIMEOUT_ALONE }, results);
+  await Promise.all([
+    runAll(lab, { atOnce: LAB_COUNT }, results),
+    runAll(core, { atOnce: availableParallelism(), gives: lab.length > 0 }, results),
+  ]);
+  await runAll(alone, { atOnce: 1 }, results);
   const unsteady = values.again ? await runAgain(results) : [];
+  if (values.durations) known.keep(results);
   process.stdout.write(closingReport(results, performance.now() - startedAt, unsteady));
   const { passed, failed } = count(results);
   return failed === 0 && passed > 0 ? 0 : 1;
