@@ -30,9 +30,9 @@ export const STATEMENT_ROWS: readonly SubsetRow[] = [
     code: "kernel-member",
   },
   {
-    construct: "`for` with a bound",
+    construct: "loops with a bound",
     accepted: {
-      body: "let sum = 0;\nfor (let at = 0; at < 8; at++) sum += packet.uint8(at) ?? 0;\nreturn sum > 100 ? drop : accept;",
+      body: "let sum = 0;\nfor (let at = 0; at < 8; at++) sum += packet.uint8(at) ?? 0;\nlet end = 14;\nwhile (end < sum && packet.uint8(end) === 1) end += 2;\nlet bits = 0;\ndo {\nsum >>= 1;\nbits++;\n} while (sum > 0);\nreturn end > bits ? drop : accept;",
     },
     refused: {
       body: "let at = 0;\nwhile (packet.uint8(at) !== 0) at = (at * 5 + 1) & 0xffff;\nreturn at > 3 ? drop : accept;",

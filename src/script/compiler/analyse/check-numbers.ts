@@ -9,7 +9,7 @@ import type { BinaryInstruction, Block, Instruction, IrFunction, Value } from ".
 import { formatPlace, type Place } from "../place.ts";
 import type { CompileProblem } from "../problem.ts";
 import { type Construct, nameOperation, SYMBOLS } from "./constructs.ts";
-import { formatNumber, formatRange, isWithin, type Range, SIGNED_MOST } from "./range.ts";
+import { constantIn, formatNumber, formatRange, isWithin, type Range, SIGNED_MOST } from "./range.ts";
 import type { Ranges } from "./ranges.ts";
 import { exactRange } from "./transfer.ts";
 
@@ -17,6 +17,7 @@ import { exactRange } from "./transfer.ts";
 export const LOOP_STEPS_MAX = 100_000;
 /** Offsets into a packet (`OpenTerminator`). */
 const OFFSET_MAX = 65_535n;
+const NUMBER_MOST = 2n ** 53n - 1n;
 
 /** Every reason why the function would not be exact, in the order of its blocks; one for each place and kind. */
 export function checkNumbers(
@@ -25,8 +26,8 @@ export function checkNumbers(
   constructAt: (place: Place) => Construct | undefined = () => undefined,
 ): readonly CompileProblem[] {
   const checker = new Checker(ranges, constructAt);
-  for (const block of fn.blocks) if (ranges.isReached(block)) checker.checkBlock(block);
   for (const loop of ranges.loops) if (ranges.isReached(loop.head)) checker.checkLoop(loop);
+  for (const block of fn.blocks) if (ranges.isReached(block)) checker.checkBlock(block);
   return checker.problems;
 }
 
@@ -41,6 +42,10 @@ class Checker {
   readonly #ranges: Ranges;
   readonly #constructAt: (place: Place) => Construct | undefined;
   readonly #told = new Set<string>();
+  /** Results that have been told of: what is calculated with them is no reason of its own. */
+  readonly #refused = new Set<Value>();
+  /** Blocks of loops that may not end, in which sums have no bounds for that reason. */
+  readonly #endless = new Set<Block>();
 
   constructor(ranges: Ranges, constructAt: (place: Place) => Construct | undefined) {
     this.#ranges = ranges;
@@ -50,7 +55,9 @@ class Checker {
   checkBlock(block: Block): void {
     for (const instruction of block.instructions) {
       const finding = this.#findingOf(instruction, block);
-      if (finding !== undefined) this.#tell(instruction.place, nameOperation(instruction), finding);
+      if (finding === undefined) continue;
+      if (this.#isConsequence(instruction, block, finding)) continue;
+      this.#tell(instruction.place, nameOperation(instruction), finding);
     }
     const { terminator } = block;
     if (terminator.op !== "open") return;
@@ -63,12 +70,21 @@ class Checker {
     });
   }
 
+  #isConsequence(instruction: Instruction, block: Block, { code }: Finding): boolean {
+    if (code !== "kernel-number-range" || instruction.op !== "binary") return false;
+    const { left, right, result } = instruction;
+    const isKnown = this.#refused.has(left) || this.#refused.has(right) || this.#endless.has(block);
+    this.#refused.add(result);
+    return isKnown;
+  }
+
   checkLoop(loop: Loop): void {
     const place = loop.head.terminator.place;
     const steps = this.#stepsOf(loop);
     if (steps === undefined) {
+      for (const block of loop.blocks) this.#endless.add(block);
       this.#tell(place, "the loop", {
-        code: "kernel-loop-bound",
+        code: "kernel-loop",
         why: "it cannot be proved that the loop ends",
         instead:
           "count it: `for (let i = 0; i < n; i++)` with an `n` that has a limit, and `break` where it ends earlier",
@@ -223,16 +239,29 @@ function checkResult(instruction: BinaryInstruction, left: Range, right: Range):
   return {
     code: "kernel-number-range",
     why: `${shown}, and numbers are exact only up to ${formatNumber(most)}`,
-    instead: adviceFor(result, operator),
+    instead: adviceFor(result, instruction, left, right),
   };
 }
 
-function adviceFor(result: Range, operator: string): string {
-  const keeps =
-    operator === "multiply"
-      ? "`Math.imul(a, b) >>> 0` keeps 32 bits"
-      : result.least < 0n
-        ? "`| 0` keeps 32 bits with their sign"
-        : "`>>> 0` keeps 32 bits, `& 0xffff` keeps 16";
-  return `limit the operands: ${keeps}; or check them before, or calculate with bigints`;
+function adviceFor(result: Range, { operator }: BinaryInstruction, left: Range, right: Range): string {
+  const limit = operator === "multiply" ? factorMax(left, right) : undefined;
+  if (limit !== undefined)
+    return `limit what varies before, as in \`Math.min(n, ${limit})\`${least(left, right)}, or calculate with bigints`;
+  const keeps = result.least < 0n ? "`| 0` keeps 32 bits with their sign" : "`>>> 0` keeps 32 bits";
+  return `limit the operands before, with \`Math.min\` and \`Math.max\`, \`& 0xffff\` or a comparison (${keeps}), or calculate with bigints`;
+}
+
+/** Behind a proposal for the upper bound: what may be negative needs a lower one as well. */
+function least(left: Range, right: Range): string {
+  return left.least < 0n || right.least < 0n ? " and `Math.max(n, 0)`" : "";
+}
+
+/** Of a product with one known factor: a round number that the other one may be. */
+function factorMax(left: Range, right: Range): string | undefined {
+  const factors = [constantIn(left), constantIn(right)].filter((one) => one !== undefined && one > 1n);
+  const [factor] = factors;
+  if (factors.length !== 1 || factor === undefined) return undefined;
+  const digits = String(NUMBER_MOST / factor).length - 1;
+  if (digits < 1) return undefined;
+  return digits > 6 ? `1e${digits}` : String(10 ** digits);
 }

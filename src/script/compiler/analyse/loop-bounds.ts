@@ -119,6 +119,8 @@ export class LoopBounds {
   #roundsWhile(loop: Loop, block: Block, stays: Comparison, counter: Value, end: Value): bigint | undefined {
     const limit = this.#options.ranges.at(end, block);
     if (limit === undefined) return undefined;
+    const halvings = this.#halvings(loop, stays, counter, limit);
+    if (halvings !== undefined) return halvings;
     for (const parameter of loop.head.parameters) {
       if (parameter.type !== "integer") continue;
       const offset = this.#step(loop, parameter, counter, new Map());
@@ -131,6 +133,49 @@ export class LoopBounds {
       if (rounds !== undefined) return rounds;
     }
     return undefined;
+  }
+
+  /** Rounds of a loop that goes on while a parameter is more than something, and halves it in each: `n >>= 1`. */
+  #halvings(loop: Loop, stays: Comparison, counter: Value, limit: Range): bigint | undefined {
+    const index = loop.head.parameters.indexOf(counter);
+    if (index < 0 || limit.least < 0n) return undefined;
+    // What is 0 stays 0: it has to be enough for the end.
+    if (stays === "unequal" ? constantIn(limit) !== 0n : stays !== "greater") return undefined;
+    const first = this.#entering(loop, counter);
+    if (first === undefined || first.least < 0n) return undefined;
+    const { graph, ranges } = this.#options;
+    for (const entrance of graph.entrances(loop.head)) {
+      if (!graph.isBack(entrance) || !ranges.isTaken(entrance.from, entrance.edge)) continue;
+      const value = entrance.edge.with[index];
+      if (value === undefined || !this.#isHalfOrLess(value, counter, first)) return undefined;
+    }
+    return BigInt(first.most.toString(2).length);
+  }
+
+  #isHalfOrLess(value: Value, counter: Value, first: Range): boolean {
+    const definition = this.#options.definitions.get(value);
+    const block = this.#blockOf.get(value);
+    if (definition?.op === "select") {
+      const { ifTrue, ifFalse } = definition;
+      return [ifTrue, ifFalse].every((one) => this.#isHalfOrLess(one, counter, first));
+    }
+    if (definition?.op !== "binary" || block === undefined || definition.left !== counter) return false;
+    const by = this.#options.ranges.at(definition.right, block);
+    if (by === undefined) return false;
+    switch (definition.operator) {
+      // On 32 bits: what has more would be cut, which is no more than itself, but may have a sign.
+      case "shiftRight32":
+        return by.least >= 1n && by.most <= 31n && first.most < 2n ** 31n;
+      case "shiftRightUnsigned32":
+        return by.least >= 1n && by.most <= 31n;
+      case "shiftRight":
+      case "shiftRightSigned":
+        return by.least >= 1n && by.most <= 63n;
+      case "divide":
+        return by.least >= 2n;
+      default:
+        return false;
+    }
   }
 
   /** What a parameter is when the loop is entered. */

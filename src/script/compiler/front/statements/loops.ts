@@ -5,7 +5,7 @@
  */
 import type TypeScript from "typescript";
 import { bindPattern } from "../expressions/bind.ts";
-import { branches, goOn } from "../expressions/conditions.ts";
+import { type Branches, branches, goOn } from "../expressions/conditions.ts";
 import { describe, integer } from "../expressions/constants.ts";
 import { getElement } from "../expressions/typed-arrays.ts";
 import type { Target } from "../frame.ts";
@@ -37,18 +37,79 @@ export function forLoop(front: Front, node: TypeScript.ForStatement, label: stri
       else front.expression(initializer);
     }
     const induction = inductionOf(front, node);
-    if (induction === undefined) refuseUnbounded(front, node);
+    if (induction === undefined) freeLoop(front, forParts(front, node, label, undefined));
     else countedLoop(front, node, label, induction);
   });
 }
 
-function refuseUnbounded(front: Front, node: TypeScript.ForStatement): never {
-  return front.refuse(node.condition ?? node, {
-    code: "kernel-loop",
-    why: "how often this loop goes round cannot be seen from its head, and the kernel wants to know that it ends",
-    instead:
-      "count rounds with a variable that the body leaves alone, up to a constant: for (let i = 0; i < 16 && more; i++)",
+/** `while (condition)`, and `do … while (condition)`. */
+export function whileLoop(
+  front: Front,
+  node: TypeScript.WhileStatement | TypeScript.DoStatement,
+  label: string | undefined,
+): void {
+  const isTestedLast = front.ts.isDoStatement(node);
+  const isTrue = (): Branches => branches(front, node.expression);
+  freeLoop(front, {
+    node,
+    label,
+    induction: undefined,
+    condition: isTestedLast ? () => always(front) : isTrue,
+    body: () => front.statement(node.statement),
+    update: (exits) => {
+      if (!isTestedLast) return true;
+      const { ifTrue, ifFalse } = isTrue();
+      exits.push(...ifFalse.map((way): Arrival => ({ way, value: NONE })));
+      return goOn(front, ifTrue);
+    },
   });
+}
+
+function always(front: Front): Branches {
+  return { ifTrue: [front.leave()], ifFalse: [] };
+}
+
+/**
+ * A loop whose head does not tell how often it goes round: whether it ends is proved by the ranges of its variables.
+ * One whose variables have no form in common is written out, as long as what ends it is known at compile time.
+ */
+function freeLoop(front: Front, parts: LoopParts): void {
+  if (attempt(front, () => realLoop(front, parts))) return;
+  const before = front.builder.count;
+  const isDone = attempt(front, () => {
+    writeOut(front, parts, () => {
+      if (front.builder.count - before > WRITTEN_OUT_LIMIT) refuseEndless(front, parts.node);
+    });
+  });
+  if (!isDone) realLoop(front, parts);
+}
+
+function refuseEndless(front: Front, node: TypeScript.Node): never {
+  return front.refuse(node, {
+    code: "kernel-loop",
+    why: "how often this loop goes round cannot be seen, and the kernel wants to know that it ends",
+    instead: "count rounds up to a constant: for (let i = 0; i < 16 && more; i++)",
+  });
+}
+
+function forParts(
+  front: Front,
+  node: TypeScript.ForStatement,
+  label: string | undefined,
+  induction: Induction | undefined,
+): LoopParts {
+  const { condition, incrementor } = node;
+  return {
+    node,
+    label,
+    induction,
+    condition: () => (condition === undefined ? always(front) : branches(front, condition)),
+    body: () => front.statement(node.statement),
+    update: () => {
+      if (incrementor !== undefined) front.expression(incrementor);
+      return true;
+    },
+  };
 }
 
 function countedLoop(
@@ -58,7 +119,7 @@ function countedLoop(
   induction: Induction,
 ): void {
   const { roundsMax } = induction;
-  const { condition, incrementor } = node;
+  const { condition } = node;
   if (roundsMax !== undefined && roundsMax > ROUND_COUNT_MAX) {
     front.refuse(condition ?? node, {
       code: "kernel-loop",
@@ -66,17 +127,7 @@ function countedLoop(
       instead: "make it shorter",
     });
   }
-  const parts: LoopParts = {
-    node,
-    label,
-    induction,
-    condition: () =>
-      condition === undefined ? { ifTrue: [front.leave()], ifFalse: [] } : branches(front, condition),
-    body: () => front.statement(node.statement),
-    update: () => {
-      if (incrementor !== undefined) front.expression(incrementor);
-    },
-  };
+  const parts = forParts(front, node, label, induction);
   const size = roundsMax === undefined ? Number.POSITIVE_INFINITY : sizeOfRound(front, parts) * roundsMax;
   const isShort = roundsMax !== undefined && roundsMax <= SHORT_ROUNDS && size <= WRITTEN_OUT_MAX;
   if (isShort || (roundsMax !== undefined && roundsMax <= FEW_ROUNDS)) {
@@ -111,13 +162,13 @@ function round(front: Front, parts: LoopParts, exits: Arrival[]): boolean {
   targets?.pop();
   if (front.builder.isOpen) target.continues?.push({ way: front.leave(), value: NONE });
   if (front.meet(target.continues ?? []) === undefined) return false;
-  parts.update();
-  return true;
+  return parts.update(exits);
 }
 
-function writeOut(front: Front, parts: LoopParts): void {
+function writeOut(front: Front, parts: LoopParts, check: () => void = () => undefined): void {
   const exits: Arrival[] = [];
   for (let count = 0; count <= ROUND_COUNT_MAX; count++) {
+    check();
     if (!round(front, parts, exits)) break;
     // What was refused in one round would be in all others.
     if (front.report.isRefused) {
@@ -144,7 +195,7 @@ export function forOfLoop(front: Front, node: TypeScript.ForOfStatement, label: 
           node,
           label,
           induction: undefined,
-          condition: () => ({ ifTrue: [front.leave()], ifFalse: [] }),
+          condition: () => always(front),
           body: () => {
             const { initializer } = node;
             if (!ts.isVariableDeclarationList(initializer)) refuseTarget(front, initializer);
@@ -155,7 +206,7 @@ export function forOfLoop(front: Front, node: TypeScript.ForOfStatement, label: 
             }
             front.statement(node.statement);
           },
-          update: () => undefined,
+          update: () => true,
         },
         exits,
       ),

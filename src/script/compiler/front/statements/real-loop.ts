@@ -28,7 +28,8 @@ export interface LoopParts {
   readonly induction: Induction | undefined;
   readonly condition: () => Branches;
   readonly body: () => void;
-  readonly update: () => void;
+  /** What stands behind a round; whether another one may follow. Ways that leave the loop there are added. */
+  readonly update: (exits: Arrival[]) => boolean;
 }
 
 /** Variables that change from round to round, with their forms. */
@@ -82,8 +83,7 @@ class LoopAttempt {
       parts.body();
       targets?.pop();
       if (front.builder.isOpen) target.continues?.push({ way: front.leave(), value: NONE });
-      if (front.meet(target.continues ?? []) !== undefined) {
-        parts.update();
+      if (front.meet(target.continues ?? []) !== undefined && parts.update(exits)) {
         const wider = this.#wider();
         if (wider !== undefined) return wider;
         this.#goBack();

@@ -9,7 +9,7 @@ import type { Target } from "../frame.ts";
 import type { Front } from "../front.ts";
 import type { Lowered } from "../lowered.ts";
 import { type Arrival, type Way, WayEnded } from "../path.ts";
-import { forLoop, forOfLoop } from "./loops.ts";
+import { forLoop, forOfLoop, whileLoop } from "./loops.ts";
 import { returnStatement } from "./returns.ts";
 import { block, declare, declareAll } from "./statement-block.ts";
 import { switchStatement } from "./switches.ts";
@@ -47,6 +47,7 @@ function lower(front: Front, node: TypeScript.Statement, label: string | undefin
   else if (ts.isReturnStatement(node)) returnStatement(front, node, node.expression);
   else if (ts.isForStatement(node)) forLoop(front, node, label);
   else if (ts.isForOfStatement(node)) forOfLoop(front, node, label);
+  else if (ts.isWhileStatement(node) || ts.isDoStatement(node)) whileLoop(front, node, label);
   else if (ts.isSwitchStatement(node)) switchStatement(front, node, label);
   else if (ts.isBreakStatement(node)) leaveFor(front, node, "breaks");
   else if (ts.isContinueStatement(node)) leaveFor(front, node, "continues");
@@ -113,7 +114,7 @@ function labelled(front: Front, node: TypeScript.LabeledStatement): void {
   const { ts } = front;
   const { text } = node.label;
   const inner = node.statement;
-  if (ts.isForStatement(inner) || ts.isForOfStatement(inner) || ts.isSwitchStatement(inner)) {
+  if (ts.isIterationStatement(inner, false) || ts.isSwitchStatement(inner)) {
     front.at(inner, () => lower(front, inner, text));
     return;
   }
@@ -127,14 +128,6 @@ function labelled(front: Front, node: TypeScript.LabeledStatement): void {
 }
 
 const STATEMENTS: Readonly<Record<string, readonly [string, string]>> = {
-  WhileStatement: [
-    "how often a while loop goes round cannot be seen from its head",
-    "write for (let i = 0; i < 16; i++) with a constant limit, and break out of it",
-  ],
-  DoStatement: [
-    "how often a do loop goes round cannot be seen from its head",
-    "write for (let i = 0; i < 16; i++) with a constant limit, and break out of it",
-  ],
   ForInStatement: [
     "the kernel's objects have no names",
     "write for (const [name, value] of Object.entries(object)) over a constant object",
@@ -156,10 +149,9 @@ const STATEMENTS: Readonly<Record<string, readonly [string, string]>> = {
 
 function refuseStatement(front: Front, node: TypeScript.Statement): never {
   const kind = front.ts.SyntaxKind[node.kind] ?? "";
-  const code = /^(While|Do)/.test(kind) ? "kernel-loop" : "kernel-statement";
   const [why, instead] = STATEMENTS[kind] ?? [
     "this statement is not in the language that the kernel runs",
     "see docs/kernel-scripts.md for what is, or run the script in user space",
   ];
-  return front.refuse(node, { code, why, instead });
+  return front.refuse(node, { code: "kernel-statement", why, instead });
 }
