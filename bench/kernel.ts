@@ -1,154 +1,148 @@
 /**
  * Packet scripts in the kernel against Linux's own rules and against C, on one router in the same run: NAT with small
- * packets, round trips and TCP; drops at three places. Handlers take turns within every round, and ratios are medians of
- * the rounds' ratios, against the best peer.
+ * packets, round trips and TCP; drops at four places. Handlers take turns within every round, and ratios are medians of
+ * the rounds' ratios.
  * @module
  */
 import { rootProblem } from "../test/lab/own-namespace.ts";
 import type { Row } from "./measure.ts";
+import type { PlacedInfo } from "./peers/router-orders.ts";
 import { attempt } from "./rig/foreign.ts";
-import { DROP_HANDLERS, type KernelHandler, NAT_HANDLERS } from "./rig/kernel-handlers.ts";
-import { ECHO_PORT, flood, latency, stream } from "./rig/load.ts";
+import { type KernelExperiment, kernelExperiments } from "./rig/kernel-experiments.ts";
+import type { KernelHandler } from "./rig/kernel-handlers.ts";
+import { type KernelCell, type KernelData, kernelRowsOf, kernelTable } from "./rig/kernel-tables.ts";
+import { ECHO_PORT, FAR_ECHO_PORT } from "./rig/load.ts";
 import { BenchNetwork } from "./rig/network.ts";
 import { makePrograms, missingProblem, type Programs } from "./rig/programs.ts";
 import { coreWords, writeData } from "./rig/results.ts";
-import { type Cell, kernelRowsOf, type ScriptData, scriptTable } from "./rig/script-tables.ts";
+import { isTrial, onlyOf, roundsOf } from "./rig/trial.ts";
 
-/** Who takes turns, at what. */
-interface KernelExperiment {
-  readonly name: string;
-  readonly unit: Cell["unit"];
-  readonly better: Cell["better"];
-  readonly cores: 1 | 2;
-  readonly handlers: readonly KernelHandler[];
-  readonly round: (network: BenchNetwork, programs: Programs) => Promise<Record<string, number>>;
+/** How often each has its turn: the true median is then within the second and the last but one, the fourth at either end. */
+const ROUNDS = { quick: 8, long: 13 };
+/** How often a turn is measured until nobody disturbs it, and for how many seconds of the run we are so patient. */
+const PATIENCE = { quick: { attempts: 2, seconds: 150 }, long: { attempts: 3, seconds: 600 } };
+/** A turn that fails is tried again; what fails again is left out of its round. */
+const TURN_TRIES_MAX = 2;
+const PACKAGES = "clang llvm nftables iproute2 iperf3".split(" ");
+
+/** What all turns share. */
+interface Setting {
+  readonly network: BenchNetwork;
+  readonly programs: Programs;
+  readonly rounds: number;
+  /** How often the next turn may be measured. */
+  readonly attempts: () => number;
 }
 
-const ATTEMPTS_MAX = { quick: 2, long: 4 };
-const ROUNDS = { quick: 3, long: 11 };
-const TURN_TRIES_MAX = 4;
-const PACKAGES = "clang llvm nftables iproute2 iperf3".split(" ");
+/** What a turn has measured, and the programs that were in place. */
+interface Turn {
+  readonly figures: Readonly<Record<string, number>>;
+  readonly placed: readonly PlacedInfo[] | undefined;
+}
 
 /** Empty without root or clang: there is nothing to compare with. */
 export async function kernelRows(words: readonly string[] = []): Promise<Row[]> {
-  const problem = rootProblem() || missingProblem("iperf3", "nft", "clang", "llvm-objcopy");
+  const problem = rootProblem() || missingProblem("iperf3", "nft", "clang", "llvm-objcopy", "llvm-objdump");
   if (problem !== false) {
     process.stderr.write(`kernel: left out, ${problem}\n`);
     return [];
   }
   const long = words.includes("--long");
+  const length = long ? "long" : "quick";
+  const { attempts, seconds } = PATIENCE[length];
+  const patientUntil = performance.now() + seconds * 1000;
   const programs = makePrograms();
   const network = new BenchNetwork();
-  const cells: Cell[] = [];
+  const setting: Setting = {
+    network,
+    programs,
+    rounds: roundsOf(words) ?? ROUNDS[length],
+    attempts: () => (performance.now() < patientUntil ? attempts : 1),
+  };
+  const cells: KernelCell[] = [];
   try {
-    const echo = [programs.path("udp-ping"), "serve", String(ECHO_PORT)];
-    await network.start("dst", echo, { core: 0, ready: /ready/ });
-    for (const experiment of experiments(long)) {
-      process.stderr.write(`  ${experiment.name}, ${coreWords(experiment.cores)}\n`);
-      cells.push(...(await measure(experiment, network, programs, long)));
+    await startServers(setting);
+    for (const experiment of kernelExperiments(long)) {
+      if (!onlyOf(words, nameOf(experiment))) continue;
+      process.stderr.write(`  ${nameOf(experiment)}\n`);
+      cells.push(...(await measure(experiment, setting)));
     }
   } finally {
     await network.close();
     programs.remove();
   }
-  const data: ScriptData = { long, cells };
-  await writeData("kernel", data, PACKAGES);
-  if (!words.includes("--json")) process.stdout.write(`${scriptTable(data)}\n`);
+  const data: KernelData = { long, cells };
+  if (!isTrial(words)) await writeData("kernel", data, PACKAGES);
+  if (!words.includes("--json")) process.stdout.write(`${kernelTable(data)}\n`);
   return kernelRowsOf(data);
 }
 
-function experiments(long: boolean): readonly KernelExperiment[] {
-  const milliseconds = long ? 1000 : 300;
-  const load = { version: 4, milliseconds } as const;
-  const small = async (network: BenchNetwork, programs: Programs): Promise<Record<string, number>> => ({
-    ...(await flood(network, programs, load)),
-  });
-  const nat = { handlers: NAT_HANDLERS } as const;
-  return [
-    { ...nat, name: "NAT, 60-byte packets", unit: "packets/s", better: "more", cores: 1, round: small },
-    {
-      ...nat,
-      name: "NAT, round trip",
-      unit: "us",
-      better: "less",
-      cores: 1,
-      round: async (network, programs) => ({ ...(await latency(network, programs, load)) }),
-    },
-    ...([1, 2] as const).map(
-      (cores): KernelExperiment => ({
-        ...nat,
-        name: "NAT, TCP",
-        unit: "Gbit/s",
-        better: "more",
-        cores,
-        round: async (network) => ({
-          throughput: await stream(network, { ...load, milliseconds: long ? 3000 : 1000 }, cores === 1),
-        }),
-      }),
-    ),
-    ...Object.entries(DROP_HANDLERS).map(
-      ([place, handlers]): KernelExperiment => ({
-        name: `drop at ${place}`,
-        unit: "packets/s",
-        better: "more",
-        cores: 1,
-        handlers,
-        // What the generator gets rid of: it does the router's work as well.
-        round: async (network, programs) => ({ handled: (await flood(network, programs, load)).sent }),
-      }),
-    ),
-  ];
+function nameOf({ part, experiment, cores }: KernelExperiment): string {
+  return `${part}, ${experiment}, ${coreWords(cores)}`;
 }
 
-async function measure(
-  { name, unit, better, cores, handlers, round }: KernelExperiment,
-  network: BenchNetwork,
-  programs: Programs,
-  long: boolean,
-): Promise<Cell[]> {
-  const figures = handlers.map((): Record<string, number[]> => ({}));
-  const rounds = ROUNDS[long ? "long" : "quick"];
-  for (let turns = 0; turns < rounds * handlers.length; turns++) {
-    const index = (turns + Math.floor(turns / handlers.length)) % handlers.length;
-    const handler = handlers[index] as KernelHandler;
-    const measured = await turn(handler, round, network, programs, ATTEMPTS_MAX[long ? "long" : "quick"]);
-    const values = figures[index] ?? {};
-    for (const [key, value] of Object.entries(measured)) values[key] = [...(values[key] ?? []), value];
-  }
-  return handlers.map(({ name: handler, kind }, index) => {
-    return { experiment: name, unit, better, cores, handler, kind, rounds: figures[index] ?? {} };
-  });
+/** Echo servers, each on its core. */
+async function startServers({ network, programs }: Setting): Promise<void> {
+  for (const [core, port] of [ECHO_PORT, FAR_ECHO_PORT].entries())
+    await network.start("dst", [programs.path("udp-ping"), "serve", String(port)], { core, ready: /ready/ });
 }
 
-/** A turn of one handler, tried again when its connection breaks: that is told, and nothing is measured of it. */
-async function turn(
-  handler: KernelHandler,
-  round: KernelExperiment["round"],
-  network: BenchNetwork,
-  programs: Programs,
-  attemptsMax: number,
-): Promise<Record<string, number>> {
-  for (let tries = 1; ; tries++) {
-    const running = await handler.start(network, programs, NO_QUEUE);
-    try {
-      const attempts = await attempt(attemptsMax, () => round(network, programs));
-      const [quietest] = attempts.toSorted((left, right) => left.foreign - right.foreign);
-      return { ...quietest?.result, foreign: quietest?.foreign ?? Number.NaN };
-    } catch (error) {
-      if (tries === TURN_TRIES_MAX) throw error;
-      process.stderr.write(`    ${handler.name} is tried again: ${String(error)}\n`);
-    } finally {
-      await running.stop();
+async function measure(experiment: KernelExperiment, setting: Setting): Promise<KernelCell[]> {
+  const { handlers, part, unit, better, cores } = experiment;
+  const turns: (Turn | undefined)[][] = handlers.map(() => []);
+  for (let round = 0; round < setting.rounds; round++) {
+    // Who is first changes from round to round.
+    for (let turn = 0; turn < handlers.length; turn++) {
+      const index = (turn + round) % handlers.length;
+      turns[index]?.push(await tryTurn(handlers[index] as KernelHandler, experiment, setting));
     }
   }
+  const names = Object.keys(turns.flat().find((turn) => turn !== undefined)?.figures ?? { failed: 0 });
+  return handlers.map(({ name: handler, kind }, index): KernelCell => {
+    const own = turns[index] ?? [];
+    const rounds = Object.fromEntries(
+      names.map((name) => [name, own.map((turn) => turn?.figures[name] ?? null)]),
+    );
+    const placed = own.find((turn) => turn?.placed)?.placed;
+    const what = { part, experiment: experiment.experiment, unit, better, cores };
+    return { ...what, handler, kind, rounds, ...(placed ? { placed } : {}) };
+  });
 }
 
-/** These handlers have no queues. */
-const NO_QUEUE = {
-  mode: "nat",
-  segments: false,
-  core: undefined,
-  queue: 0,
-  queueCount: 1,
-  copyRange: 0,
-} as const;
+/** `undefined` when the turn failed and failed again, which is told. */
+async function tryTurn(
+  handler: KernelHandler,
+  experiment: KernelExperiment,
+  setting: Setting,
+): Promise<Turn | undefined> {
+  for (let tries = 1; tries <= TURN_TRIES_MAX; tries++) {
+    try {
+      return await takeTurn(handler, experiment, setting);
+    } catch (error) {
+      const then = tries < TURN_TRIES_MAX ? "it is tried again" : "this round goes on without it";
+      process.stderr.write(`    ${handler.name} failed, ${then}: ${String(error)}\n`);
+    }
+  }
+  return undefined;
+}
+
+/** The figures of the attempt that others disturbed least. */
+async function takeTurn(
+  handler: KernelHandler,
+  { round }: KernelExperiment,
+  { network, programs, attempts }: Setting,
+): Promise<Turn> {
+  const running = await handler.start(network, programs);
+  let measured: Awaited<ReturnType<typeof attempt<Record<string, number>>>>;
+  try {
+    measured = await attempt(attempts(), () => round(network, programs));
+  } catch (error) {
+    // What the turn failed of is to be told, and not that its programs saw nothing.
+    await running.stop().catch(() => undefined);
+    throw error;
+  }
+  await running.stop();
+  const [quietest] = measured.toSorted((left, right) => left.foreign - right.foreign);
+  const figures = { ...quietest?.result, foreign: quietest?.foreign ?? Number.NaN };
+  return { figures, placed: running.placed };
+}

@@ -24,6 +24,8 @@ export interface Row {
   readonly ours: string;
   readonly peer: string;
   readonly ratio: number;
+  /** Between which the true ratio is, where the benchmark can say. */
+  readonly limits?: readonly [low: number, high: number];
   /** `ratio <= 1.5`, from the design's table. */
   readonly target: string;
   readonly met: boolean;
@@ -57,6 +59,18 @@ export async function measure(subjects: readonly Subject[]): Promise<Measured[]>
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((left, right) => left - right);
   return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+}
+
+/** `1.02 x`, with its limits in brackets where they are known. */
+export function formatRatio({ ratio, limits }: Pick<Row, "ratio" | "limits">): string {
+  const between = limits === undefined ? "" : ` (${limits.map((limit) => limit.toFixed(2)).join("–")})`;
+  return Number.isNaN(ratio) ? "failed" : `${ratio.toFixed(2)} x${between}`;
+}
+
+/** `met`, `MISSED`; empty where there is no target. */
+export function formatMet({ target, met }: Pick<Row, "target" | "met">): string {
+  if (!met) return "MISSED";
+  return target === "no target" ? "" : "met";
 }
 
 /** A row for a ratio of times, which must not be above the target. */

@@ -3,13 +3,15 @@
  * measured under. Measures nothing.
  * @module
  */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { cachesRowsOf, cachesTable } from "./caches.ts";
-import type { Row } from "./measure.ts";
+import { formatMet, formatRatio, type Row } from "./measure.ts";
 import { netpipeRowsOf, netpipeTable } from "./netpipe.ts";
 import { flowRowsOf, flowTable } from "./rig/flow-tables.ts";
+import { kernelRowsOf, kernelTable } from "./rig/kernel-tables.ts";
 import { type Conditions, dataFile, PICTURES } from "./rig/results.ts";
-import { kernelRowsOf, scriptRowsOf, scriptTable } from "./rig/script-tables.ts";
+import { scriptRowsOf, scriptTable } from "./rig/script-tables.ts";
 
 interface Publication {
   readonly title: string;
@@ -27,10 +29,10 @@ const PUBLICATIONS: Readonly<Record<string, (data: never) => Publication>> = {
     table: scriptTable(data),
     rows: scriptRowsOf(data),
   }),
-  kernel: (data: Parameters<typeof scriptTable>[0]) => ({
+  kernel: (data: Parameters<typeof kernelTable>[0]) => ({
     title: "Packet scripts in the kernel",
     benchmark: "kernel",
-    table: scriptTable(data),
+    table: kernelTable(data),
     rows: kernelRowsOf(data),
   }),
   netpipe: netpipePublication,
@@ -60,6 +62,31 @@ function netpipePublication(data: Parameters<typeof netpipeTable>[0]): Publicati
 
 /** Of the named benchmarks, or of all; empty when nothing was measured yet. */
 export function publishedMarkdown(named: readonly string[]): string {
+  return publish(named, 3);
+}
+
+const DOCUMENTS = join(PICTURES, "..");
+/** What is between them is ours to write; `benchmark` is one name or several. */
+const PLACE = /(<!-- measured: npm run bench (?<benchmarks>[a-z -]+) -->\n).*?(<!-- end -->\n)/gs;
+
+/** Writes what was measured into the documents of `docs` that have a place for it; the names of those that changed. */
+export function writeDocuments(): string[] {
+  const changed: string[] = [];
+  for (const file of readdirSync(DOCUMENTS).filter((name) => name.endsWith(".md"))) {
+    const path = join(DOCUMENTS, file);
+    const before = readFileSync(path, "utf8");
+    const after = before.replace(PLACE, (_all, head: string, benchmarks: string, tail: string) => {
+      return `${head}\n${publish(benchmarks.split(" "), 2)}\n${tail}`;
+    });
+    if (after === before) continue;
+    writeFileSync(path, after);
+    changed.push(`docs/${file}`);
+  }
+  return changed;
+}
+
+/** @param level of the headings */
+function publish(named: readonly string[], level: number): string {
   return Object.entries(PUBLICATIONS)
     .filter(([name]) => existsSync(dataFile(name)))
     .flatMap(([name, read]) => {
@@ -72,7 +99,7 @@ export function publishedMarkdown(named: readonly string[]): string {
       const command = `npm run bench ${benchmark}${data.long ? " -- --long" : ""}`;
       return [
         [
-          `### ${title}`,
+          `${"#".repeat(level)} ${title}`,
           `${describeConditions(data.conditions)} Made by \`${command}\`; [all figures](benchmarks/${name}.json).`,
           table.trimEnd(),
           ...pictures(name),
@@ -87,15 +114,10 @@ export function publishedMarkdown(named: readonly string[]): string {
 /** Rows of ratios as a table in Markdown. */
 export function rowsMarkdown(rows: readonly Row[]): string {
   const lines = rows.map(
-    ({ what, ours, peer, ratio, target, met }) =>
-      `| ${what} | ${ours} | ${peer} | ${ratio.toFixed(2)} x | ${[target, ...verdictWords(target, met)].join(" ")} |\n`,
+    (row) =>
+      `| ${row.what} | ${row.ours} | ${row.peer} | ${formatRatio(row)} | ${`${row.target} ${formatMet(row)}`.trim()} |\n`,
   );
   return `| what | ours | peer | ratio | target |\n|---|---|---|---|---|\n${lines.join("")}`;
-}
-
-function verdictWords(target: string, met: boolean): string[] {
-  if (!met) return ["MISSED"];
-  return target === "no target" ? [] : ["met"];
 }
 
 function describeConditions(conditions: Conditions): string {

@@ -2,6 +2,7 @@
  * `npm run bench [NAME …] [-- --json]`: every benchmark, or those named, as one table of ratios; `-- --help` says more.
  * @module
  */
+import { parseArgs } from "node:util";
 import { cachesRows } from "./caches.ts";
 import { codecRows } from "./codec.ts";
 import { dhcpdRows } from "./dhcpd.ts";
@@ -10,11 +11,11 @@ import { flowRows } from "./flow.ts";
 import { kernelRows } from "./kernel.ts";
 import { linkRows } from "./link.ts";
 import { mailboxRows } from "./mailbox.ts";
-import type { Row } from "./measure.ts";
+import { formatMet, formatRatio, type Row } from "./measure.ts";
 import { netpipeRows } from "./netpipe.ts";
 import { packetViewRows } from "./packet-views.ts";
 import { portalRows } from "./portal.ts";
-import { publishedMarkdown, rowsMarkdown } from "./published.ts";
+import { publishedMarkdown, rowsMarkdown, writeDocuments } from "./published.ts";
 import { ringRows } from "./ring.ts";
 import { scriptRows } from "./script.ts";
 
@@ -48,7 +49,7 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   },
   kernel: {
     rows: kernelRows,
-    says: "packet scripts in the kernel against Linux's NAT, nft and C: packets/s, round trips, TCP; 2 min (--long: 15 min)",
+    says: "packet scripts in the kernel against Linux's NAT, nft and C: packets/s, round trips, TCP; 4 min (--long: 13 min)",
     onlyNamed: true,
   },
   netpipe: {
@@ -77,19 +78,31 @@ ${Object.entries(BENCHMARKS)
   .map(([name, { says, onlyNamed }]) => `  ${name.padEnd(10)}${says}${onlyNamed ? "; only when named" : ""}`)
   .join("\n")}
 
-  --json      the rows for programs
-  --long      more rounds, for script, netpipe, caches and flow; these write data and plots into docs/benchmarks, and
-              script and netpipe take up to twice as long (four times with --long) while others use the machine
-  --markdown  the table as Markdown; of script, netpipe, caches and flow, what docs/benchmarks holds, without measuring
-  --help      this
+  --json         the rows for programs
+  --long         more rounds, for ring, script, kernel, netpipe, caches and flow; all but ring write data and plots into
+                 docs/benchmarks. They take up to twice as long (four times with --long) while others use the machine
+  --only WORD    of kernel and netpipe, only what has WORD in its name ("--only TCP", "--only IPv6", "--only drop"); may
+                 be given several times. A trial: writes no data
+  --rounds N     of kernel, N rounds in place of its own number. A trial: writes no data
+  --markdown     the table as Markdown; of script, kernel, netpipe, caches and flow, what docs/benchmarks holds, without
+                 measuring
+  --docs         writes what docs/benchmarks holds into the documents that have a place for it, without measuring
+  --help         this
 `;
 
-if (process.argv.includes("--help")) {
+const { values, positionals: named } = parseOptions();
+// Benchmarks are given what concerns them as words.
+const options = [
+  ...Object.keys(values)
+    .filter((name) => values[name as keyof typeof values] === true)
+    .map((name) => `--${name}`),
+  ...(values.only ?? []).map((word) => `--only=${word}`),
+  ...(values.rounds === undefined ? [] : [`--rounds=${values.rounds}`]),
+];
+if (values.help) {
   process.stdout.write(HELP);
   process.exit(0);
 }
-const options = process.argv.slice(2).filter((word) => word.startsWith("-"));
-const named = process.argv.slice(2).filter((word) => !word.startsWith("-"));
 const unknown = named.filter((name) => !(name in BENCHMARKS));
 if (unknown.length > 0) {
   process.stderr.write(
@@ -98,6 +111,10 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 
+if (values.docs) {
+  for (const file of writeDocuments()) process.stdout.write(`${file}\n`);
+  process.exit(0);
+}
 const isMarkdown = options.includes("--markdown");
 const rows: Row[] = [];
 for (const [name, benchmark] of Object.entries(BENCHMARKS)) {
@@ -110,6 +127,20 @@ if (options.includes("--json")) process.stdout.write(`${JSON.stringify(rows, und
 else if (isMarkdown) process.stdout.write(markdown());
 else if (rows.length > 0) process.stdout.write(table(rows));
 
+function parseOptions() {
+  const flag = { type: "boolean" } as const;
+  const flags = { json: flag, long: flag, markdown: flag, docs: flag, help: flag } as const;
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: { ...flags, only: { type: "string", multiple: true }, rounds: { type: "string" } },
+    });
+  } catch (error) {
+    process.stderr.write(`Cannot run the benchmarks: ${(error as Error).message}\n`);
+    process.exit(2);
+  }
+}
+
 function markdown(): string {
   return (rows.length > 0 ? `${rowsMarkdown(rows)}\n` : "") + publishedMarkdown(named);
 }
@@ -119,9 +150,9 @@ function table(all: readonly Row[]): string {
     row.what,
     row.ours,
     row.peer,
-    `${row.ratio.toFixed(2)} x`,
+    formatRatio(row),
     row.target,
-    row.met ? "met" : "MISSED",
+    formatMet(row),
   ]);
   const heads = ["what", "ours", "peer", "ratio", "target", ""];
   const widths = heads.map((head, column) =>

@@ -1,28 +1,87 @@
 /**
- * Programs that clang made of C, at traffic control of the measurements' router.
- * `router-c.ts OBJECT [SECTION tcx-ingress|tcx-egress INTERFACE]…`; says `ready`, and detaches when it is told to end.
+ * Programs that clang made of C, at traffic control of the measurements' router; orders as `router-orders.ts` has them.
+ * Those that count do it in a map `statistics_map` with the layout of a script's own numbers.
  * @module
  */
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import type { KernelProgramType } from "#io/kernel-programs.ts";
+import { basename } from "node:path";
+import type { KernelLink, KernelMap, Relocation } from "#io/kernel-programs.ts";
+import type { LinuxKernelProgram } from "#linux/bpf/program.ts";
 import { LinuxKernelPrograms } from "#linux/bpf/programs.ts";
 import { native } from "#linux/native.ts";
+import { INSTRUCTION_BYTES } from "#wire/ebpf.ts";
+import { readCounters } from "../../src/app/script/kernel-statistics.ts";
+import { type ObjectPut, obey, type PlacedCount, type PlacedInfo } from "./router-orders.ts";
 
-const WORDS_PER_PROGRAM = 3;
+/** `struct statistics` of `ebpf/packet.h`. */
+const COUNTERS = ["bytes", "drop", "accept", "passed", "mark", "redirect", "handed", "errors", "lost"];
+const STATISTICS = {
+  name: "statistics_map",
+  kind: "per-cpu-array",
+  keyBytes: 4,
+  valueBytes: COUNTERS.length * 8,
+  countMax: 1,
+} as const;
 
-const [object = "", ...words] = process.argv.slice(2);
-const kernel = new LinuxKernelPrograms();
-for (let at = 0; at < words.length; at += WORDS_PER_PROGRAM) {
-  const [name = "", kind = "", device = ""] = words.slice(at, at + WORDS_PER_PROGRAM);
-  const type = kind as Extract<KernelProgramType, "tcx-ingress" | "tcx-egress">;
-  const raw = `${object}.${name}`;
-  execFileSync("llvm-objcopy", ["-O", "binary", `--only-section=${name}`, object, raw]);
-  const image = { name, type, instructions: readFileSync(raw), relocations: [], maps: [], lines: [] };
-  const program = kernel.load(image, new Map());
-  program.attach({ kind: type, interfaceIndex: native().interfaceIndex(device) });
+interface Loaded {
+  readonly program: LinuxKernelProgram;
+  readonly statistics: KernelMap | undefined;
 }
-process.once("SIGTERM", () => process.exit(0));
-// Links go with the process.
-setInterval(() => {}, 60_000);
-process.stdout.write("ready\n");
+
+interface Placed {
+  readonly name: string;
+  readonly link: KernelLink;
+  readonly statistics: KernelMap | undefined;
+  readonly before: number;
+}
+
+const kernel = new LinuxKernelPrograms();
+const loaded = new Map<string, Loaded>();
+const placed: Placed[] = [];
+
+await obey(put, take);
+
+async function put({ object, section, kind, device }: ObjectPut): Promise<PlacedInfo> {
+  const key = `${object} ${section} ${kind}`;
+  const found = loaded.get(key) ?? load(object, section, kind);
+  loaded.set(key, found);
+  const { program, statistics } = found;
+  const link = program.attach({ kind, interfaceIndex: native().interfaceIndex(device) });
+  const name = `${basename(object, ".o")} ${section}`;
+  placed.push({ name, link, statistics, before: packetsOf(statistics) });
+  const instructions = program.image.instructions.length / INSTRUCTION_BYTES;
+  return { name, instructions, machineBytes: program.machineBytes };
+}
+
+async function take(): Promise<readonly PlacedCount[]> {
+  return placed.splice(0).flatMap(({ name, link, statistics, before }) => {
+    link.detach();
+    return statistics ? [{ name, packets: packetsOf(statistics) - before, errors: 0 }] : [];
+  });
+}
+
+function load(object: string, section: string, kind: ObjectPut["kind"]): Loaded {
+  const raw = `${object}.${section}`;
+  execFileSync("llvm-objcopy", ["-O", "binary", `--only-section=${section}`, object, raw]);
+  const relocations = relocationsOf(object, section);
+  const maps = new Map<string, KernelMap>();
+  const image = { name: section, type: kind, instructions: readFileSync(raw), relocations, lines: [] };
+  const program = kernel.load({ ...image, maps: relocations.length > 0 ? [STATISTICS] : [] }, maps);
+  return { program, statistics: maps.get(STATISTICS.name) };
+}
+
+/** Where its instructions name a map: `00000000000000d8 R_BPF_64_64 statistics_map`. */
+function relocationsOf(object: string, section: string): Relocation[] {
+  const text = execFileSync("llvm-objdump", ["-r", object], { encoding: "utf8" });
+  const own = text.split("RELOCATION RECORDS FOR ").find((part) => part.startsWith(`[${section}]`)) ?? "";
+  return [...own.matchAll(/^([0-9a-f]+) R_BPF_64_64 +(\w+)$/gm)].map(([, at = "", map = ""]) => {
+    return { kind: "map", at: Number.parseInt(at, 16) / INSTRUCTION_BYTES, map, isValue: false, offset: 0 };
+  });
+}
+
+function packetsOf(statistics: KernelMap | undefined): number {
+  if (statistics === undefined) return 0;
+  const counted = readCounters(statistics, COUNTERS);
+  return ["drop", "accept", "passed"].reduce((sum, name) => sum + (counted.get(name) ?? 0), 0);
+}

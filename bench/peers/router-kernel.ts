@@ -1,9 +1,9 @@
 /**
- * Packet scripts in the kernel on the measurements' router, through the engine that packetd has.
- * `router-kernel.ts FILE [FUNCTION HOOK in|out INTERFACE]…`; says `ready`, and what was counted when it is told to end.
+ * Packet scripts in the kernel on the measurements' router, through the engine that packetd has; orders as
+ * `router-orders.ts` has them. A script is compiled once, and loaded for each of its turns.
  * @module
  */
-import { resolve } from "node:path";
+import type { KernelProgram } from "#io/kernel-programs.ts";
 import { LinuxKernelPrograms } from "#linux/bpf/programs.ts";
 import { LinuxClock } from "#linux/clock.ts";
 import { native } from "#linux/native.ts";
@@ -11,15 +11,41 @@ import { LinuxQueueRules } from "#linux/queue-rules.ts";
 import { LinuxRandom } from "#linux/random.ts";
 import { MapDirectory } from "#script/map-directory.ts";
 import { scriptSpec } from "#service/packetd/config.ts";
+import { INSTRUCTION_BYTES } from "#wire/ebpf.ts";
+import type { KernelCompiler } from "../../src/app/script/kernel-choice.ts";
 import { ThreadKernelCompiler } from "../../src/app/script/kernel-compiler.ts";
 import { KernelScriptEngine } from "../../src/app/script/kernel-engine.ts";
 import { KernelMapStore } from "../../src/app/script/kernel-maps.ts";
 import { UserScriptEngine } from "../../src/app/script/user-engine.ts";
+import { obey, type PlacedCount, type PlacedInfo, type ScriptPut } from "./router-orders.ts";
 
-const WORDS_PER_SCRIPT = 4;
+/** Remembers what it loaded last. */
+class RememberingPrograms extends LinuxKernelPrograms {
+  last: KernelProgram | undefined;
 
-const [file = "", ...words] = process.argv.slice(2);
-const programs = new LinuxKernelPrograms();
+  override load(...what: Parameters<LinuxKernelPrograms["load"]>): ReturnType<LinuxKernelPrograms["load"]> {
+    const program = super.load(...what);
+    this.last = program;
+    return program;
+  }
+}
+
+/** Compiles each function for each set of places once; the thread that does it ends when all is compiled. */
+function compileOnce(): KernelCompiler {
+  const compiler = new ThreadKernelCompiler();
+  const known = new Map<string, ReturnType<KernelCompiler["compile"]>>();
+  return {
+    compile(file, name, targets) {
+      const key = JSON.stringify([file, name, targets]);
+      const result = known.get(key) ?? compiler.compile(file, name, targets);
+      known.set(key, result);
+      return result;
+    },
+    close: () => compiler.close(),
+  };
+}
+
+const programs = new RememberingPrograms();
 const clock = new LinuxClock();
 const time = {
   get now() {
@@ -35,33 +61,27 @@ const user = new UserScriptEngine({
 });
 const engine = new KernelScriptEngine({
   programs,
-  compiler: new ThreadKernelCompiler(),
+  compiler: compileOnce(),
   interfaces: { index: (name) => native().interfaceIndex(name), isEthernet: () => true },
   maps,
   user,
   handOverMarks: [],
 });
-for (let at = 0; at < words.length; at += WORDS_PER_SCRIPT) {
-  const [name = "", hook = "", way = "", device = ""] = words.slice(at, at + WORDS_PER_SCRIPT);
-  const place = way === "in" ? { in: device } : { out: device };
-  await engine.load(scriptSpec({ name, file: resolve(file), function: name, hook, ...place }));
-}
-// Nothing else keeps this process, and the programs go with it.
-const alive = setInterval(() => {}, 60_000);
-process.once("SIGTERM", () => void end());
-process.stdout.write("ready\n");
 
-async function end(): Promise<void> {
-  const told = (await engine.list()).map(({ spec, statistics: { packets, errors, counters } }) => ({
-    name: spec.name,
-    packets,
-    errors,
-    counters,
-  }));
-  process.stdout.write(`${JSON.stringify(told)}\n`);
-  clearInterval(alive);
-  await engine.close();
-  await user.close();
-  rules.close();
-  process.exit(0);
+await obey(put, take);
+await engine.close();
+await user.close();
+rules.close();
+
+async function put(script: ScriptPut): Promise<PlacedInfo> {
+  const name = script.function;
+  await engine.load(scriptSpec({ name, ...script }));
+  const instructions = (programs.last?.image.instructions.length ?? 0) / INSTRUCTION_BYTES;
+  return { name, instructions, machineBytes: programs.last?.machineBytes ?? 0 };
+}
+
+async function take(): Promise<readonly PlacedCount[]> {
+  const all = await engine.list();
+  for (const { spec } of all) await engine.unload(spec.name);
+  return all.map(({ spec, statistics: { packets, errors } }) => ({ name: spec.name, packets, errors }));
 }

@@ -104,6 +104,8 @@ function tripRound(long: boolean, perSecond: number | undefined): Pick<Experimen
 function streamRound(long: boolean): Pick<Experiment, "round"> {
   const options = { version: 4, milliseconds: long ? 3000 : 1000 } as const;
   return {
-    round: async (network, _programs, cores) => ({ throughput: await stream(network, options, cores === 1) }),
+    round: async (network, _programs, cores) => {
+      return { throughput: await stream(network, options, cores === 1 ? { client: 0, server: 0 } : {}) };
+    },
   };
 }

@@ -4,28 +4,48 @@
  * @module
  */
 import { execFileSync } from "node:child_process";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
+import type { ObjectPut, PlacedInfo, ScriptPut } from "../peers/router-orders.ts";
 import type { Handler, Running } from "./handler.ts";
+import { routerOf } from "./kernel-router.ts";
 import { ADDRESSES, type BenchNetwork, SINK_PORT } from "./network.ts";
+import type { Programs } from "./programs.ts";
 
 const PEERS = join(import.meta.dirname, "../peers");
 const NAT_SCRIPT = join(import.meta.dirname, "../../example/packet/nat.ts");
+const NAT6_SCRIPT = join(PEERS, "nat6-script.ts");
 const SINK_SCRIPT = join(PEERS, "sink-script.ts");
-const { src: CLIENT, outer: OUTER } = ADDRESSES[4];
+
+/** One that has its turn, and the programs it has put in place. */
+export interface KernelRunning extends Running {
+  /** Of those at an interface, where C's can be, too. */
+  readonly placed?: readonly PlacedInfo[];
+}
 
 /** One that brings its own rules for its turn; the rig's modes mean nothing here. */
-export type KernelHandler = Pick<Handler, "name" | "kind" | "start">;
+export interface KernelHandler extends Pick<Handler, "name" | "kind"> {
+  start(network: BenchNetwork, programs: Programs): Promise<KernelRunning>;
+}
+
+/** As they stand in tables. */
+export const SCRIPT = "script";
+/** With all that the script checks and counts. */
+export const C_SAME = "C, as the script";
+/** With what is needed and no more. */
+export const C_BARE = "C, bare";
 
 /** The rules of a table of ours, for a turn. */
-function rules(name: string, chains: string): KernelHandler {
+function rules(name: string, chains: string, family = "inet"): KernelHandler {
   return {
     name,
     kind: "peer",
     async start(network) {
-      loadTable(network, `inet bench { ${chains} }`);
+      // nft wants a line's end in front of a chain's.
+      network.run("fw", ["nft", `table ${family} bench { ${chains} }`.replaceAll(" }", "\n}").concat("\n")]);
       return {
         async stop() {
-          network.run("fw", ["nft", "delete table inet bench"]);
+          network.run("fw", ["nft", `delete table ${family} bench`]);
           return undefined;
         },
       };
@@ -33,57 +53,66 @@ function rules(name: string, chains: string): KernelHandler {
   };
 }
 
-/** nft wants a line's end in front of a chain's. */
-function loadTable(network: BenchNetwork, text: string): void {
-  network.run("fw", ["nft", `table ${text.replaceAll(" }", "\n}")}\n`]);
+/** A handler past which the packets went, or one that failed, would win every comparison. */
+function requireWork(counted: readonly { readonly packets: number; readonly errors: number }[]): number {
+  const packets = counted.reduce((sum, one) => sum + one.packets, 0);
+  if (packets === 0 || counted.some(({ errors }) => errors > 0))
+    throw new Error(`Cannot compare: programs in the kernel counted ${JSON.stringify(counted)}`);
+  return packets;
 }
 
-async function child(network: BenchNetwork, words: readonly string[]): Promise<Running> {
-  const started = await network.start("fw", [process.execPath, "-C", "metanet-source", ...words], {
-    ready: /ready\n/,
-  });
-  return {
-    async stop() {
-      await started.stop();
-      const text = started.output().split("\n")[1];
-      if (text === undefined || text === "") {
-        if (words.some((word) => word.endsWith("router-kernel.ts")))
-          throw new Error(`Cannot compare: the scripts ended before their turn did: ${words.join(" ")}`);
-        return undefined;
-      }
-      const all: { packets: number; errors: number }[] = JSON.parse(text);
-      const packets = all.reduce((sum, one) => sum + one.packets, 0);
-      if (packets === 0 || all.some(({ errors }) => errors > 0))
-        throw new Error(`Cannot compare: scripts in the kernel counted ${text}`);
-      return { packets, counted: 0, modified: packets };
-    },
-  };
-}
-
-/** A script through the engine, as `script load --engine kernel` has it. */
-function script(name: string, file: string, words: readonly string[]): KernelHandler {
+/** Scripts through the engine, as `script load --engine kernel` has it. */
+function scripts(name: string, ...put: readonly ScriptPut[]): KernelHandler {
   return {
     name,
     kind: "ours",
-    start: (network) => child(network, [join(PEERS, "router-kernel.ts"), file, ...words]),
-  };
-}
-
-/** A program in C, compiled for the turn. */
-function clang(name: string, source: string, words: readonly string[]): KernelHandler {
-  return {
-    name,
-    kind: "peer",
-    start(network, programs) {
-      const object = join(programs.folder, `${source}.o`);
-      const file = join(PEERS, "ebpf", `${source}.c`);
-      execFileSync("clang", ["-target", "bpf", "-mcpu=v3", "-O2", "-Wall", "-c", file, "-o", object]);
-      return child(network, [join(PEERS, "router-c.ts"), object, ...words]);
+    async start(network) {
+      const router = await routerOf<ScriptPut>(network, "router-kernel");
+      return {
+        placed: await router.put(put),
+        async stop() {
+          const packets = requireWork(await router.take());
+          return { packets, counted: 0, modified: packets };
+        },
+      };
     },
   };
 }
 
+/** Sections of a program in C. */
+function clang(
+  name: string,
+  source: string,
+  defines: readonly string[],
+  ...sections: readonly Omit<ObjectPut, "object">[]
+): KernelHandler {
+  return {
+    name,
+    kind: "peer",
+    async start(network, programs) {
+      const object = join(programs.folder, `${source}.o`);
+      if (!existsSync(object)) {
+        const options = ["-target", "bpf", "-mcpu=v3", "-O2", "-Wall", ...defines];
+        execFileSync("clang", [...options, "-c", join(PEERS, "ebpf", `${source}.c`), "-o", object]);
+      }
+      const router = await routerOf<ObjectPut>(network, "router-c");
+      return {
+        placed: await router.put(sections.map((section) => ({ object, ...section }))),
+        async stop() {
+          const counted = await router.take();
+          if (counted.length === 0) return undefined;
+          const packets = requireWork(counted);
+          return { packets, counted: 0, modified: packets };
+        },
+      };
+    },
+  };
+}
+
+const { src: CLIENT, outer: OUTER } = ADDRESSES[4];
+const { src: CLIENT6, outer: OUTER6 } = ADDRESSES[6];
 const TO_SINK = `udp dport ${SINK_PORT} drop`;
+const ICMPV6_STAYS = "meta l4proto != ipv6-icmp";
 
 /** Nothing: the router forwards. */
 export const FLOOR: KernelHandler = {
@@ -92,15 +121,27 @@ export const FLOOR: KernelHandler = {
   start: async () => ({ stop: async () => undefined }),
 };
 
+const NAT_BY_SCRIPT = [
+  { file: NAT_SCRIPT, function: "snat", hook: "postrouting", out: "dst0" },
+  { file: NAT_SCRIPT, function: "dnat", hook: "prerouting", in: "dst0" },
+] as const satisfies readonly ScriptPut[];
+
 /** The thesis's listing 4.1, compiled: the same file that runs in user space. */
 export const KERNEL_NAT: Handler = {
-  ...script("nat.ts in the kernel", NAT_SCRIPT, [
-    ...["snat", "postrouting", "out", "dst0"],
-    ...["dnat", "prerouting", "in", "dst0"],
-  ]),
+  ...scripts("nat.ts in the kernel", ...NAT_BY_SCRIPT),
   rules: "own",
   modes: ["nat"],
 };
+
+/** An nft rule that rewrites addresses and keeps no connections. */
+const STATELESS = rules(
+  "nft stateless",
+  `chain out { type filter hook postrouting priority 300; oifname dst0 ip saddr set ${OUTER}; }
+   chain in { type filter hook prerouting priority -300; iifname dst0 ip daddr set ${CLIENT}; }`,
+);
+
+/** The same, among handlers that lead packets to queues. */
+export const NFT_STATELESS: Handler = { ...STATELESS, rules: "own", modes: ["nat"] };
 
 /** Those that give one client the router's address. */
 export const NAT_HANDLERS: readonly KernelHandler[] = [
@@ -113,43 +154,92 @@ export const NAT_HANDLERS: readonly KernelHandler[] = [
     "Linux MASQUERADE",
     "chain out { type nat hook postrouting priority srcnat; oifname dst0 masquerade; }",
   ),
-  rules(
-    "nft stateless",
-    `chain out { type filter hook postrouting priority 300; oifname dst0 ip saddr set ${OUTER}; }
-     chain in { type filter hook prerouting priority -300; iifname dst0 ip daddr set ${CLIENT}; }`,
+  STATELESS,
+  clang(
+    C_SAME,
+    "script-nat",
+    [],
+    { section: "snat", kind: "tcx-egress", device: "dst0" },
+    { section: "dnat", kind: "tcx-ingress", device: "dst0" },
   ),
-  clang("C, clang", "stateless-nat", ["snat", "tcx-egress", "dst0", "dnat", "tcx-ingress", "dst0"]),
-  KERNEL_NAT,
+  scripts(SCRIPT, ...NAT_BY_SCRIPT),
 ];
 
+/** With C that checks and counts less. */
+export const NAT_HANDLERS_AND_BARE: readonly KernelHandler[] = [
+  ...NAT_HANDLERS,
+  clang(
+    C_BARE,
+    "stateless-nat",
+    [],
+    { section: "snat", kind: "tcx-egress", device: "dst0" },
+    { section: "dnat", kind: "tcx-ingress", device: "dst0" },
+  ),
+];
+
+/** The same for IPv6; neighbours are found as ever. */
+export const NAT6_HANDLERS: readonly KernelHandler[] = [
+  FLOOR,
+  rules(
+    "Linux SNAT",
+    `chain out { type nat hook postrouting priority srcnat; oifname dst0 ip6 saddr ${CLIENT6} snat ip6 to ${OUTER6}; }`,
+  ),
+  rules(
+    "Linux MASQUERADE",
+    `chain out { type nat hook postrouting priority srcnat; oifname dst0 ip6 saddr ${CLIENT6} masquerade; }`,
+  ),
+  rules(
+    "nft stateless",
+    `chain out { type filter hook postrouting priority 300; oifname dst0 ip6 saddr ${CLIENT6} ip6 saddr set ${OUTER6}; }
+     chain in { type filter hook prerouting priority -300; iifname dst0 ${ICMPV6_STAYS} ip6 daddr set ${CLIENT6}; }`,
+  ),
+  clang(
+    C_SAME,
+    "script-nat",
+    [],
+    { section: "snat6", kind: "tcx-egress", device: "dst0" },
+    { section: "dnat6", kind: "tcx-ingress", device: "dst0" },
+  ),
+  scripts(
+    SCRIPT,
+    { file: NAT6_SCRIPT, function: "snat6", hook: "postrouting", out: "dst0" },
+    { file: NAT6_SCRIPT, function: "dnat6", hook: "prerouting", in: "dst0" },
+  ),
+];
+
+const NFT_AT_DEVICE = rules(
+  "nft",
+  `chain early { type filter hook ingress device src0 priority 0; ${TO_SINK}; }`,
+  "netdev",
+);
+
 /** Those that drop at one place, by the name of the place. */
-export const DROP_HANDLERS: Readonly<Record<string, readonly KernelHandler[]>> = {
+export const DROP_HANDLERS = {
   "netfilter forward": [
     FLOOR,
     rules("nft", `chain early { type filter hook forward priority 0; iifname src0 ${TO_SINK}; }`),
-    script("script", SINK_SCRIPT, ["sink", "forward", "in", "src0"]),
+    scripts(SCRIPT, { file: SINK_SCRIPT, function: "sink", hook: "forward", in: "src0" }),
   ],
   "netfilter prerouting": [
     FLOOR,
     rules("nft", `chain early { type filter hook prerouting priority -300; iifname src0 ${TO_SINK}; }`),
-    script("script", SINK_SCRIPT, ["sink", "prerouting", "in", "src0"]),
+    scripts(SCRIPT, { file: SINK_SCRIPT, function: "sink", hook: "prerouting", in: "src0" }),
   ],
   "interface ingress": [
     FLOOR,
-    {
-      ...rules("nft netdev", ""),
-      async start(network) {
-        const chain = `chain early { type filter hook ingress device src0 priority 0; ${TO_SINK}; }`;
-        loadTable(network, `netdev bench { ${chain} }`);
-        return {
-          async stop() {
-            network.run("fw", ["nft", "delete table netdev bench"]);
-            return undefined;
-          },
-        };
-      },
-    },
-    clang("C, clang", "sink", ["sink", "tcx-ingress", "src0"]),
-    script("script", SINK_SCRIPT, ["sink", "ingress", "in", "src0"]),
+    NFT_AT_DEVICE,
+    clang(C_SAME, "script-sink", [], { section: "sink", kind: "tcx-ingress", device: "src0" }),
+    clang(C_BARE, "drop-port", [`-DPORT=${SINK_PORT}`], {
+      section: "program",
+      kind: "tcx-ingress",
+      device: "src0",
+    }),
+    scripts(SCRIPT, { file: SINK_SCRIPT, function: "sink", hook: "ingress", in: "src0" }),
   ],
-};
+  "interface ingress, IPv6": [
+    FLOOR,
+    NFT_AT_DEVICE,
+    clang(C_SAME, "script-sink", [], { section: "sink6", kind: "tcx-ingress", device: "src0" }),
+    scripts(SCRIPT, { file: SINK_SCRIPT, function: "sink6", hook: "ingress", in: "src0" }),
+  ],
+} as const satisfies Readonly<Record<string, readonly KernelHandler[]>>;

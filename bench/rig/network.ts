@@ -67,6 +67,8 @@ export interface StartOptions {
   /** Wait for this in its output; `/\n/` for the first line. */
   readonly ready?: RegExp;
   readonly folder?: string;
+  /** Its standard input is written by us; empty by default. */
+  readonly input?: boolean;
 }
 
 export class BenchNetwork {
@@ -133,7 +135,10 @@ export class BenchNetwork {
   /** Starts a program there and waits until it says that it is ready. */
   async start(place: Place, words: readonly string[], options: StartOptions = {}): Promise<Started> {
     const [program = "", ...rest] = this.#inside(place, words, options.core);
-    const how: SpawnOptions = { stdio: ["ignore", "pipe", "pipe"], cwd: options.folder };
+    const how: SpawnOptions = {
+      stdio: [options.input ? "pipe" : "ignore", "pipe", "pipe"],
+      cwd: options.folder,
+    };
     const child = spawn(program, rest, how);
     let output = "";
     let complaint = "";

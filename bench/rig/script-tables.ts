@@ -7,6 +7,7 @@ import type { Experiment } from "./experiments.ts";
 import { disturbedText } from "./foreign.ts";
 import type { Handler } from "./handler.ts";
 import { coreWords } from "./results.ts";
+import { spreadOf } from "./spread.ts";
 
 /** The figures of one handler in one experiment on one or two cores. */
 export interface Cell {
@@ -27,8 +28,6 @@ export interface ScriptData {
 }
 
 const TARGET_RATIO = 0.9;
-/** Inside of the kernel nobody is to be faster. */
-const KERNEL_TARGET_RATIO = 1;
 /** Microseconds: less than this between two round trips is nothing that we can measure. */
 const ADDED_MIN = 0.5;
 
@@ -54,27 +53,22 @@ export function scriptTable({ cells }: ScriptData): string {
 }
 
 /** Ours against the better of the C programs: what passes, and what they add to a round trip. */
-export function scriptRowsOf({ cells }: ScriptData, target: number = TARGET_RATIO): Row[] {
+export function scriptRowsOf({ cells }: ScriptData): Row[] {
   return groupsOf(cells).flatMap((group) => {
     const ours = group.find((cell) => cell.kind === "ours");
     const peers = group.filter((cell) => cell.kind === "peer");
     const floor = group.find((cell) => cell.kind === "floor");
     if (!ours || peers.length === 0) return [];
     if (ours.better === "more")
-      return [rowOf(ours, peers, (cell) => Object.values(cell.rounds)[0] ?? [], "", target)];
+      return [rowOf(ours, peers, (cell) => Object.values(cell.rounds)[0] ?? [], "")];
     return ["p50", "p99"].map((name) => {
       const added = (cell: Cell): readonly number[] =>
         (cell.rounds[name] ?? []).map((value, round) =>
           Math.max(ADDED_MIN, value - (floor?.rounds[name]?.[round] ?? Number.NaN)),
         );
-      return rowOf(ours, peers, added, `, added ${name}`, target);
+      return rowOf(ours, peers, added, `, added ${name}`);
     });
   });
-}
-
-/** Ours against the best of the peers. */
-export function kernelRowsOf(data: ScriptData): Row[] {
-  return scriptRowsOf(data, KERNEL_TARGET_RATIO);
 }
 
 function rowOf(
@@ -82,21 +76,24 @@ function rowOf(
   peers: readonly Cell[],
   valuesOf: (cell: Cell) => readonly number[],
   suffix: string,
-  target: number,
 ): Row {
   const sign = ours.better === "more" ? 1 : -1;
   const score = (cell: Cell): number => sign * median(valuesOf(cell));
   const best = peers.reduce((before, cell) => (score(cell) > score(before) ? cell : before));
   const values = valuesOf(best);
-  const ratios = valuesOf(ours).map((value, round) => value / (values[round] ?? Number.NaN));
-  const ratio = ours.better === "more" ? median(ratios) : 1 / median(ratios);
+  const ratios = valuesOf(ours).map((value, round) => {
+    const other = values[round] ?? Number.NaN;
+    return ours.better === "more" ? value / other : other / value;
+  });
+  const { median: ratio, ...limits } = spreadOf(ratios);
   return {
     what: `${ours.experiment}${suffix}, ${coreWords(ours.cores)}`,
-    ours: format(median(valuesOf(ours)), ours.unit),
-    peer: `${best.handler} ${format(median(values), ours.unit)}`,
+    ours: formatFigure(median(valuesOf(ours)), ours.unit),
+    peer: `${best.handler} ${formatFigure(median(values), ours.unit)}`,
     ratio,
-    target: `>= ${target.toFixed(2)} x`,
-    met: ratio >= target,
+    limits: [limits.low, limits.high],
+    target: `>= ${TARGET_RATIO.toFixed(2)} x`,
+    met: ratio >= TARGET_RATIO,
   };
 }
 
@@ -115,11 +112,13 @@ function groupsOf(cells: readonly Cell[]): (readonly [Cell, ...Cell[]])[] {
 function describe({ rounds, unit }: Cell): string {
   const of = (name: string): number => median(rounds[name] ?? []);
   if (rounds.p50) return `${of("p50").toFixed(1)} / ${of("p99").toFixed(1)} us`;
-  if (rounds.delivered) return `${format(of("delivered"), unit)}, loss ${(100 * of("loss")).toFixed(0)} %`;
-  return format(of(rounds.handled ? "handled" : "throughput"), unit);
+  if (rounds.delivered)
+    return `${formatFigure(of("delivered"), unit)}, loss ${(100 * of("loss")).toFixed(0)} %`;
+  return formatFigure(of(rounds.handled ? "handled" : "throughput"), unit);
 }
 
-function format(value: number, unit: Experiment["unit"]): string {
+/** `267 k/s`, `17.0 us`, `13.97 Gbit/s`. */
+export function formatFigure(value: number, unit: Experiment["unit"]): string {
   if (unit === "packets/s") return `${Math.round(value / 1000)} k/s`;
   return `${value.toFixed(unit === "us" ? 1 : 2)} ${unit}`;
 }

@@ -1,5 +1,12 @@
-/* Drops UDP over IPv4 to port 53 at an interface's traffic control; the same as dropPort of the back end's tests. */
+/*
+ * Drops UDP over IPv4 to a port (53, or what -DPORT says) at an interface's traffic control: what is needed and no
+ * more, and counts nothing. The same as dropPort of the back end's tests.
+ */
 #include "ebpf.h"
+
+#ifndef PORT
+#define PORT 53
+#endif
 
 SECTION("program") int drop_port(struct skb *skb)
 {
@@ -13,5 +20,5 @@ SECTION("program") int drop_port(struct skb *skb)
 	if (first >> 4 != 4 || ip[9] != 17) return NEXT;
 	u8 *udp = ip + (first & 15) * 4;
 	if (udp + 8 > end) return NEXT;
-	return *(u16 *)(udp + 2) == swap16(53) ? DROP : NEXT;
+	return *(u16 *)(udp + 2) == swap16(PORT) ? DROP : NEXT;
 }
