@@ -220,6 +220,18 @@ describe("handshakes", () => {
       flows: 2,
     },
     {
+      name: "E19 ports used again: the second one's answer says so, also of a server that begins with the same number",
+      packets: (talk) => [
+        ...talk.handshake(),
+        talk.client("one"),
+        talk.syn({ sequence: 123_456_789 }),
+        talk.synAck({ at: -1, acknowledgement: 123_456_790 }),
+        talk.client("two", { sequence: 123_456_790, acknowledged: 0 }),
+      ],
+      client: "onetwo",
+      flows: 2,
+    },
+    {
       name: "E19 ports used again: of a connection without a start that nobody answers in",
       packets: (talk) => [
         talk.client("old", { sequence: 500, acknowledgement: 9 }),

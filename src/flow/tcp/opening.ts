@@ -79,14 +79,16 @@ export function isReuse(table: FlowTable, tracker: TcpTracker, row: number, laye
   const rowFlags = words[base + Word.flags] as number;
   const endFlags = bytes[at * 4 + FLAGS_AT] as number;
   const isKnown = (endFlags & EndFlag.sequence) !== 0;
+  const isAnswer = (flags & TcpFlag.ack) !== 0;
+  const hasEnded = (rowFlags & RowFlag.ended) !== 0;
+  // What it answers tells connections apart, also those of a server that always begins with the same number.
+  if (isAnswer && !hasEnded) return tracker.isAnotherAnswer(row, direction, acknowledgement);
   if (isKnown && words[at + DirectionWord.initialSequence] === (sequence | 0)) return false;
-  if ((flags & TcpFlag.ack) !== 0) {
+  if (isAnswer) {
     const other = directionAt(row, direction === 0 ? 1 : 0);
-    const isForThis = words[other + DirectionWord.initialSequence] === ((acknowledgement - 1) | 0);
-    if ((rowFlags & RowFlag.ended) !== 0) return !isForThis;
-    return tracker.isAnotherAnswer(row, direction, acknowledgement);
+    return words[other + DirectionWord.initialSequence] !== ((acknowledgement - 1) | 0);
   }
-  if ((rowFlags & RowFlag.ended) !== 0) return true;
+  if (hasEnded) return true;
   const other = directionAt(row, direction === 0 ? 1 : 0);
   // Nobody who could confirm it is seen, and nothing is known of how the other connection began.
   if ((rowFlags & RowFlag.partial) !== 0) return isKnown && words[other + DirectionWord.packetCount] === 0;
