@@ -11,7 +11,8 @@ import { processTerminal, type Terminal } from "./terminal.ts";
 /** Runs one command line; the exit code says how it went. */
 export async function main(args: readonly string[], terminal: Terminal): Promise<number> {
   try {
-    await buildProgram(terminal).parseAsync(args, { from: "user" });
+    const program = await buildProgram(terminal, args);
+    await program.parseAsync(args, { from: "user" });
     return Number(process.exitCode ?? EXIT.ok);
   } catch (error) {
     // Commander has written its message, or the help page that was asked for.
