@@ -162,7 +162,8 @@ describe("metanet down", { skip }, () => {
     process.kill(world.pid("firewall"), "SIGSTOP");
     const begin = performance.now();
     assert.equal((await world.metanet(["down"])).code, 0);
-    assert.ok(performance.now() - begin < 10_000);
+    // Five seconds for the broker to end by itself, and what a busy machine takes for the rest.
+    assert.ok(performance.now() - begin < 30_000);
     await assertNothingLeft();
   });
 });

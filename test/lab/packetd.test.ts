@@ -104,7 +104,7 @@ async function list(w: World): Promise<Record<string, unknown>[]> {
 /** Whether this machine answers itself. */
 function answers(): boolean {
   try {
-    execFileSync("ping", ["-c1", "-W1", "-q", "127.0.0.1"], { stdio: "ignore" });
+    execFileSync("ping", ["-c1", "-W2", "-q", "127.0.0.1"], { stdio: "ignore" });
     return true;
   } catch {
     return false;
@@ -441,9 +441,10 @@ export async function ask(packet: Packet, context: Context) {
     });
     context.after(() => listener.kill("SIGKILL"));
     await new Promise((resolve) => listener.stdout.once("data", resolve));
+    // A listener in Python on a busy machine takes its time; nothing waits for what comes.
     const lengths = (bytes: string): boolean => {
       try {
-        execFileSync("ping", ["-c1", "-W1", "-q", "-s", bytes, "127.0.0.1"], { stdio: "ignore" });
+        execFileSync("ping", ["-c1", "-W4", "-q", "-s", bytes, "127.0.0.1"], { stdio: "ignore" });
         return true;
       } catch {
         return false;
