@@ -46,6 +46,22 @@ export function compileAt(
   });
 }
 
+/** What was compiled of a module, by its program; engines that run the same need not compile it again. */
+const compiledBefore = new WeakMap<TypeScript.Program, Map<string, CompileResult>>();
+
+export function compileOnce(
+  module: CompiledModule,
+  name: string,
+  target: Pick<CompileTarget, "attach"> & Partial<CompileTarget>,
+): CompileResult {
+  const before = compiledBefore.get(module.program) ?? new Map<string, CompileResult>();
+  compiledBefore.set(module.program, before);
+  const key = JSON.stringify([name, target]);
+  const result = before.get(key) ?? compileAt(module, name, target);
+  before.set(key, result);
+  return result;
+}
+
 /** The front end alone. */
 export function frontAt(
   { program, source }: CompiledModule,

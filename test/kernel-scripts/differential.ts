@@ -5,6 +5,7 @@
 import { type Batch, compareCase, type Finding, moduleOf, randomBatch, type ScriptCase } from "./batch.ts";
 import type { Engine, TestModule } from "./engine.ts";
 import { textOf } from "./generate/piece.ts";
+import type { Abilities } from "./generate/scope.ts";
 import { hex } from "./outcome.ts";
 import { ModulePrograms } from "./program.ts";
 import { shrinkCase } from "./shrink.ts";
@@ -33,7 +34,7 @@ export interface Report {
 
 export interface DifferentialOptions {
   /** All, or those of each script by its number. */
-  readonly engines: readonly Engine[] | ((script: number) => readonly Engine[]);
+  readonly engines: readonly Engine[] | ((script: number, abilities: Abilities) => readonly Engine[]);
   readonly seed: number;
   readonly scriptCount: number;
   /** Scripts in one module. */
@@ -51,7 +52,7 @@ export interface DifferentialOptions {
 }
 
 export function runDifferential(options: DifferentialOptions): Report {
-  const { engines, seed, scriptCount, batchCount = 60, failureCountMax = 1 } = options;
+  const { engines, seed, scriptCount, batchCount = 250, failureCountMax = 1 } = options;
   const programs = new ModulePrograms();
   const end = performance.now() + (options.timeMax ?? Number.POSITIVE_INFINITY);
   const tallies = new Map<string, EngineTally>();
@@ -62,7 +63,7 @@ export function runDifferential(options: DifferentialOptions): Report {
     const module = moduleOf(programs, batch.surroundings, batch.cases);
     for (const [index, one] of batch.cases.entries()) {
       if (performance.now() > end) break;
-      const chosen = typeof engines === "function" ? engines(done + index) : engines;
+      const chosen = typeof engines === "function" ? engines(done + index, one.script.abilities) : engines;
       for (const engine of chosen) {
         if (!engine.may(one.script.abilities) || failures.length >= failureCountMax) continue;
         const finding = compareCase(module, one, engine);

@@ -9,7 +9,7 @@ import type { CompileProblem } from "#script/compiler/problem.ts";
 import { ABILITIES, type CompileTarget } from "#script/compiler/target.ts";
 import { SimKernelPrograms } from "#sim/ebpf/programs.ts";
 import { CompiledRun, type CompiledRunOptions } from "./compiled-run.ts";
-import { compileAt, frontAt } from "./compiler.ts";
+import { compileOnce, frontAt } from "./compiler.ts";
 import { type Engine, type Started, userEngine } from "./engine.ts";
 import { ETHERNET_BYTES, packetOf } from "./frames.ts";
 import type { Abilities } from "./generate/scope.ts";
@@ -65,9 +65,7 @@ function load(options: CompiledRunOptions): Started {
   try {
     return { run: new CompiledRun(options) };
   } catch (error) {
-    // The verifier's log of such a program may itself be too long to end in a reason.
-    const isTooLarge =
-      error instanceof ProgramRefusedError && /too large|too complex|no reason/.test(error.message);
+    const isTooLarge = error instanceof ProgramRefusedError && /too large|too complex/.test(error.reason);
     if (!isTooLarge) throw error;
     return { refusal: { code: "verifier-too-large", text: error.message } };
   }
@@ -82,7 +80,7 @@ function compiled(word: string, kernel: KernelPrograms, now: () => number): Engi
     may: (abilities) => may(target, abilities),
     takes: (bytes) => takes(target, bytes),
     start: (module, name) => {
-      const { script, problems } = compileAt(module.compiled(), name, target);
+      const { script, problems } = compileOnce(module.compiled(), name, target);
       if (script === undefined) return refused(problems);
       return load({ kernel, script, now });
     },
@@ -99,9 +97,6 @@ export const interpreted: Engine = {
   start: (module, name) => {
     const front = frontAt(module.compiled(), name, { attach: "tcx-ingress", first: "network" });
     if (front.function === undefined) return refused(front.problems);
-    // What is left of the world of the interpreter has no prefixes.
-    if (front.facts.maps.some(({ shape }) => shape.kind === "prefix"))
-      return { refusal: { code: "no-prefixes", text: "the interpreter has no maps of prefixes" } };
     return { run: new InterpretedRun(front.function, front.facts.maps) };
   },
 };
@@ -130,19 +125,15 @@ export function engines(): readonly Engine[] {
   return known;
 }
 
-/**
- * A few of them for each script, in turns: all that cost next to nothing, one place in the simulated kernel, and one in
- * the real one where there is one.
- */
-export function enginesInTurns(): (turn: number) => readonly Engine[] {
-  const places = [simulatedEngines(), whyNoKernel() === "" ? kernelEngines() : []];
-  return (turn) => [
-    userEngine,
-    interpreted,
-    ...places.flatMap((list, index) =>
-      list.length === 0 ? [] : [list[(turn + 2 * index) % list.length] as Engine],
-    ),
-  ];
+/** A few of them for each script: all that cost next to nothing, and one place where programs are attached, in turns. */
+export function enginesInTurns(): (turn: number, abilities: Abilities) => readonly Engine[] {
+  const simulated = simulatedEngines();
+  const real = whyNoKernel() === "" ? kernelEngines() : [];
+  return (turn, abilities) => {
+    const places = simulated.flatMap((engine, index) => (engine.may(abilities) ? [index] : []));
+    const place = places[turn % places.length] ?? 0;
+    return [userEngine, interpreted, ...[simulated, real].flatMap((list) => list[place] ?? [])];
+  };
 }
 
 /** Why programs cannot be loaded here; empty when they can. */

@@ -24,6 +24,29 @@ interface OpenMap {
   readonly map: PlainMap;
 }
 
+/** Keys begin with their length in bits, 32 bits in the machine's order. */
+class PrefixMap extends PlainMap {
+  override find(wanted: Uint8Array): Uint8Array | undefined {
+    let best: { readonly bits: number; readonly value: Uint8Array } | undefined;
+    for (const { key, value } of this.entries()) {
+      const bits = prefixBits(key);
+      if (bits > prefixBits(wanted) || bits < (best?.bits ?? 0)) continue;
+      if (haveSameStart(key, wanted, bits)) best = { bits, value };
+    }
+    return best?.value;
+  }
+}
+
+function prefixBits(key: Uint8Array): number {
+  return new DataView(key.buffer, key.byteOffset).getUint32(0, true);
+}
+
+function haveSameStart(one: Uint8Array, other: Uint8Array, bits: number): boolean {
+  const bitAt = (key: Uint8Array, index: number): number => ((key[4 + (index >> 3)] ?? 0) >> (7 - (index & 7))) & 1;
+  for (let index = 0; index < bits; index++) if (bitAt(one, index) !== bitAt(other, index)) return false;
+  return true;
+}
+
 export class InterpretedRun implements ScriptRun {
   readonly #function: IrFunction;
   readonly #maps: readonly OpenMap[];
@@ -35,7 +58,8 @@ export class InterpretedRun implements ScriptRun {
     this.#maps = maps.map((used) => {
       const layout = kernelMapLayout(used.shape);
       const { countMax, kind } = used.shape;
-      const map = new PlainMap({ keyBytes: layout.keyBytes, valueBytes: layout.valueBytes, countMax });
+      const sizes = { keyBytes: layout.keyBytes, valueBytes: layout.valueBytes, countMax };
+      const map = kind === "prefix" ? new PrefixMap(sizes) : new PlainMap(sizes);
       for (let index = 0; kind === "array" && index < countMax; index++) {
         const key = Uint8Array.from(new Uint8Array(Uint32Array.of(index).buffer));
         map.update(key, new Uint8Array(layout.valueBytes), "any");

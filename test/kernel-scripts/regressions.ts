@@ -84,6 +84,12 @@ export const REGRESSIONS: readonly Regression[] = [
     frames: FRAMES,
   },
   {
+    name: "negative numbers are two's complement in fields of 48 bits",
+    body: "const frame = packet.payload(ethernet);\nif (frame !== undefined) frame.source -= 2;",
+    writes: true,
+    frames: ["0200000000010000000000000800", "0200000000010000000000020800"],
+  },
+  {
     name: "what Ethernet carries is looked at again when a script has written to it",
     body: [
       "const frame = packet.payload(ethernet);",

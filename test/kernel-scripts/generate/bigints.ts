@@ -115,7 +115,8 @@ export function unsigned(scope: Scope, depth: number): BigintPiece {
   return made.least >= 0n ? made : bigintIn(0n, UINT64_MOST)`BigInt.asUintN(64, ${made})`;
 }
 
-function signed(scope: Scope, depth: number): BigintPiece {
+/** -2^63 to 2^63 - 1. */
+export function signed(scope: Scope, depth: number): BigintPiece {
   const made = bigint(scope, depth);
   if (made.most <= INT64_MOST) return made;
   return bigintIn(INT64_LEAST, INT64_MOST)`BigInt.asIntN(64, ${made})`;

@@ -2,6 +2,7 @@
  * Random conditions.
  * @module
  */
+import { signed, unsigned } from "./bigints.ts";
 import { booleanField, isThere, optionalComparison } from "./fields.ts";
 import { of, type Piece } from "./piece.ts";
 import { chance, pick, pickSome, type Scope } from "./scope.ts";
@@ -45,8 +46,11 @@ const LEAVES: readonly ((scope: Scope, depth: number) => Piece | undefined)[] = 
     const variable = pickSome(scope, scope.booleans);
     return variable && made`${variable.name}`;
   },
-  (scope, depth) =>
-    made`(${scope.make.bigint(scope, depth)} ${pick(scope, COMPARISONS)} ${scope.make.bigint(scope, Math.min(depth, 0))})`,
+  (scope, depth) => {
+    // One that may be negative is not compared with one of 2^63 and more.
+    const cut = chance(scope, 50) ? unsigned : signed;
+    return made`(${cut(scope, depth)} ${pick(scope, COMPARISONS)} ${cut(scope, Math.min(depth, 0))})`;
+  },
   (scope) => {
     const hasAddress = scope.headers.some(({ model, isOptional }) => model.name === "ipv6" && !isOptional);
     return hasAddress

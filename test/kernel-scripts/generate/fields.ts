@@ -28,9 +28,9 @@ function known(scope: Scope, isOptional: boolean): HeaderVariable | undefined {
 
 /** A header by a look-up that may find nothing: `packet.find(tcp)`, `ip.payload(udp)`. */
 export function lookUp(scope: Scope, wanted?: HeaderModel): Access | undefined {
-  if (!scope.hasPacket) return undefined;
-  const model = wanted ?? pick(scope, scope.models);
-  if (chance(scope, 55)) return { piece: HEADER`packet.find(${model.name})`, model, isOptional: true };
+  if (!scope.hasPacket || scope.models.length === 0) return undefined;
+  const model = wanted ?? someModel(scope);
+  if (scope.finds && chance(scope, 55)) return { piece: HEADER`packet.find(${model.name})`, model, isOptional: true };
   const outer = pick(scope, model.inside);
   if (outer === "packet") return { piece: HEADER`packet.payload(${model.name})`, model, isOptional: true };
   const header = pickSome(
@@ -42,12 +42,24 @@ export function lookUp(scope: Scope, wanted?: HeaderModel): Access | undefined {
     const method = chance(scope, 90) ? "payload" : "as";
     return { piece: HEADER`${header.name}${dot}${method}(${model.name})`, model, isOptional: true };
   }
-  const way = chance(scope, 50) ? "find" : "payload";
-  return {
-    piece: HEADER`packet.${way}(${outer})?.payload(${model.name})`,
-    model,
-    isOptional: true,
-  };
+  return { piece: HEADER`${wayTo(scope, outer)}?.payload(${model.name})`, model, isOptional: true };
+}
+
+/** The headers on the way to one, from the packet on. */
+function wayTo(scope: Scope, name: string): string {
+  const model = scope.models.find((one) => one.name === name);
+  const outer = model === undefined ? "packet" : pick(scope, model.inside);
+  if (scope.finds && chance(scope, 50)) return `packet.find(${name})`;
+  if (outer === "packet") return `packet.payload(${name})`;
+  return `${wayTo(scope, outer)}?.payload(${name})`;
+}
+
+/** What most packets have is looked for most often. */
+const LIKELY = ["ipv4", "ipv4", "ipv4", "ipv6", "tcp", "tcp", "udp", "udp"];
+
+export function someModel(scope: Scope): HeaderModel {
+  const likely = chance(scope, 50) ? pick(scope, LIKELY) : undefined;
+  return scope.models.find(({ name }) => name === likely) ?? pick(scope, scope.models);
 }
 
 function access(scope: Scope): Access | undefined {
@@ -55,7 +67,8 @@ function access(scope: Scope): Access | undefined {
   const header = known(scope, !isSure);
   if (header !== undefined)
     return { piece: HEADER`${header.name}`, model: header.model, isOptional: header.isOptional };
-  return isSure ? undefined : lookUp(scope);
+  // Every look-up costs the compiler a walk through headers: in most places those that are known are enough.
+  return isSure || !chance(scope, 40) ? undefined : lookUp(scope);
 }
 
 function fieldOf(scope: Scope, model: HeaderModel, type: FieldModel["type"]): FieldModel | undefined {
@@ -123,7 +136,7 @@ export function booleanField(scope: Scope): Piece | undefined {
 
 /** `packet.find(tcp)?.destinationPort === 23` */
 export function optionalComparison(scope: Scope, depth: number): Piece | undefined {
-  const found = lookUp(scope);
+  const found = chance(scope, 50) ? lookUp(scope) : undefined;
   const field = found && fieldOf(scope, found.model, "number");
   if (found === undefined || field === undefined) return undefined;
   const most = 2 ** field.bits - 1;

@@ -19,9 +19,10 @@ const LITERALS: readonly number[] = [
 
 /** A number; `depth` operations in each other at most. */
 export function number(scope: Scope, depth: number): NumberPiece {
-  if (depth <= 0 || chance(scope, 20)) return leaf(scope, depth);
+  const most = Math.min(depth, scope.size.operations);
+  if (most <= 0 || chance(scope, 20)) return leaf(scope, most);
   const make = pick(scope, OPERATIONS);
-  return make(scope, depth - 1) ?? leaf(scope, depth);
+  return make(scope, most - 1) ?? leaf(scope, most);
 }
 
 /** What stands inside of a leaf has leaves that are nearer to the ground. */

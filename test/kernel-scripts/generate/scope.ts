@@ -80,9 +80,19 @@ export interface Scope {
   readonly names: { count: number };
   /** Loops around this place. */
   readonly loopDepth: number;
+  /** Operations in each other, statements in each other, statements in a row: how large the script becomes. */
+  readonly size: Size;
+  /** Whether headers are found by walking through the packet as well, which takes the verifier far longer. */
+  readonly finds: boolean;
   readonly make: Makers;
   /** What the function around this place answers. */
   readonly result: "verdict" | { readonly least: number; readonly most: number };
+}
+
+export interface Size {
+  readonly operations: number;
+  readonly depth: number;
+  readonly statements: number;
 }
 
 /** A scope inside: what is declared there ends with it. */

@@ -38,6 +38,7 @@ export function generateScript(
   { protocols, lists }: Surroundings,
 ): GeneratedScript {
   const kind = random.below(4);
+  const size = sizeOfScript(random.below(100));
   const abilities = { writes: kind >= 2, marks: kind === 3 };
   const scope: Scope = {
     random,
@@ -51,23 +52,34 @@ export function generateScript(
     arrays: [],
     functions: [],
     lists,
-    models: [...BUILT_IN_MODELS, ...protocols.map(({ model }) => model)],
+    // Walks through headers are most of what compiling costs, and arithmetic needs none.
+    models: random.below(100) < 60 ? [...BUILT_IN_MODELS, ...protocols.map(({ model }) => model)] : [],
     hasPacket: false,
     prefix: name,
     names: { count: 0 },
     loopDepth: 0,
+    size,
+    finds: random.below(100) < (size.depth > 2 ? 8 : 20),
     make: { number, bigint, wide, condition, body, returned },
     result: "verdict",
   };
-  const helpers = Array.from({ length: random.below(3) === 0 ? 1 + random.below(2) : 0 }, () =>
+  const helpers = Array.from({ length: random.below(5) < size.depth - 1 ? 1 + random.below(2) : 0 }, () =>
     topFunction(scope),
   );
   const inner: Scope = { ...scope, hasPacket: true };
   const maps = Array.from({ length: random.below(3) }, () => openMap(inner));
-  const statements = blockIn(inner, 3, 6);
+  const statements = blockIn(inner, size.depth, size.statements);
   const then = block([...maps, statements, returned(inner)]);
   const main = text`export function ${name}(packet: Packet, context: Context) {\n${then}\n}`;
   return { name, abilities, piece: text`${block(helpers)}\n${main}\n` };
+}
+
+/** Most scripts have one construct or two, so that there can be thousands; some have many, so that they meet. */
+function sizeOfScript(chance: number): Scope["size"] {
+  if (chance < 84) return { operations: 2, depth: 1, statements: 3 };
+  return chance < 98
+    ? { operations: 2, depth: 2, statements: 4 }
+    : { operations: 3, depth: 3, statements: 6 };
 }
 
 function openMap(scope: Scope): Piece {

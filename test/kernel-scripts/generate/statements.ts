@@ -21,7 +21,7 @@ export function blockIn(scope: Scope, depth: number, countMax: number, last: rea
   const made: Piece[] = [];
   const count = 1 + scope.random.below(countMax);
   for (let index = 0; index < count; index++) made.push(one(scope, depth));
-  const seen = chance(scope, 60) ? observe(scope) : undefined;
+  const seen = chance(scope, 80) ? observe(scope) : undefined;
   if (seen !== undefined) made.push(seen);
   return block([...made, ...last]);
 }
@@ -118,7 +118,7 @@ const assignBigint: MakeStatement = (scope) => {
 
 /** `const t = ip.payload(tcp);`, mostly with a way out for packets without it. */
 const declareHeader: MakeStatement = (scope) => {
-  const found = lookUp(scope, chance(scope, 50) ? pick(scope, scope.models) : undefined);
+  const found = lookUp(scope);
   if (found === undefined) return undefined;
   const name = fresh(scope, "h");
   const look = text`const ${name} = ${found.piece};`;
@@ -214,7 +214,7 @@ const SIMPLE: readonly MakeStatement[] = [
 
 const ifStatement: MakeStatement = (scope, depth) => {
   const test = scope.make.condition(scope, 2);
-  if (chance(scope, 45)) return statement`if (${test}) ${leave(scope)}`;
+  if (chance(scope, 25)) return statement`if (${test}) ${leave(scope)}`;
   const then = body(scope, depth - 1, 3, chance(scope, 20) ? [leave(scope)] : []);
   if (chance(scope, 50)) return statement`if (${test}) {\n${then}\n}`;
   return statement`if (${test}) {\n${then}\n} else {\n${body(scope, depth - 1, 3)}\n}`;

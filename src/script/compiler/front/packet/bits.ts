@@ -69,32 +69,16 @@ function readBits(lowering: Lowering, room: Room, { at, bits }: FieldModel): Val
   return at % 8 === 0 ? shifted : maskTo(lowering, shifted, bits);
 }
 
-/**
- * Writes the lowest `length` bytes of a number, 1 to 8, in network order.
- * @param isBig whether the script has a bigint there
- */
-export function writeWhole(
-  lowering: Lowering,
-  room: Room,
-  at: number,
-  length: number,
-  value: Value,
-  isBig: boolean = length > 6,
-): void {
+/** Writes the lowest `length` bytes of a number or a bigint, 1 to 8, in network order: two's complement. */
+export function writeWhole(lowering: Lowering, room: Room, at: number, length: number, value: Value): void {
   let left = length;
   for (let next = at; left > 0; ) {
     const take: AccessBytes = left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
     left -= take;
-    const part = left === 0 ? value : upperPart(lowering, value, left * 8, isBig);
+    const part = left === 0 ? value : lowering.binary("shiftRight", value, left * 8, "wrap");
     store(lowering, room.pointer, next, take, part);
     next += take;
   }
-}
-
-/** What is above some bits: of numbers as division has it, towards zero. */
-function upperPart(lowering: Lowering, value: Value, bits: number, isBig: boolean): Value {
-  if (isBig) return lowering.binary("shiftRight", value, bits, "wrap");
-  return lowering.binary("divide", value, 2 ** bits);
 }
 
 /** Writes bits within 32 of one byte, and leaves those around them as they are. */
@@ -109,5 +93,5 @@ export function writeBits(lowering: Lowering, room: Room, field: FieldModel, val
   const kept = lowering.binary("and", whole, lowering.constant(all & ~own));
   const cut = maskTo(lowering, value, bits);
   const shifted = shift === 0 ? cut : lowering.binary("shiftLeft", cut, shift);
-  writeWhole(lowering, room, byte, length, lowering.binary("or", kept, shifted), true);
+  writeWhole(lowering, room, byte, length, lowering.binary("or", kept, shifted));
 }

@@ -104,7 +104,7 @@ function overlaps(one: FieldModel | undefined, other: FieldModel): boolean {
 function writeField(lowering: Lowering, room: Room, field: FieldModel, written: Written): void {
   const [byte, length] = bytesOf(field);
   if (written.kind === "wide") {
-    writeWhole(lowering, room, byte, length - 8, written.high, true);
+    writeWhole(lowering, room, byte, length - 8, written.high);
     writeWhole(lowering, room, byte + length - 8, 8, written.low);
   } else if (field.at % 8 === 0 && field.bits % 8 === 0) {
     writeWhole(lowering, room, byte, length, written.value);
