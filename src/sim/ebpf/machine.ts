@@ -163,6 +163,9 @@ export class Machine {
       case Jump.call:
         this.#call(instruction, at);
         return at + 1;
+      // Programs that run for so long are ended here in another way.
+      case Jump.tooOften:
+        return at + 1;
       case Jump.always:
         return at + 1 + (is32 ? immediate : offset);
       default: {

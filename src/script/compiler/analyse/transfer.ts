@@ -251,6 +251,7 @@ const WIDTHS: Readonly<Record<UnaryOperator, number>> = {
   unsigned8: 8,
   unsigned16: 16,
   veiled16: 16,
+  veiled64: 64,
   unsigned32: 32,
   unsigned64: 64,
   signed8: 8,
@@ -265,6 +266,7 @@ const WIDTHS: Readonly<Record<UnaryOperator, number>> = {
 export function transferUnary(operator: UnaryOperator, operand: Range): Range {
   const value = constantIn(operand);
   if (value !== undefined) return exactly(evaluateUnary(operator, value));
+  if (operator === "veiled64") return operand;
   const bits = WIDTHS[operator];
   if (!operator.startsWith("swap")) return wrapRange(operand, bits, operator.startsWith("signed"));
   const most = (1n << BigInt(bits)) - 1n;

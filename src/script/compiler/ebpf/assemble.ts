@@ -17,6 +17,7 @@ export interface AssembledProgram {
 }
 
 const EXIT = InstructionClass.jump | Jump.exit;
+const TOO_OFTEN = InstructionClass.jump | Jump.tooOften;
 const GO_TO = InstructionClass.jump | Jump.always;
 
 /** The row that is being written; jumps get their distances when all blocks have a place. */
@@ -49,6 +50,7 @@ class Assembler {
     if (end.kind === "exit") this.#plain(EXIT);
     else if (end.kind === "jump") this.#goTo(end.to, next);
     else if (end.ifTrue === end.ifFalse) this.#goTo(end.ifTrue, next);
+    else if (end.kind === "guard") this.#guard(end, next);
     else this.#branch(end, next);
   }
 
@@ -66,6 +68,12 @@ class Assembler {
       immediate,
     });
     if (!isInverted) this.#goTo(end.ifFalse, next);
+  }
+
+  #guard({ ifTrue, ifFalse }: MachineEnd & { kind: "guard" }, next: MachineBlock | undefined): void {
+    this.#jumps.push({ at: this.instructions.length, to: ifTrue });
+    this.#plain(TOO_OFTEN);
+    this.#goTo(ifFalse, next);
   }
 
   #goTo(to: MachineBlock, next: MachineBlock | undefined): void {

@@ -96,7 +96,7 @@ function keepReachable(machine: MachineFunction): void {
   for (const block of reached) {
     const { end } = block;
     if (end.kind === "jump") reached.add(end.to);
-    else if (end.kind === "branch") reached.add(end.ifTrue).add(end.ifFalse);
+    else if (end.kind !== "exit") reached.add(end.ifTrue).add(end.ifFalse);
   }
   machine.blocks.splice(0, machine.blocks.length, ...reached);
 }

@@ -30,7 +30,7 @@ function reachableFrom(entry: MachineBlock): MachineBlock[] {
 function redirect(block: MachineBlock, change: (to: MachineBlock) => MachineBlock): void {
   const { end } = block;
   if (end.kind === "jump") end.to = change(end.to);
-  else if (end.kind === "branch") {
+  else if (end.kind !== "exit") {
     end.ifTrue = change(end.ifTrue);
     end.ifFalse = change(end.ifFalse);
     if (end.ifTrue === end.ifFalse) block.end = { kind: "jump", to: end.ifTrue, place: end.place };
@@ -68,6 +68,7 @@ function textOf({ instructions, end }: MachineBlock): string {
   const rows = instructions.map(textOfInstruction);
   if (end.kind === "exit") rows.push("exit");
   else if (end.kind === "jump") rows.push(`jump ${end.to.id}`);
+  else if (end.kind === "guard") rows.push(`guard ${end.ifTrue.id} ${end.ifFalse.id}`);
   else {
     const { code, left, right, immediate, ifTrue, ifFalse } = end;
     rows.push(`branch ${code} ${left} ${right} ${immediate} ${ifTrue.id} ${ifFalse.id}`);

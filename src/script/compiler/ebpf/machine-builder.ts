@@ -141,6 +141,11 @@ export class MachineBuilder {
     };
   }
 
+  /** Begins a loop whose rounds the kernel counts. */
+  guard(ifTrue: MachineBlock, ifFalse: MachineBlock): void {
+    this.#current.end = { kind: "guard", ifTrue, ifFalse, place: this.place };
+  }
+
   /** All 64 bits, or the lower 32 with zeros above. */
   move(destination: Register, source: Register, is32 = false): void {
     const kind = is32 ? InstructionClass.alu : InstructionClass.alu64;

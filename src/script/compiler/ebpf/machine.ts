@@ -53,6 +53,8 @@ export type MachineEnd =
       ifFalse: MachineBlock;
       readonly place: Place;
     }
+  /** The start of a loop: leads on to `ifFalse`, and to `ifTrue` where the kernel has counted too many rounds. */
+  | { readonly kind: "guard"; ifTrue: MachineBlock; ifFalse: MachineBlock; readonly place: Place }
   /** Leaves the program with what is in r0. */
   | { readonly kind: "exit"; readonly place: Place };
 
@@ -154,7 +156,7 @@ function effectsOfArithmetic(code: number, destination: Register, source: Regist
 /** What the end of a block reads. */
 export function usesOfEnd(end: MachineEnd): readonly Register[] {
   if (end.kind === "exit") return [0];
-  if (end.kind === "jump") return [];
+  if (end.kind === "jump" || end.kind === "guard") return [];
   return end.right === undefined ? [end.left] : [end.left, end.right];
 }
 

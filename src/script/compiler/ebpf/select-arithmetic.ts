@@ -203,6 +203,12 @@ export function selectUnary(selection: Selection, { operator, operand, result }:
     case "veiled16":
       selectVeiled(machine, register, source);
       return;
+    case "veiled64":
+      // Nobody turns bytes round twice but to make the verifier forget them.
+      machine.move(register, source);
+      machine.swap(register, 64);
+      machine.swap(register, 64);
+      return;
     case "unsigned32":
       machine.move(register, source, true);
       return;

@@ -69,6 +69,7 @@ export class Selection {
     for (const block of order) {
       this.block = block;
       this.machine.begin(this.headOf(block));
+      if (block.isGuarded === true) this.#guard();
       this.packet.enter(block);
       const shared = this.#countedExit(block);
       for (const instruction of shared === undefined ? block.instructions : block.instructions.slice(0, -1)) {
@@ -104,6 +105,14 @@ export class Selection {
     machine.resume(here);
     this.#counted.set(key, exit);
     return exit;
+  }
+
+  /** The rounds of loops that are guarded are too few for the kernel to end them. */
+  #guard(): void {
+    const { machine } = this;
+    const next = machine.block();
+    machine.guard(this.exitWith(this.failed), next);
+    machine.begin(next);
   }
 
   /** The block of machine code with which one of the intermediate form begins. */

@@ -157,6 +157,8 @@ export function evaluateUnary(operator: UnaryOperator, operand: bigint): bigint 
       return BigInt.asIntN(16, operand);
     case "signed32":
       return BigInt.asIntN(32, operand);
+    case "veiled64":
+      return operand;
     case "signed64":
       return BigInt.asIntN(64, operand);
     case "swap16":

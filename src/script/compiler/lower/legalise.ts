@@ -184,7 +184,7 @@ class Legaliser {
   #addUnary(instruction: UnaryInstruction): void {
     const { operator, operand, result, place } = instruction;
     const range = this.#range(operand);
-    if (operator.startsWith("swap") || operator === "veiled16") {
+    if (operator.startsWith("swap") || operator.startsWith("veiled")) {
       this.instructions.push(instruction);
       return;
     }
