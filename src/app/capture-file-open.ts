@@ -15,6 +15,7 @@ const FIXES: Readonly<Record<string, string>> = {
   EROFS: "the disk is read-only; choose another place",
   ELOOP: "its links go in circles",
   ENAMETOOLONG: "the name is too long",
+  ENOSPC: "the disk is full; make room or choose another place",
 };
 
 /**
@@ -35,6 +36,12 @@ export async function openCaptureFile(use: "read" | "write", path: string): Prom
     const Kind = fix ? ConfigurationError : UnavailableError;
     throw new Kind(`Cannot ${use} ${path}: ${fix ?? errno}`, { cause });
   }
+}
+
+/** What an operator can mend, or what the error says. */
+export function reasonOf(error: unknown): string {
+  const errno = errnoOf(error);
+  return FIXES[errno] ?? errno;
 }
 
 /** The name of the errno, or whatever the error says. */

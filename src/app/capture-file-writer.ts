@@ -14,7 +14,7 @@
 import { type FileHandle, lstat, rename, rm } from "node:fs/promises";
 import { UnavailableError } from "#base/errors.ts";
 import type { CaptureWriter, WrittenRecord } from "#wire/capture-writer.ts";
-import { errnoOf, openCaptureFile } from "./capture-file-open.ts";
+import { errnoOf, openCaptureFile, reasonOf } from "./capture-file-open.ts";
 
 /** What gathers before it is written. */
 const WRITE_BYTES = 1024 * 1024;
@@ -95,7 +95,7 @@ class WrittenFile extends BufferedWriter {
     try {
       await handle.writeFile(bytes);
     } catch (cause) {
-      throw new UnavailableError(`Cannot write ${path}: ${errnoOf(cause)}`, { cause });
+      throw new UnavailableError(`Cannot write ${path}: ${reasonOf(cause)}`, { cause });
     }
   }
 
@@ -127,7 +127,7 @@ class StandardOutput extends BufferedWriter {
     return new Promise((resolve, reject) => {
       process.stdout.write(bytes, (cause) => {
         if (!cause) resolve();
-        else reject(new UnavailableError(`Cannot write standard output: ${errnoOf(cause)}`, { cause }));
+        else reject(new UnavailableError(`Cannot write standard output: ${reasonOf(cause)}`, { cause }));
       });
     });
   }

@@ -136,7 +136,7 @@ describe("capture files", () => {
     for (const [input, expected] of [
       [bytes, "2 packets"],
       [gzipSync(bytes), "2 packets"],
-      [new Uint8Array(0), "Cannot read standard input: byte 0: the file ends inside of the file's header"],
+      [new Uint8Array(0), "Cannot read standard input: byte 0: the file is empty"],
       [Uint8Array.of(0x1f), "Cannot read standard input: byte 1: the file ends inside of the file's header"],
     ] as const) {
       assert.equal(await countInChild(input), expected);
@@ -151,7 +151,7 @@ describe("capture files", () => {
       "an empty file",
       () => write("empty", ""),
       TruncatedCaptureError as never,
-      /byte 0: the file ends inside/,
+      /byte 0: the file is empty/,
     ],
     [
       "something else",

@@ -119,7 +119,9 @@ describe("CaptureReader", () => {
       else {
         assert.ok(end instanceof TruncatedCaptureError);
         assert.equal(end.fileOffset, length);
-        assert.match(end.message, /^Cannot read capture: byte \d+: the file ends inside of /);
+        const seen =
+          length === 0 ? /^Cannot .* byte 0: the file is empty$/ : /byte \d+: the file ends inside of /;
+        assert.match(end.message, seen);
       }
     }
   });
@@ -127,7 +129,9 @@ describe("CaptureReader", () => {
   test("next() refuses what is no capture, names the bytes, and does so again", () => {
     const reader = new CaptureReader({ name: "a.pcap" });
     reader.push(parseHex("7f454c46 02010100"));
-    const expected = { message: "Cannot read a.pcap: byte 0: 0x7f454c46 begins neither pcap nor pcapng" };
+    const message =
+      "Cannot read a.pcap: byte 0: 0x7f454c46 begins neither pcap nor pcapng; editcap makes pcapng of other formats";
+    const expected = { message };
     assert.throws(() => reader.next(), expected);
     assert.throws(() => reader.next(), MalformedCaptureError);
   });
@@ -139,6 +143,19 @@ describe("CaptureReader", () => {
       () => readAll(parseHex("1f8b0800 00000000")),
       (error) => error instanceof CompressedCaptureError && error.compression === "gzip",
     );
+  });
+
+  test("next() tells other compressions by their names", () => {
+    for (const [begin, name] of [
+      ["fd377a58 5a000004", "xz"],
+      ["28b52ffd 04681900", "zstd"],
+      ["425a6839 31415926", "bzip2"],
+      ["04224d18 64407000", "lz4"],
+      ["504b0304 14000000", "zip"],
+    ] as const) {
+      const message = `Cannot read capture: byte 0: it is compressed with ${name}; decompress it first`;
+      assert.throws(() => readAll(parseHex(begin)), { message });
+    }
   });
 
   test("next() refuses another version of pcap", () => {

@@ -34,9 +34,25 @@ export interface CaptureReaderOptions {
 /** Which of the formats a capture has. */
 export type CaptureFormatName = "pcap" | "pcapng";
 
-/** The name of the compression that a file begins with, by its first two bytes or more; undefined for none known. */
-export function compressionOf(bytes: Uint8Array): "gzip" | undefined {
-  return bytes[0] === 0x1f && bytes[1] === 0x8b ? "gzip" : undefined;
+/** Names of compressions. */
+export type Compression = "gzip" | "xz" | "zstd" | "bzip2" | "lz4" | "zip";
+
+/** The bytes that compressed files begin with. */
+const COMPRESSIONS: Readonly<Record<Compression, readonly number[]>> = {
+  gzip: [0x1f, 0x8b],
+  xz: [0xfd, 0x37, 0x7a, 0x58],
+  zstd: [0x28, 0xb5, 0x2f, 0xfd],
+  bzip2: [0x42, 0x5a, 0x68],
+  lz4: [0x04, 0x22, 0x4d, 0x18],
+  zip: [0x50, 0x4b, 0x03, 0x04],
+};
+
+/** The name of the compression that a file begins with, by its first four bytes, of gzip two; undefined for none known. */
+export function compressionOf(bytes: Uint8Array): Compression | undefined {
+  for (const [name, begin] of Object.entries(COMPRESSIONS)) {
+    if (begin.every((byte, index) => bytes[index] === byte)) return name as Compression;
+  }
+  return undefined;
 }
 
 /** Fed with chunks, gives records. After an error it gives the same error again. */
@@ -90,6 +106,7 @@ export class CaptureReader {
     const window = this.#window;
     const where = this.#format ? "a record" : "the file's header";
     if (this.#format && !window.isInside && !this.#format.isInside) return undefined;
+    if (window.pushedBytes === 0) return new TruncatedCaptureError(this.#name, 0, "the file is empty");
     return new TruncatedCaptureError(this.#name, window.pushedBytes, `the file ends inside of ${where}`);
   }
 
@@ -114,7 +131,8 @@ export class CaptureReader {
       const compression = compressionOf(bytes.subarray(at));
       if (compression) throw new CompressedCaptureError(this.#name, compression);
       const magic = view.getUint32(at).toString(16).padStart(8, "0");
-      throw new MalformedCaptureError(this.#name, 0, `0x${magic} begins neither pcap nor pcapng`);
+      const fix = "editcap makes pcapng of other formats";
+      throw new MalformedCaptureError(this.#name, 0, `0x${magic} begins neither pcap nor pcapng; ${fix}`);
     }
     return this.#format;
   }

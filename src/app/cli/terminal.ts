@@ -3,6 +3,8 @@
  * terminals that want it (https://no-color.org).
  * @module
  */
+import { reasonOf } from "../capture-file-open.ts";
+import { EXIT } from "./exit-code.ts";
 import { type Cell, formatTable } from "./table.ts";
 
 export interface Terminal {
@@ -19,13 +21,17 @@ export interface Terminal {
   readonly colour: boolean;
 }
 
-/** The process's own streams. A reader that went away ends the program quietly, as it does every filter. */
+/**
+ * The process's own streams. A reader that went away ends the program quietly, as it does every filter; a disk that is
+ * full ends it with a sentence.
+ */
 export function processTerminal(): Terminal {
   const { stdout, stderr, env } = process;
   const colour = stdout.isTTY === true && !env.NO_COLOR && env.TERM !== "dumb";
   stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code === "EPIPE") process.exit();
-    throw error;
+    stderr.write(`metanet: Cannot write standard output: ${reasonOf(error)}\n`);
+    process.exit(EXIT.failed);
   });
   const out = (text: string): void => void stdout.write(`${text}\n`);
   return {

@@ -4,7 +4,7 @@
  */
 import type { FileHandle } from "node:fs/promises";
 import { UnavailableError } from "#base/errors.ts";
-import { errnoOf, openCaptureFile } from "../capture-file-open.ts";
+import { openCaptureFile, reasonOf } from "../capture-file-open.ts";
 
 /** Bytes that gather before they are written. */
 const WRITE_BYTES = 256 * 1024;
@@ -83,7 +83,7 @@ export class ByteOutput {
       else await writeStandardOutput(bytes);
     } catch (cause) {
       const name = this.#path === "-" ? "standard output" : this.#path;
-      throw new UnavailableError(`Cannot write ${name}: ${errnoOf(cause)}`, { cause });
+      throw new UnavailableError(`Cannot write ${name}: ${reasonOf(cause)}`, { cause });
     }
   }
 }
