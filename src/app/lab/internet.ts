@@ -61,7 +61,8 @@ export async function startResolver(gateway: LabHost): Promise<void> {
     "bind-dynamic",
     "enable-ra",
     "dhcp-range=::,constructor:lan0,ra-only,64,10m",
-    `ra-param=lan0,4`,
+    // In their first minute advertisements come up to twenty seconds apart; a router counts for as long as it is there.
+    "ra-param=lan0,4,1800",
   ]);
 }
 
