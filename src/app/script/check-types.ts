@@ -31,6 +31,8 @@ export interface SignatureCheck {
 }
 
 export interface TypeReport {
+  /** The script as the compiler has read it, for who wants to know more of it. */
+  readonly program: TypeScript.Program;
   readonly problems: readonly ScriptProblem[];
   readonly signatures: readonly SignatureCheck[];
 }
@@ -44,12 +46,12 @@ export function checkTypes(file: string, functions: readonly string[], colour: b
   const { options } = ts.convertCompilerOptionsFromJson(scriptCompilerOptions(), ".");
   const probe = resolve(path, "..", PROBE);
   const text = probeText(path, functions);
-  const host = ts.createCompilerHost(options);
+  const host = ts.createCompilerHost(options, true);
   const { getSourceFile, fileExists, readFile } = host;
   host.fileExists = (name) => name === probe || fileExists(name);
   host.readFile = (name) => (name === probe ? text : readFile(name));
   host.getSourceFile = (name, version, ...rest) =>
-    name === probe ? ts.createSourceFile(name, text, version) : getSourceFile(name, version, ...rest);
+    name === probe ? ts.createSourceFile(name, text, version, true) : getSourceFile(name, version, ...rest);
   const program = ts.createProgram([path, probe], options, host);
   const source = program.getSourceFile(path);
   const own = program
@@ -61,6 +63,7 @@ export function checkTypes(file: string, functions: readonly string[], colour: b
   ]);
   const errors = found.filter(({ category }) => category === ts.DiagnosticCategory.Error);
   return {
+    program,
     problems: errors.map((diagnostic) => problemOf(diagnostic, colour)),
     signatures: signaturesOf(program, probe, functions),
   };

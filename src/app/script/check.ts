@@ -55,7 +55,7 @@ export async function checkScript(file: string, colour = false): Promise<ScriptR
   const types = checkTypes(path, loaded?.functions ?? [], colour);
   const problems = [...problemsOf(failure, types, path)];
   if (loaded === undefined) return { ok: false, file, modules: [], problems, functions: [], others: [] };
-  const checker = problems.length === 0 ? new KernelChecker(path, colour) : undefined;
+  const checker = problems.length === 0 ? new KernelChecker(path, colour, types.program) : undefined;
   return reportOf(file, path, loaded, types, { problems, checker });
 }
 

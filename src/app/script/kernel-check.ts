@@ -4,6 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { dirname, relative, resolve } from "node:path";
+import type TypeScript from "typescript";
 import { compileFunction } from "#script/compiler/compile.ts";
 import type { CompiledScript, CompileResult } from "#script/compiler/compiled.ts";
 import type { CompileProblem } from "#script/compiler/problem.ts";
@@ -76,8 +77,9 @@ export class KernelChecker {
   readonly #script: ScriptProgram;
   readonly #colour: boolean;
 
-  constructor(file: string, colour = false) {
-    this.#script = scriptProgram(file);
+  /** @param known the script's program, where there is one already */
+  constructor(file: string, colour = false, known?: TypeScript.Program) {
+    this.#script = scriptProgram(file, known);
     this.#colour = colour;
   }
 

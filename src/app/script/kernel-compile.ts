@@ -20,14 +20,21 @@ export interface ScriptProgram {
   readonly nameOf: (path: string) => string;
 }
 
-/** Reads a script and all that it imports. */
-export function scriptProgram(file: string): ScriptProgram {
+/**
+ * Reads a script and all that it imports.
+ * @param known the script's program, where the check of its types has made one already
+ */
+export function scriptProgram(file: string, known?: TypeScript.Program): ScriptProgram {
   const path = resolve(file);
-  const { options } = ts.convertCompilerOptionsFromJson(scriptCompilerOptions(), ".");
-  const program = ts.createProgram([path], options, ts.createCompilerHost(options, true));
+  const program = known ?? readProgram(path);
   const nameOf = (one: string): string =>
     one === path ? basename(path) : relative(dirname(path), one) || basename(one);
   return { program, file: path, nameOf };
+}
+
+function readProgram(path: string): TypeScript.Program {
+  const { options } = ts.convertCompilerOptionsFromJson(scriptCompilerOptions(), ".");
+  return ts.createProgram([path], options, ts.createCompilerHost(options, true));
 }
 
 /**
