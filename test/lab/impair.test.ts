@@ -1,10 +1,11 @@
 /**
  * Impaired links with real traffic: what arrives, when, and how often, against the model with the same seed and against
- * the clock.
+ * the clock. @serial: it measures delays.
  * @module
  */
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
 import { constants, setPriority } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, describe, it } from "node:test";
@@ -290,6 +291,8 @@ describe("lab impair with real traffic", { skip: rootProblem() }, () => {
     const main = join(import.meta.dirname, "../../bin/metanet");
     const words = ["lab", "impair", "wan0", "--loss", "100%", "--for", "500ms", "--every", "200ms", "--json"];
     const ended = promisify(execFile)(process.execPath, [main, ...words, ...ONLY]);
+    // Its first line says that it is ready.
+    await once(ended.child.stdout ?? assert.fail(), "data");
     assert.deepEqual(await send(4, 600, { patience: 1000 }).then((all) => all.length < 600), true);
     const lines = (await ended).stdout
       .trim()

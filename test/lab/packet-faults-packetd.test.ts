@@ -146,6 +146,8 @@ describe("packetd and its scripts, when something is missing", { skip: rootProbl
       `odd: { file: DIR/signs.ts, function: signs, hook: input, match: udp dport nonsense, on-error: drop }`,
       row("good", "signs.ts", first + 5, "drop"),
     ]);
+    // The start waits for scripts, but not for ever.
+    await until("the good one runs", async () => (await world.list()).good?.state === "running");
     const fates = await Promise.all([gone, lax, broken, ends, odd, good].map((stream) => stream?.try()));
     assert.deepEqual(fates, ["lost", "unseen", "lost", "lost", "unseen", "seen"]);
     const listed = await world.list();
