@@ -4,9 +4,9 @@
  */
 import type TypeScript from "typescript";
 import { ts } from "#app/script/analysis/module-graph.ts";
-import { compileFunction } from "#script/compiler/compile.ts";
+import { compileFunction, lowerRequest } from "#script/compiler/compile.ts";
 import type { CompileResult } from "#script/compiler/compiled.ts";
-import { frontFunction } from "#script/compiler/front/lower-function.ts";
+import { type FrontResult, frontFunction } from "#script/compiler/front/lower-function.ts";
 import type { CompileTarget } from "#script/compiler/target.ts";
 
 /** A module as the compiler takes it. */
@@ -16,7 +16,7 @@ export interface CompiledModule {
 }
 
 /** A bit of the mark that no generated script cares for. */
-const HAND_OVER_MARK = 0x2000_0000;
+export const HAND_OVER_MARK = 0x2000_0000;
 
 /** All that a target may leave open: frames from their first header, faults pass, everything is counted. */
 export function targetOf(target: Pick<CompileTarget, "attach"> & Partial<CompileTarget>): CompileTarget {
@@ -62,14 +62,14 @@ export function compileOnce(
   return result;
 }
 
-/** The front end alone. */
+/** What the front end makes of it, before any pass has touched it. */
 export function frontAt(
   { program, source }: CompiledModule,
   name: string,
   target: Pick<CompileTarget, "attach"> & Partial<CompileTarget>,
-): ReturnType<typeof frontFunction> {
+): FrontResult {
   const nameOf = nameIn(source);
-  return frontFunction({
+  const { request } = lowerRequest({
     ts,
     program,
     file: source.fileName,
@@ -77,4 +77,5 @@ export function frontAt(
     target: targetOf(target),
     nameOf,
   });
+  return frontFunction(request);
 }

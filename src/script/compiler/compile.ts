@@ -5,7 +5,7 @@
 
 import type { CompiledScript, CompileResult } from "./compiled.ts";
 import { emitProgram } from "./ebpf/emit.ts";
-import { type FrontRequest, frontFunction } from "./front/lower-function.ts";
+import { type FrontRequest, type FrontResult, frontFunction } from "./front/lower-function.ts";
 import type { IrFunction } from "./ir/ir.ts";
 import { lowerFunction } from "./lower/lower.ts";
 import type { Place } from "./place.ts";
@@ -17,16 +17,40 @@ export const BLOCK_COUNT_MAX = 5000;
 /** What is compiled, and for where. */
 export type CompileRequest = FrontRequest;
 
+/** What the front end made of a function, and the passes behind it; these are not there where it was refused. */
+export interface Lowering {
+  readonly front: FrontResult;
+  /** As it was asked for, with what has turned out. */
+  readonly request: CompileRequest;
+  readonly middle: ReturnType<typeof lowerFunction> | undefined;
+}
+
+/**
+ * Lowers a function. Shifts of bigints that turn out to give more than 64 bits are given 128, and all is lowered
+ * again.
+ */
+export function lowerRequest(request: CompileRequest): Lowering {
+  const front = frontFunction(request);
+  if (front.function === undefined || front.function.blocks.length > BLOCK_COUNT_MAX) {
+    return { front, request, middle: undefined };
+  }
+  const { places, shifts } = front;
+  const middle = lowerFunction(front.function, request.target, (place) => places.constructAt(place));
+  const wide = middle.problems.flatMap(({ code, place }) =>
+    code === "kernel-number-range" ? (shifts.get(place) ?? []) : [],
+  );
+  if (wide.length === 0) return { front, request, middle };
+  return lowerRequest({ ...request, wideShifts: new Set([...(request.wideShifts ?? []), ...wide]) });
+}
+
 /** Compiles a function for one place, or tells all reasons why it cannot run there. Deterministic. */
 export function compileFunction(request: CompileRequest): CompileResult {
-  const front = frontFunction(request);
+  const { front, middle } = lowerRequest(request);
   if (front.function === undefined) return { script: undefined, problems: front.problems };
-  const { target } = request;
-  const { facts, places } = front;
-  const blockCount = front.function.blocks.length;
-  if (blockCount > BLOCK_COUNT_MAX) return { script: undefined, problems: [tooLarge(front, blockCount)] };
-  const middle = lowerFunction(front.function, target, (place) => places.constructAt(place));
+  if (middle === undefined) return { script: undefined, problems: [tooLarge(front)] };
   if (middle.function === undefined) return { script: undefined, problems: middle.problems };
+  const { target } = request;
+  const { facts } = front;
   const lineText = lineTexts(request);
   const rangeOf = middle.ranges.of.bind(middle.ranges);
   try {
@@ -40,10 +64,11 @@ export function compileFunction(request: CompileRequest): CompileResult {
   }
 }
 
-function tooLarge(
-  { function: { name, entry }, places }: Extract<ReturnType<typeof frontFunction>, { function: IrFunction }>,
-  blockCount: number,
-): CompileProblem {
+function tooLarge({
+  function: { name, entry, blocks },
+  places,
+}: Extract<FrontResult, { function: IrFunction }>): CompileProblem {
+  const blockCount = blocks.length;
   const place = entry.terminator.place;
   return {
     code: "kernel-size",

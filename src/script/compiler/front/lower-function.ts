@@ -7,6 +7,7 @@ import type { FunctionFacts } from "../compiled.ts";
 import type { IrFunction, Value } from "../ir/ir.ts";
 import { VerdictCode } from "../ir/ir.ts";
 import { edgesOf, operandsOf, resultOf, terminatorOperand } from "../ir/visit.ts";
+import type { Place } from "../place.ts";
 import { CompileError, type CompileProblem } from "../problem.ts";
 import type { CompileTarget } from "../target.ts";
 import { callValue } from "./expressions/calls.ts";
@@ -37,6 +38,8 @@ export interface FrontRequest {
   readonly nameOf?: (path: string) => string;
   /** `context.script.name`; the function's name when absent. */
   readonly scriptName?: string;
+  /** Shifts of bigints whose results may have more than 64 bits; those of the result before that had. */
+  readonly wideShifts?: ReadonlySet<TypeScript.Node>;
 }
 
 export type FrontResult =
@@ -44,6 +47,8 @@ export type FrontResult =
       readonly function: IrFunction;
       readonly facts: FunctionFacts;
       readonly places: NodePlaces;
+      /** Shifts of bigints to the left that are taken for 64 bits, by their places. */
+      readonly shifts: ReadonlyMap<Place, TypeScript.Node>;
       readonly problems: readonly [];
     }
   | { readonly function: undefined; readonly problems: readonly CompileProblem[] };
@@ -79,6 +84,7 @@ export function frontFunction(request: FrontRequest): FrontResult {
     places,
     parts: PARTS,
   });
+  front.report.wideShifts = request.wideShifts ?? new Set();
   const node = behind(symbol).declarations?.[0] ?? source;
   return front.at(node, () => lowerExport(front, node, symbol, exported));
 }
@@ -119,7 +125,8 @@ function lowerExport(
   const used = usedValues(lowered);
   const prologue = front.emit.prologue.filter((instruction) => used.has(resultOf(instruction)));
   lowered.entry.instructions.unshift(...prologue);
-  return { function: lowered, facts: factsOf(front), places: front.places, problems: [] };
+  const { places, report } = front;
+  return { function: lowered, facts: factsOf(front), places, shifts: report.shifts, problems: [] };
 }
 
 /** What is used anywhere; `undefined` is not. */

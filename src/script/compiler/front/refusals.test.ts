@@ -21,7 +21,7 @@ interface Refused {
 const REFUSED: readonly Refused[] = [
   // Numbers.
   {
-    body: "return m / 3 > 2 ? drop : accept;",
+    body: "return m / 3 > m / 2 ? drop : accept;",
     problems: ["kernel-fraction: m / 3"],
     says: "Math.floor(a / b)",
   },
@@ -217,7 +217,7 @@ const REFUSED: readonly Refused[] = [
     problems: ["kernel-fraction: x * 0.5", "kernel-global: console", "kernel-new: new Map()"],
   },
   {
-    body: "if (m / 2 > 3) { console.log(1); } else { new Date(); } for (let i = 0; i < 3; i++) { eval(''); } return drop;",
+    body: "if (m / 2 === 3) { console.log(1); } else { new Date(); } for (let i = 0; i < 3; i++) { eval(''); } return drop;",
     problems: [
       "kernel-fraction: m / 2",
       "kernel-global: console",

@@ -2,11 +2,17 @@
  * What lowering a function has found out besides its instructions.
  * @module
  */
+import type TypeScript from "typescript";
 import type { EmittedEvent, UsedMap } from "../compiled.ts";
+import type { Place } from "../place.ts";
 import type { CompileProblem } from "../problem.ts";
 
 /** Filled in while a function is lowered. */
 export class FunctionReport {
+  /** Shifts of bigints to the left whose results are taken for 64 bits, by their places. */
+  readonly shifts: Map<Place, TypeScript.Node> = new Map();
+  /** Shifts that may give more, which has turned out before. */
+  wideShifts: ReadonlySet<TypeScript.Node> = new Set();
   writes = false;
   marks = false;
   redirects = false;

@@ -17,11 +17,17 @@ export function integerOf(front: Front, node: TypeScript.Node, lowered: Lowered)
     return front.refuse(node, {
       code: "kernel-operand",
       why: `a whole number is wanted here, and this is ${describe(front, one)}`,
-      instead: one.kind === "fraction" ? "round it" : "give a number, within 2^53 - 1 either way",
+      instead: one.kind === "fraction" ? insteadOf(one.value) : "give a number, within 2^53 - 1 either way",
     });
   });
   if (whole.kind !== "integer") throw new TypeError("Cannot take a number: there is none");
   return whole.value;
+}
+
+function insteadOf(fraction: number): string {
+  if (Number.isNaN(fraction)) return "use undefined for what is not there";
+  if (!Number.isFinite(fraction)) return "begin with Number.MAX_SAFE_INTEGER, or with the first number";
+  return Number.isInteger(fraction) ? "use a bigint, with an n behind the digits" : "round it";
 }
 
 /** A text that is known when the script is compiled. */

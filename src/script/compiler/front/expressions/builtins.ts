@@ -18,6 +18,8 @@ interface Call {
   readonly parameters: readonly Lowered[];
 }
 
+type Quotient = Extract<Lowered, { readonly kind: "quotient" }>;
+
 const NONE: Lowered = { kind: "undefined" };
 
 const FUNCTIONS: Readonly<Record<string, (call: Call) => Lowered>> = {
@@ -27,6 +29,10 @@ const FUNCTIONS: Readonly<Record<string, (call: Call) => Lowered>> = {
     return number(front.select(front.compare("less", value, 0), negated, value));
   },
   "Math.ceil": (call) => rounded(call, "up"),
+  "Math.clz32": ({ front, node, parameters }) => {
+    const value = integerOf(front, argumentNode(front, node, 0), parameters[0] ?? NONE);
+    return number(leadingZeros(front, front.unary("unsigned32", value)));
+  },
   "Math.floor": (call) => rounded(call, "down"),
   "Math.imul": ({ front, node, parameters }) => {
     const [left, right] = [0, 1].map((index) =>
@@ -95,7 +101,7 @@ export function builtinCall(
     code: "kernel-global",
     why: `${name} is there in user space only`,
     instead: name.startsWith("Math.")
-      ? "calculate with whole numbers; Math has abs, ceil, floor, imul, max, min, sign and trunc in the kernel"
+      ? "calculate with whole numbers; Math has abs, ceil, clz32, floor, imul, max, min, round, sign and trunc in the kernel"
       : "use numbers, bigints, booleans and what metanet/script has",
   });
 }
@@ -127,22 +133,50 @@ function number(value: Value): Lowered {
   return { kind: "integer", value, isBig: false };
 }
 
+/** Bits above the highest one of 32: half of what is left is looked at, five times. */
+function leadingZeros(front: Front, value: Value): Value {
+  let count = front.constant(32);
+  let rest = value;
+  for (const bits of [16, 8, 4, 2, 1]) {
+    const upper = front.binary("shiftRightUnsigned32", rest, bits);
+    const isAbove = front.compare("unequal", upper, 0);
+    count = front.select(isAbove, front.binary("subtract", count, bits), count);
+    rest = front.select(isAbove, upper, rest);
+  }
+  return front.emit.assume(front.binary("subtract", count, rest), 0, 32);
+}
+
+/** Math.round: halves go up, so it is Math.floor(a / b + 1 / 2), which is that of (2 a + b) / (2 b). */
+function nearest(front: Front, { dividend, divisor }: Quotient): Value {
+  const twice = front.binary("add", front.binary("multiply", dividend, 2), divisor);
+  return floored(front, twice, front.binary("multiply", divisor, 2));
+}
+
+/** The next whole number down. The rest has the dividend's sign: unlike the divisor's, towards zero was up. */
+function floored(front: Front, dividend: Value, divisor: Value): Value {
+  const whole = front.binary("divide", dividend, divisor);
+  const isBelow = differentSigns(front, front.binary("remainder", dividend, divisor), divisor);
+  return front.select(isBelow, front.emit.binary("add", whole, front.constant(-1)), whole);
+}
+
 /** Math.floor and its like: of a division what it is, of a whole number the same. */
 function rounded({ front, node, parameters }: Call, way: "up" | "down" | "to zero" | undefined): Lowered {
   const place = argumentNode(front, node, 0);
   return front.each(parameters[0] ?? NONE, (one) => {
     if (one.kind === "integer" && !one.isBig) return one;
     if (one.kind !== "quotient") return number(integerOf(front, place, one));
-    if (way === undefined) return refuseQuotient(front, one, place);
+    if (one.isRandom) return refuseQuotient(front, one, place);
+    if (way === undefined) return number(nearest(front, one));
+    if (way === "down") return number(floored(front, one.dividend, one.divisor));
     const whole = front.binary("divide", one.dividend, one.divisor);
-    if (way === "to zero") return number(whole);
-    const rest = front.binary("remainder", one.dividend, one.divisor);
-    // The rest has the dividend's sign: unlike the divisor's, towards zero was up.
-    const isBelow = differentSigns(front, rest, one.divisor);
-    const isOff = way === "down" ? isBelow : sameSigns(front, rest, one.divisor);
-    const step = front.constant(way === "down" ? -1 : 1);
-    return number(front.select(isOff, front.emit.binary("add", whole, step), whole));
+    return number(way === "to zero" ? whole : ceiled(front, one, whole));
   });
+}
+
+/** The next whole number up, of a quotient and what is left of it towards zero. */
+function ceiled(front: Front, { dividend, divisor }: Quotient, whole: Value): Value {
+  const isAbove = sameSigns(front, front.binary("remainder", dividend, divisor), divisor);
+  return front.select(isAbove, front.emit.binary("add", whole, front.constant(1)), whole);
 }
 
 function differentSigns(front: Front, rest: Value, divisor: Value): Value {
@@ -156,9 +190,15 @@ function sameSigns(front: Front, rest: Value, divisor: Value): Value {
 }
 
 function extreme({ front, node, parameters }: Call, operator: "minimum" | "maximum"): Lowered {
-  const values = parameters.map((one, index) => integerOf(front, argumentNode(front, node, index), one));
+  const never = operator === "minimum" ? Infinity : -Infinity;
+  const values = parameters.flatMap((one, index): Value[] =>
+    // Whatever else there is, it is less, or more, than this: what many begin with.
+    one.kind === "fraction" && one.value === never
+      ? []
+      : [integerOf(front, argumentNode(front, node, index), one)],
+  );
   const [first, ...others] = values;
-  if (first === undefined) return { kind: "fraction", value: operator === "minimum" ? Infinity : -Infinity };
+  if (first === undefined) return { kind: "fraction", value: never };
   return number(others.reduce((result, one) => front.binary(operator, result, one), first));
 }
 

@@ -155,7 +155,11 @@ function withFraction(front: Front, comparison: Order, value: Value, fraction: n
   return front.compare(comparison, value, front.constant(whole));
 }
 
-/** Only chance is compared: how a fraction is rounded does not matter there. */
+/**
+ * Chance is compared with a constant: how it is rounded does not matter there. A division is compared with a whole
+ * number: it is less when the next whole number down is, it is more when the next one up is. No number is so large that
+ * JavaScript's rounding could make a whole one of a quotient that is none.
+ */
 function onQuotient(
   front: Front,
   node: TypeScript.Node,
@@ -165,14 +169,21 @@ function onQuotient(
 ): Value {
   const isTurned = left.kind !== "quotient";
   const [quotient, other] = isTurned ? [right, left] : [left, right];
-  const limit = constantIn(front, other);
+  const way = isTurned ? TURNED[comparison] : comparison;
   if (quotient.kind !== "quotient") throw new TypeError("Cannot compare a quotient: there is none");
   const divisor = front.known(quotient.divisor);
-  if (!quotient.isRandom || typeof limit?.value !== "number" || divisor === undefined) {
-    return refuseQuotient(front, quotient, node);
+  if (quotient.isRandom) {
+    const limit = constantIn(front, other);
+    if (typeof limit?.value !== "number" || divisor === undefined)
+      return refuseQuotient(front, quotient, node);
+    return withFraction(front, way, quotient.dividend, limit.value * Number(divisor));
   }
-  const scaled = limit.value * Number(divisor);
-  return withFraction(front, isTurned ? TURNED[comparison] : comparison, quotient.dividend, scaled);
+  if (other.kind !== "integer" || other.isBig) return refuseQuotient(front, quotient, node);
+  const isUp = way === "lessOrEqual" || way === "greater";
+  const round = `Math.${isUp ? "ceil" : "floor"}`;
+  const whole = front.call({ kind: "builtin", name: round }, [quotient]);
+  if (whole.kind !== "integer") throw new TypeError("Cannot round a quotient: it gave no number");
+  return front.compare(way, whole.value, other.value);
 }
 
 const COMPARE: Readonly<Record<Order, (left: number, right: number) => boolean>> = {

@@ -118,6 +118,10 @@ function onBigints(
   if (operator === ">>") return shiftRight(front, left, count);
   if (count >= 64n)
     return domain === "wrap" ? lowerZero(front) : wideOperation(front, node, "<<", left, right);
+  if (domain !== "wrap" && count > 0n) {
+    if (front.report.wideShifts.has(node)) return wideOperation(front, node, "<<", left, right);
+    front.report.shifts.set(front.place, node);
+  }
   const factor = front.constant(1n << count);
   return { kind: "integer", value: front.binary("multiply", left.value, factor, domain), isBig: true };
 }

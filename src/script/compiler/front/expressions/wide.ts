@@ -29,11 +29,21 @@ export function wideOperation(
     const low = front.binary(BITS[operator], one.low, other.low, "bigint");
     return narrowed(front, { high, low });
   }
+  if (operator === "+") return sum(front, halvesOf(front, node, left), halvesOf(front, node, right));
   return front.refuse(node, {
     code: "kernel-wide",
-    why: `${operator} on bigints of more than 64 bits is not there in the kernel: they can be compared, assigned, combined with & | ^, and shifted by constants`,
+    why: `${operator} on bigints of more than 64 bits is not there in the kernel: they can be compared, assigned, added, combined with & | ^, and shifted by constants`,
     instead: "take a half of it first: BigInt.asUintN(64, x) or x >> 64n",
   });
+}
+
+/** The sum of the upper halves has to fit: more than 128 bits are told where they may come. */
+function sum(front: Front, one: Halves, other: Halves): Lowered {
+  const low = front.unary("unsigned64", front.binary("add", one.low, other.low, "wrap"));
+  const isCarried = front.compare("less", low, one.low);
+  const carry = front.select(isCarried, front.constant(1), front.constant(0));
+  const high = front.binary("add", front.binary("add", one.high, other.high, "bigint"), carry, "bigint");
+  return narrowed(front, { high, low });
 }
 
 /** The halves of a bigint that is not negative. */
@@ -71,7 +81,14 @@ function shift(
     const lower = front.binary("or", right64(front, low, count), carried, "bigint");
     return narrowed(front, { high: right64(front, high, count), low: lower });
   }
-  if (front.known(high) !== 0n || count < 64n || count >= 128n) {
+  if (count < 64n) {
+    if (count === 0n) return left;
+    const carried = front.binary("shiftRight", low, Number(64n - count), "wrap");
+    const factor = front.constant(1n << count);
+    const upper = front.binary("or", front.binary("multiply", high, factor, "bigint"), carried, "bigint");
+    return narrowed(front, { high: upper, low: front.binary("shiftLeft", low, Number(count), "wrap") });
+  }
+  if (front.known(high) !== 0n || count >= 128n) {
     return front.refuse(node, {
       code: "kernel-wide",
       why: "shifted to the left this may have more than 128 bits",

@@ -73,8 +73,17 @@ function bigField(layout: Layout, name: string, value: Lowered): EventField {
   return { name, kind: "bigint", at, isUnsigned: value.kind === "wide" };
 }
 
-function fieldOf(layout: Layout, node: TypeScript.Node, name: string, value: Lowered): EventField {
+/** What a value is on this way, where that is known by now: `if (x === undefined) return` stands before. */
+function narrowed(front: Front, value: Lowered): Lowered {
+  if (value.kind === "optional" && front.truth(value.isThere) === true) return narrowed(front, value.inner);
+  const truth = value.kind === "choice" ? front.truth(value.condition) : undefined;
+  if (value.kind !== "choice" || truth === undefined) return value;
+  return narrowed(front, truth ? value.ifTrue : value.ifFalse);
+}
+
+function fieldOf(layout: Layout, node: TypeScript.Node, name: string, given: Lowered): EventField {
   const { front, memory } = layout;
+  const value = narrowed(front, given);
   const constant = constantIn(front, value)?.value;
   if (typeof constant === "string" || typeof constant === "number" || typeof constant === "boolean") {
     return { name, kind: "constant", value: constant };
