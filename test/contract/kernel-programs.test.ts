@@ -14,7 +14,7 @@ import { ethernet } from "#packet/ethernet.ts";
 import { ipv4 } from "#packet/ipv4.ts";
 import { udp } from "#packet/udp.ts";
 import { SimKernelPrograms } from "#sim/ebpf/programs.ts";
-import { Arithmetic, Atomic, FRAME_POINTER, Helper } from "#wire/ebpf.ts";
+import { Arithmetic, Atomic, FRAME_POINTER } from "#wire/ebpf.ts";
 import { kernelProgramsCases } from "../lab/kernel-programs-cases.ts";
 import { enterOwnNamespace, rootProblem } from "../lab/own-namespace.ts";
 import * as asm from "../support/ebpf-assembly.ts";
@@ -53,28 +53,28 @@ function value(number: bigint): Uint8Array {
 }
 
 /** `r0 = entry at key 1 of the map`, with the null case answered by -1. */
-function lookUp(map: string): asm.Step[] {
+function lookUp(map: string): asm.Piece[] {
   return [
     asm.storeConstant(4, FRAME_POINTER, -4, 1),
-    asm.withRegister("move", 2, FRAME_POINTER),
-    asm.withConstant("add", 2, -4),
+    asm.copy(2, FRAME_POINTER),
+    asm.add(2, -4),
     asm.mapAddress(1, map),
-    asm.callHelper(Helper.mapLookUp),
+    asm.call("mapLookUp"),
     asm.jumpIf("unequal", 0, { constant: 0 }, 2),
-    asm.withConstant("move", 0, -1),
+    asm.set(0, -1),
     asm.exit(),
   ];
 }
 
 /** r2 = data, r3 = data_end of an XDP program; leaves with 1 when there are fewer bytes. */
-function boundsOfFrame(bytes: number): asm.Step[] {
+function boundsOfFrame(bytes: number): asm.Piece[] {
   return [
     asm.load(4, 2, 1, 0),
     asm.load(4, 3, 1, 4),
-    asm.withRegister("move", 4, 2),
-    asm.withConstant("add", 4, bytes),
+    asm.copy(4, 2),
+    asm.add(4, bytes),
     asm.jumpIf("lessOrEqual", 4, { register: 3 }, 2),
-    asm.withConstant("move", 0, 1),
+    asm.set(0, 1),
     asm.exit(),
   ];
 }
@@ -112,7 +112,7 @@ for (const world of WORLDS) {
         asm.load(2, 0, 2, 12),
         asm.exit(),
       ];
-      const { verdict, bytes } = run(asm.image("xdp", steps));
+      const { verdict, bytes } = run(asm.assemble("xdp", steps));
       assert.equal(verdict, 0x0008);
       assert.equal(bytes[0], (FRAME[0] as number) ^ 0xff);
       assert.deepEqual(bytes.subarray(1), FRAME.subarray(1));
@@ -120,14 +120,14 @@ for (const world of WORLDS) {
 
     it("corrects a transport's checksum by a difference", () => {
       const steps = [
-        asm.withConstant("move", 2, UDP_CHECKSUM_AT),
-        asm.withConstant("move", 3, 0),
-        asm.withConstant("move", 4, 0x1234),
-        asm.withConstant("move", 5, 0x30),
-        asm.callHelper(Helper.l4ChecksumReplace),
+        asm.set(2, UDP_CHECKSUM_AT),
+        asm.set(3, 0),
+        asm.set(4, 0x1234),
+        asm.set(5, 0x30),
+        asm.call("l4ChecksumReplace"),
         asm.exit(),
       ];
-      const { verdict, bytes } = run(asm.image("tcx-egress", steps));
+      const { verdict, bytes } = run(asm.assemble("tcx-egress", steps));
       assert.equal(verdict, 0);
       const before = new DataView(FRAME.buffer, FRAME.byteOffset).getUint16(UDP_CHECKSUM_AT, true);
       const sum = (~before & 0xffff) + 0x1234;
@@ -142,47 +142,47 @@ for (const world of WORLDS) {
         [FRAME.length - 7, -14],
       ] as const) {
         const steps = [
-          asm.withConstant("move", 2, offset),
-          asm.withRegister("move", 3, FRAME_POINTER),
-          asm.withConstant("add", 3, -8),
-          asm.withConstant("move", 4, 8),
-          asm.callHelper(Helper.skbLoadBytes),
+          asm.set(2, offset),
+          asm.copy(3, FRAME_POINTER),
+          asm.add(3, -8),
+          asm.set(4, 8),
+          asm.call("skbLoadBytes"),
           asm.jumpIf("equal", 0, { constant: 0 }, 1),
           asm.exit(),
           asm.load(4, 0, FRAME_POINTER, -8),
           asm.exit(),
         ];
-        assert.equal(run(asm.image("tcx-ingress", steps)).verdict, wanted);
+        assert.equal(run(asm.assemble("tcx-ingress", steps)).verdict, wanted);
       }
     });
 
     it("shows a netfilter program its packet from the IP header", () => {
       const steps = [
         asm.load(8, 1, 1, 8),
-        asm.withConstant("move", 2, 0),
-        asm.withRegister("move", 3, FRAME_POINTER),
-        asm.withConstant("add", 3, -16),
+        asm.set(2, 0),
+        asm.copy(3, FRAME_POINTER),
+        asm.add(3, -16),
         asm.callKernel("bpf_dynptr_from_skb"),
-        asm.withRegister("move", 1, FRAME_POINTER),
-        asm.withConstant("add", 1, -16),
-        asm.withConstant("move", 2, 20),
-        asm.withRegister("move", 3, FRAME_POINTER),
-        asm.withConstant("add", 3, -24),
-        asm.withConstant("move", 4, 8),
+        asm.copy(1, FRAME_POINTER),
+        asm.add(1, -16),
+        asm.set(2, 20),
+        asm.copy(3, FRAME_POINTER),
+        asm.add(3, -24),
+        asm.set(4, 8),
         asm.callKernel("bpf_dynptr_slice"),
         asm.jumpIf("unequal", 0, { constant: 0 }, 1),
         asm.exit(),
         // 53 in network order.
         asm.load(2, 1, 0, 2),
-        asm.withConstant("move", 0, 0),
+        asm.set(0, 0),
         asm.jumpIf("equal", 1, { constant: 0x3500 }, 1),
-        asm.withConstant("move", 0, 1),
+        asm.set(0, 1),
         asm.exit(),
       ];
-      assert.equal(run(asm.image("netfilter", steps), FRAME.subarray(14)).verdict, 0);
+      assert.equal(run(asm.assemble("netfilter", steps), FRAME.subarray(14)).verdict, 0);
       const other = FRAME.slice(14);
       other[23] = 54;
-      assert.equal(run(asm.image("netfilter", steps), other).verdict, 1);
+      assert.equal(run(asm.assemble("netfilter", steps), other).verdict, 1);
     });
 
     it("counts in a map's entry without a race, and shows it outside", () => {
@@ -190,12 +190,12 @@ for (const world of WORLDS) {
       open.push(...maps.values());
       const steps = [
         ...lookUp("counts"),
-        asm.withConstant("move", 2, 5),
+        asm.set(2, 5),
         asm.atomic(0, 0, 2, Atomic.add | Atomic.fetch),
-        asm.withRegister("move", 0, 2),
+        asm.copy(0, 2),
         asm.exit(),
       ];
-      const program = programs.load(asm.image("xdp", steps, [MAP]), maps);
+      const program = programs.load(asm.assemble("xdp", steps, { maps: [MAP] }), maps);
       assert.equal(program.test(FRAME).verdict, -1, "there is no entry yet");
       assert.equal(maps.get("counts")?.set(key(1), value(40n)), true);
       assert.deepEqual([program.test(FRAME).verdict, program.test(FRAME).verdict], [40, 45]);
@@ -208,7 +208,7 @@ for (const world of WORLDS) {
       const random = new SeededRandom(seed);
       for (let round = 0; round < 40; round++) {
         const { steps, wanted } = randomArithmetic(random);
-        assert.equal(run(asm.image("xdp", steps)).verdict, wanted, `seed ${seed}, round ${round}`);
+        assert.equal(run(asm.assemble("xdp", steps)).verdict, wanted, `seed ${seed}, round ${round}`);
       }
     });
 
@@ -238,10 +238,10 @@ const ENDS = [
 ];
 
 /** Some operations on two constants, and what the lower half of the result is by another way of calculating. */
-function randomArithmetic(random: SeededRandom): { steps: asm.Step[]; wanted: number } {
+function randomArithmetic(random: SeededRandom): { steps: asm.Piece[]; wanted: number } {
   const pick = <T>(list: readonly T[]): T => list[random.below(list.length)] as T;
   let left = pick(ENDS);
-  const steps: asm.Step[] = [asm.constant64(6, left)];
+  const steps: asm.Piece[] = [asm.constant64(6, left)];
   for (let count = 0; count < 6; count++) {
     const right = pick(ENDS);
     const operation = pick(OPERATIONS);
@@ -253,7 +253,7 @@ function randomArithmetic(random: SeededRandom): { steps: asm.Step[]; wanted: nu
     steps.push(asm.withRegister(operation, 6, 7, { is32, offset: isSigned ? 1 : 0 }));
     left = expected(operation, left, right, is32 ? 32 : 64, isSigned);
   }
-  steps.push(asm.withRegister("move", 0, 6), asm.exit());
+  steps.push(asm.copy(0, 6), asm.exit());
   return { steps, wanted: Number(BigInt.asIntN(32, left)) };
 }
 

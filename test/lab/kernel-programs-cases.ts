@@ -32,7 +32,7 @@ import {
   stackPlace,
   store,
   storeConstant,
-} from "./kernel-assembly.ts";
+} from "../support/ebpf-assembly.ts";
 
 /** A UDP packet of 28 bytes, without and with Ethernet in front. */
 export const IPV4_PACKET: Uint8Array = Uint8Array.from(

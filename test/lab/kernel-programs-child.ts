@@ -4,7 +4,7 @@
  * @module
  */
 import { LinuxKernelPrograms } from "#linux/bpf/programs.ts";
-import { answer, assemble } from "./kernel-assembly.ts";
+import { answer, assemble } from "../support/ebpf-assembly.ts";
 
 const path = process.argv[2];
 try {

@@ -45,7 +45,7 @@ import {
   stackPlace,
   store,
   storeConstant,
-} from "./kernel-assembly.ts";
+} from "../support/ebpf-assembly.ts";
 import { counting, FRAME, IPV4_PACKET, u32, until, verifierCases } from "./kernel-programs-cases.ts";
 import { enterOwnNamespace, rootProblem } from "./own-namespace.ts";
 
