@@ -30,6 +30,8 @@ export interface FollowSink {
   bytes(side: Side, offset: number, bytes: Uint8Array): void;
   /** Bytes that are not in the capture. */
   gap(side: Side, offset: number, lengthBytes: number): void;
+  /** Packets of the capture that are done, now and then. */
+  progress(packets: number): void;
   /** Awaited now and then, when it is given. */
   settle(): Promise<void> | undefined;
 }
@@ -52,8 +54,13 @@ export async function followFlow(order: FollowOrder, sink: FollowSink): Promise<
   const { engine } = follower;
   try {
     try {
+      let packets = 0;
       while (!follower.isDone && (await capture.more())) {
-        while (capture.next() && !follower.isDone) engine.handle(capture.record);
+        while (capture.next() && !follower.isDone) {
+          engine.handle(capture.record);
+          packets++;
+        }
+        sink.progress(packets);
         await sink.settle();
       }
     } finally {

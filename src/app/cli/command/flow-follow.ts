@@ -13,6 +13,7 @@ import type { Side } from "../../flow.ts";
 import { EXIT } from "../exit-code.ts";
 import { type EngineOptionTexts, engineChoice, withEngineOptions } from "../flow-option.ts";
 import { readWord } from "../option.ts";
+import { packetProgress } from "../progress.ts";
 import type { Terminal } from "../terminal.ts";
 import { UsageError } from "../typed-value.ts";
 import { checksumDoubt, endWithWriter } from "./flow-replay.ts";
@@ -88,10 +89,15 @@ async function run(terminal: Terminal, file: string, options: FollowOptions): Pr
     : isText
       ? new TextWriter(output, terminal.colour)
       : new RawWriter(output, gaps);
-  const reports = new GapReports(terminal);
+  const progress = isText ? undefined : packetProgress(options.output !== "-");
+  const note = (text: string): void => {
+    progress?.clear();
+    terminal.note(text);
+  };
+  const reports = new GapReports(note);
   const sink: FollowSink = {
     found: (client, server) => {
-      if (terminal.interactive) terminal.note(`metanet: ${client} is the client, ${server} the server`);
+      if (terminal.interactive) note(`metanet: ${client} is the client, ${server} the server`);
     },
     bytes: (side, offset, bytes) => {
       if (from === "both" || from === side) writer.bytes(side, offset, bytes);
@@ -101,17 +107,18 @@ async function run(terminal: Terminal, file: string, options: FollowOptions): Pr
       writer.gap(side, offset, lengthBytes);
       reports.add(side, offset, lengthBytes);
     },
+    progress: (packets) => progress?.show(packets),
     settle: () => output.settle(),
   };
   try {
     const { isFound, flowCount, warning, refusedChecksums } = await followFlow(order, sink);
     writer.end();
-    if (warning !== undefined)
-      terminal.note(`metanet: Warning: ${warning}; the packets before were followed`);
+    if (warning !== undefined) note(`metanet: Warning: ${warning}; the packets before were followed`);
     const doubt = checksumDoubt(refusedChecksums);
-    if (doubt !== undefined) terminal.note(doubt);
+    if (doubt !== undefined) note(doubt);
     if (!isFound) throw notFound(order, flowCount);
   } finally {
+    progress?.clear();
     await output.close();
     reports.end();
   }
@@ -234,12 +241,12 @@ function gapText(side: Side, lengthBytes: number): string {
 const REPORT_COUNT_MAX = 10;
 
 class GapReports {
-  readonly #terminal: Terminal;
+  readonly #note: (text: string) => void;
   #count = 0;
   #bytes = 0;
 
-  constructor(terminal: Terminal) {
-    this.#terminal = terminal;
+  constructor(note: (text: string) => void) {
+    this.#note = note;
   }
 
   add(side: Side, offset: number, lengthBytes: number): void {
@@ -247,11 +254,11 @@ class GapReports {
     this.#count++;
     this.#bytes += lengthBytes;
     if (this.#count > REPORT_COUNT_MAX) return;
-    this.#terminal.note(`metanet: ${gapText(side, lengthBytes)}, from offset ${offset} on`);
+    this.#note(`metanet: ${gapText(side, lengthBytes)}, from offset ${offset} on`);
   }
 
   end(): void {
     if (this.#count <= REPORT_COUNT_MAX) return;
-    this.#terminal.note(`metanet: ${this.#bytes} bytes are missing in all, at ${this.#count} places`);
+    this.#note(`metanet: ${this.#bytes} bytes are missing in all, at ${this.#count} places`);
   }
 }
