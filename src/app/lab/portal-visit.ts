@@ -14,6 +14,8 @@ export interface Answer {
   readonly status: number;
   readonly location: string | undefined;
   readonly body: string;
+  /** Why there is none, in curl's words; empty when there is one. */
+  readonly problem: string;
   readonly command: { readonly command: string; readonly args: readonly string[] };
 }
 
@@ -46,13 +48,14 @@ export async function fetchPage(host: LabHost, url: string, more: readonly strin
   const patience = more.includes("-m") ? [] : ["-m", "5"];
   const shown = ["-sS", ...patience, ...more, url];
   const args = [...shown.slice(0, -1), "-w", `${TRAILER}%{http_code} %{redirect_url}`, url];
-  const { stdout } = await host.run("curl", args, { accept: "any", timeout: seconds(10) });
+  const { stdout, stderr } = await host.run("curl", args, { accept: "any", timeout: seconds(10) });
   const at = stdout.lastIndexOf(TRAILER);
   const [status = "0", location = ""] = stdout.slice(at + TRAILER.length).split(" ");
   return {
     status: Number(status),
     location: location === "" ? undefined : location,
     body: at < 0 ? "" : stdout.slice(0, at),
+    problem: stderr.trim(),
     command: { command: "curl", args: shown },
   };
 }

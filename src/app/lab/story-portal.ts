@@ -161,6 +161,7 @@ export async function seenFetch(
 ): ReturnType<typeof fetchPage> {
   const answer = await fetchPage(host, url, more);
   log.did(host.name, answer.command.command, answer.command.args);
+  if (answer.problem !== "") log.saw(answer.problem);
   return answer;
 }
 

@@ -86,6 +86,8 @@ async function wireSwitch(lan: LabHost, gateway: LabHost): Promise<void> {
   await lan.sysctl("net.ipv6.conf.default.disable_ipv6", "1");
   await lan.ip("link", "add", "br0", "type", "bridge", "forward_delay", "0");
   await lan.ip("link", "set", "br0", "up");
+  // Until it forwards, the gateway would make itself a second address of what it advertises, and lead clients there.
+  await gateway.sysctl("net.ipv6.conf.default.accept_ra", "0");
   await lan.ip("link", "add", "uplink", "type", "veth", "peer", "name", "lan0", "netns", gateway.namespace);
   await lan.ip("link", "set", "uplink", "master", "br0", "up");
   await addAddresses(gateway, "lan0", inside, inside.fourBits, inside.sixBits);
