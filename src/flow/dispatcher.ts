@@ -67,14 +67,9 @@ export class Dispatcher {
     event.now = this.now;
     const mask = this.#table.words[row * RECORD_WORDS + Word.monitors] as number;
     const { monitors } = this;
-    if (direction === 0) {
-      for (let index = 0; index < monitors.length; index++) {
-        if ((mask & (1 << index)) !== 0) (monitors[index] as FlowMonitor<unknown>).$tell(slot, row, event);
-      }
-    } else {
-      for (let index = monitors.length - 1; index >= 0; index--) {
-        if ((mask & (1 << index)) !== 0) (monitors[index] as FlowMonitor<unknown>).$tell(slot, row, event);
-      }
+    for (let count = 0; count < monitors.length; count++) {
+      const index = direction === 0 ? count : monitors.length - 1 - count;
+      if ((mask & (1 << index)) !== 0) (monitors[index] as FlowMonitor<unknown>).$tell(slot, row, event);
     }
   }
 

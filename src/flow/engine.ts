@@ -37,6 +37,7 @@ import { FlowTable } from "./table/flow-table.ts";
 import * as record from "./table/record.ts";
 import { timeoutClassOf } from "./table/timeout-class.ts";
 import { isReuse, open, openingOf } from "./tcp/opening.ts";
+import * as segments from "./tcp/segment.ts";
 import { TcpTracker } from "./tcp/tracker.ts";
 import { Turn } from "./turn.ts";
 
@@ -45,6 +46,7 @@ const { Slot } = slots;
 const { IpProtocol } = layer;
 const { RowFlag, TimeoutClass } = bits;
 const { RECORD_WORDS, Word } = record;
+const { TcpFlag } = segments;
 
 export type { FlowEngineOptions, FlowFrame, FlowStatistics };
 
@@ -66,6 +68,8 @@ export class FlowEngine {
   readonly #fragments: FragmentTable;
   readonly #checksums: ChecksumJudge;
   readonly #duplicates: DuplicateJudge;
+  /** Whether the policy keeps any packet from the emulated stacks: what nobody asks for is not compiled. */
+  readonly #mayBeUnseen: boolean;
   readonly #policy: FlowPolicy;
   readonly #limits: FlowLimits;
   readonly #layers = new Layers();
@@ -127,8 +131,10 @@ export class FlowEngine {
       limits: this.#limits,
       hashKey,
     });
-    this.#checksums = new ChecksumJudge(this.#policy.checksums);
-    this.#duplicates = new DuplicateJudge(this.#policy.duplicates);
+    const { checksums, duplicates, hopLimitMin } = this.#policy;
+    this.#checksums = new ChecksumJudge(checksums);
+    this.#duplicates = new DuplicateJudge(duplicates);
+    this.#mayBeUnseen = checksums !== "trust" || duplicates > 0 || hopLimitMin > 0;
     const { timerCountMax } = this.#limits;
     this.#clock = new FlowClock(this.#table, (row) => this.#end(row, "timeout"), timerCountMax);
     this.#core = this.#makeCore();
@@ -162,34 +168,23 @@ export class FlowEngine {
   handle(frame: FlowFrame): boolean {
     this.#turn.begin();
     try {
-      return this.#handle(frame);
+      const { bytes, offset, capturedBytes, originalBytes, linkType } = frame;
+      if (bytes !== this.#bytes) {
+        this.#bytes = bytes;
+        this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+      }
+      this.#offset = offset;
+      this.#capturedBytes = capturedBytes;
+      this.#originalBytes = originalBytes;
+      this.#linkType = linkType;
+      this.#given = undefined;
+      this.#advance(frame.seconds * 1000 + frame.nanoseconds / 1e6);
+      return this.#run(
+        this.#decoder.decode(this.#layers, bytes, this.#view, offset, capturedBytes, originalBytes, linkType),
+      );
     } finally {
       this.#turn.end();
     }
-  }
-
-  #handle(frame: FlowFrame): boolean {
-    const { bytes } = frame;
-    if (bytes !== this.#bytes) {
-      this.#bytes = bytes;
-      this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    }
-    this.#offset = frame.offset;
-    this.#capturedBytes = frame.capturedBytes;
-    this.#originalBytes = frame.originalBytes;
-    this.#linkType = frame.linkType;
-    this.#given = undefined;
-    this.#advance(frame.seconds * 1000 + frame.nanoseconds / 1e6);
-    const isIp = this.#decoder.decode(
-      this.#layers,
-      bytes,
-      this.#view,
-      frame.offset,
-      frame.capturedBytes,
-      frame.originalBytes,
-      frame.linkType,
-    );
-    return this.#run(isIp);
   }
 
   /**
@@ -308,13 +303,18 @@ export class FlowEngine {
       const whole = this.#fragments.add(layers, this.#dispatcher.now);
       if (whole === undefined || !this.#decoder.decodeWhole(layers, whole)) return;
     }
-    if (this.#isUnseen(layers)) {
+    if (this.#mayBeUnseen && this.#isUnseen(layers)) {
       if (this.#given !== undefined) this.#inline.skip(layers);
       return;
     }
     const isTcp = layers.protocol === IpProtocol.tcp;
     let row = this.#table.find(layers);
-    if (isTcp && row >= 0 && isReuse(this.#table, this.#tracker, row, layers)) {
+    if (
+      isTcp &&
+      row >= 0 &&
+      (layers.flags & TcpFlag.syn) !== 0 &&
+      isReuse(this.#table, this.#tracker, row, layers)
+    ) {
       this.#end(row, "reused");
       row = -1;
     }

@@ -160,7 +160,7 @@ export class FlowTable {
     const { words, numbers } = this;
     const base = row * RECORD_WORDS;
     const generation = (words[base + Word.flags] as number) & GENERATION_MASK;
-    for (let index = base >> 1; index < (base + RECORD_WORDS) >> 1; index++) numbers[index] = 0;
+    numbers.fill(0, base >> 1, (base + RECORD_WORDS) >> 1);
     words[base + Word.flags] = generation;
     const source = base + (reversed ? Word.server : Word.client);
     const target = base + (reversed ? Word.client : Word.server);

@@ -10,24 +10,34 @@ import * as states from "./state.ts";
 // The module's own, so that the compiler has their numbers; imported ones it looks up each time.
 const { RowFlag, TimeoutClass } = bits;
 const { Word } = record;
-const { State } = states;
+const { State, TCP_STATES } = states;
+
+const STATE_COUNT = TCP_STATES.length;
+/** By the states of both ends: a look at what a packet changes costs as much whatever it is. */
+const CLASSES: Uint8Array = Uint8Array.from({ length: STATE_COUNT * STATE_COUNT }, (_, index) =>
+  classOf(Math.floor(index / STATE_COUNT), index % STATE_COUNT),
+);
 
 /** Puts the flow of the segment at hand into the timeout class of what its ends are in; both done: it has ended. */
 export function classify(segment: Segment): void {
   const { bytes, words } = segment.table;
   const mine = bytes[segment.mineState] as number;
   const other = bytes[segment.otherState] as number;
-  let timeoutClass: number = TimeoutClass.closing;
-  if (isEnd(mine) && isEnd(other)) {
-    const flags = words[segment.base + Word.flags] as number;
-    // Numbers that differ have to be translated for as long as an end may send again.
-    timeoutClass = (flags & RowFlag.rewritten) !== 0 ? TimeoutClass.closing : TimeoutClass.closed;
-    words[segment.base + Word.flags] = flags | RowFlag.ended;
-  } else if (isOpening(mine) || isOpening(other)) timeoutClass = TimeoutClass.attempt;
-  else if (mine === State.established && other === State.established) {
-    timeoutClass = TimeoutClass.established;
-  }
+  const flagsAt = segment.base + Word.flags;
+  const flags = words[flagsAt] as number;
+  let timeoutClass = CLASSES[mine * STATE_COUNT + other] as number;
+  const hasEnded = timeoutClass === TimeoutClass.closed;
+  words[flagsAt] = hasEnded ? flags | RowFlag.ended : flags;
+  // Numbers that differ have to be translated for as long as an end may send again.
+  if (hasEnded && (flags & RowFlag.rewritten) !== 0) timeoutClass = TimeoutClass.closing;
   segment.table.setTimeoutClass(segment.row, timeoutClass);
+}
+
+function classOf(mine: number, other: number): number {
+  if (isEnd(mine) && isEnd(other)) return TimeoutClass.closed;
+  if (isOpening(mine) || isOpening(other)) return TimeoutClass.attempt;
+  const areOpen = mine === State.established && other === State.established;
+  return areOpen ? TimeoutClass.established : TimeoutClass.closing;
 }
 
 /** Whether an end in this state has still to be opened. */
