@@ -71,6 +71,11 @@ export async function kernelRows(words: readonly string[] = []): Promise<Row[]> 
     await network.close();
     programs.remove();
   }
+  if (cells.length === 0) {
+    const names = kernelExperiments(long).map(nameOf);
+    process.stderr.write(`kernel: nothing has such a name; there are\n  ${names.join("\n  ")}\n`);
+    return [];
+  }
   const data: KernelData = { long, cells };
   if (!isTrial(words)) await writeData("kernel", data, PACKAGES);
   if (!words.includes("--json")) process.stdout.write(`${kernelTable(data)}\n`);

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { rootProblem } from "../test/lab/own-namespace.ts";
 import { median, type Row } from "./measure.ts";
 import { type Chart, drawChart, formatBytes, formatSeconds } from "./rig/chart.ts";
-import { type Attempt, attempt, disturbedText } from "./rig/foreign.ts";
+import { attempt, disturbedText } from "./rig/foreign.ts";
 import {
   C_BATCHED,
   C_PLAIN,
@@ -18,10 +18,12 @@ import {
   OUR_NAT,
   switchQueue,
 } from "./rig/handler.ts";
-import { KERNEL_NAT } from "./rig/kernel-handlers.ts";
+import { KERNEL_NAT, NFT_STATELESS } from "./rig/kernel-handlers.ts";
 import { ADDRESSES, BenchNetwork } from "./rig/network.ts";
 import { makePrograms, missingProblem, type Programs } from "./rig/programs.ts";
 import { coreWords, writeData, writePicture } from "./rig/results.ts";
+import { type Spread, spreadOf } from "./rig/spread.ts";
+import { isTrial, onlyOf } from "./rig/trial.ts";
 
 /** What NetPIPE says of one size of block. */
 interface Point {
@@ -54,8 +56,12 @@ interface Part {
   readonly repeats?: number;
 }
 
+const QUICK_SMALL: Part = { from: 1, to: 255, repeats: 300 };
+/** Round trips of small blocks come as often as they cost little: each size keeps its quickest. */
 const QUICK: readonly Part[] = [
-  { from: 1, to: 255, repeats: 300 },
+  QUICK_SMALL,
+  QUICK_SMALL,
+  QUICK_SMALL,
   { from: 256, to: 8191, repeats: 300 },
   { from: 8192, to: 131_071, repeats: 60 },
   { from: 131_072, to: 1_048_575, repeats: 15 },
@@ -72,11 +78,16 @@ const LONG: readonly Part[] = [
 /** NetPIPE's own. */
 const PORT = 5002;
 const QUEUE = 40;
-/** How often a part of the schedule is measured until nobody disturbs it. */
-const ATTEMPTS_MAX = { quick: 2, long: 4 };
+/** How often a turn is measured until nobody disturbs it, and for how many seconds of the run we are so patient. */
+const PATIENCE = { quick: { attempts: 2, seconds: 120 }, long: { attempts: 4, seconds: 1200 } };
 const TARGET_RATIO = 0.9;
-/** In the kernel the peer is Linux. */
+/** In the kernel the peers are Linux's own rules. */
 const KERNEL_TARGET_RATIO = 1;
+/** Blocks that are all latency. */
+const SMALL_BYTES_MAX = 63;
+/** A turn that fails is tried again; what fails again is left out. */
+const TURN_TRIES_MAX = 2;
+const HANDLERS = [FORWARDING, LINUX_NAT, NFT_STATELESS, C_PLAIN, C_BATCHED, OUR_NAT, KERNEL_NAT];
 
 /** Empty without root; a row for each of ours otherwise. */
 export async function netpipeRows(words: readonly string[] = []): Promise<Row[]> {
@@ -88,25 +99,35 @@ export async function netpipeRows(words: readonly string[] = []): Promise<Row[]>
   const long = words.includes("--long");
   const rows: Row[] = [];
   for (const cores of long ? ([1, 2] as const) : ([1] as const)) {
-    const { curves, foreign } = await measureCurves(long ? LONG : QUICK, cores);
+    const handlers = HANDLERS.filter(({ name }) => onlyOf(words, name));
+    const { curves, foreign } = await measureCurves(handlers, long ? LONG : QUICK, cores);
     const data: NetpipeData = { cores, long, foreign, curves };
-    const name = cores === 1 ? "netpipe" : "netpipe-two-cores";
-    await writeData(name, data);
-    for (const [plot, chart] of Object.entries(charts(curves, cores)))
-      await writePicture(`${name}-${plot}`, drawChart(chart));
+    if (!isTrial(words)) {
+      const name = cores === 1 ? "netpipe" : "netpipe-two-cores";
+      await writeData(name, data);
+      await writeNetpipePictures(name, data);
+    }
     if (!words.includes("--json")) process.stdout.write(netpipeTable(data));
     rows.push(...netpipeRowsOf(data));
   }
   return rows;
 }
 
+/** The plots of one file of results, which has this name. */
+export async function writeNetpipePictures(name: string, { curves, cores }: NetpipeData): Promise<void> {
+  for (const [plot, chart] of Object.entries(charts(curves, cores)))
+    await writePicture(`${name}-${plot}`, drawChart(chart));
+}
+
 async function measureCurves(
+  handlers: readonly Handler[],
   parts: readonly Part[],
   cores: 1 | 2,
 ): Promise<Pick<NetpipeData, "curves" | "foreign">> {
+  const { attempts: attemptsMax, seconds } = PATIENCE[parts === LONG ? "long" : "quick"];
+  const patientUntil = performance.now() + seconds * 1000;
   const foreign: number[] = [];
-  const handlers = [FORWARDING, LINUX_NAT, C_PLAIN, C_BATCHED, OUR_NAT, KERNEL_NAT];
-  const curves = handlers.map(({ name, kind }): Curve => ({ name, kind, points: [] }));
+  const points = handlers.map(() => new Map<number, Point>());
   const programs = makePrograms();
   const network = new BenchNetwork();
   try {
@@ -115,12 +136,15 @@ async function measureCurves(
       for (let turn = 0; turn < handlers.length; turn++) {
         const index = (turn + round) % handlers.length;
         const handler = handlers[index] as Handler;
-        const attempts = await withHandler(handler, network, programs, cores, () =>
-          attempt(ATTEMPTS_MAX[parts === LONG ? "long" : "quick"], () =>
-            netpipe(network, programs, part, cores),
+        const attempts = await tryTurn(handler.name, () =>
+          withHandler(handler, network, programs, cores, () =>
+            attempt(performance.now() < patientUntil ? attemptsMax : 1, () =>
+              netpipe(network, programs, part, cores),
+            ),
           ),
         );
-        curves[index]?.points.push(...fastest(attempts));
+        if (attempts.length === 0) continue;
+        for (const { result } of attempts) takeQuickest(points[index] ?? new Map(), result);
         foreign.push(Math.min(...attempts.map((one) => one.foreign)));
       }
     }
@@ -128,18 +152,32 @@ async function measureCurves(
     await network.close();
     programs.remove();
   }
+  const curves = handlers.map(({ name, kind }, index): Curve => {
+    const own = [...(points[index]?.values() ?? [])];
+    return { name, kind, points: own.sort((left, right) => left.bytes - right.bytes) };
+  });
   return { curves, foreign };
 }
 
+/** Nothing when the turn failed and failed again, which is told. */
+async function tryTurn<R>(name: string, turn: () => Promise<readonly R[]>): Promise<readonly R[]> {
+  for (let tries = 1; tries <= TURN_TRIES_MAX; tries++) {
+    try {
+      return await turn();
+    } catch (error) {
+      const then = tries < TURN_TRIES_MAX ? "it is tried again" : "the curve goes on without it";
+      process.stderr.write(`    ${name} failed, ${then}: ${String(error)}\n`);
+    }
+  }
+  return [];
+}
+
 /** Of each size the quickest, as NetPIPE does with its own trials. */
-function fastest(attempts: readonly Attempt<Point[]>[]): Point[] {
-  const [first, ...others] = attempts.map((one) => one.result);
-  return (first ?? []).map((point, index) =>
-    others.reduce((best, points) => {
-      const other = points[index];
-      return other && other.bytes === best.bytes && other.seconds < best.seconds ? other : best;
-    }, point),
-  );
+function takeQuickest(best: Map<number, Point>, points: readonly Point[]): void {
+  for (const point of points) {
+    const before = best.get(point.bytes);
+    if (!before || point.seconds < before.seconds) best.set(point.bytes, point);
+  }
 }
 
 async function withHandler<R>(
@@ -162,7 +200,8 @@ async function withHandler<R>(
     if (done?.modified === 0) throw new Error(`Cannot compare: ${handler.name} rewrote nothing`);
     return result;
   } finally {
-    if (!isEnded) await running.stop();
+    // What the turn failed of is to be told, and not what its end says.
+    if (!isEnded) await running.stop().catch(() => undefined);
   }
 }
 
@@ -238,7 +277,7 @@ function formatRate(rate: number): string {
 
 /** The one-way time of the smallest blocks, and the highest throughput. */
 function summary({ points }: Curve): { readonly latencyUs: number; readonly most: number } {
-  const small = points.filter((point) => point.bytes < 64).map((point) => point.seconds);
+  const small = points.filter(({ bytes }) => bytes <= SMALL_BYTES_MAX).map((point) => point.seconds);
   return {
     latencyUs: median(small) * 1e6,
     most: Math.max(...points.map((point) => point.mbitPerSecond)),
@@ -255,33 +294,68 @@ export function netpipeTable({ curves, cores, foreign }: NetpipeData): string {
   return `${heads}\n|---|---|---|\n${lines.join("")}\n${disturbedText(foreign)}\n`;
 }
 
-/** Ours at each size against the C program that is the better one over all sizes, and against Linux. */
+/**
+ * At each size: the script in user space against the C program that is the better one over all sizes, the script in the
+ * kernel against the better of Linux's rules.
+ */
 export function netpipeRowsOf({ curves, cores }: NetpipeData): Row[] {
-  const of = (name: string): Curve | undefined => curves.find((curve) => curve.name === name);
-  const [plain, batched, linux] = [C_PLAIN, C_BATCHED, LINUX_NAT].map(({ name }) => of(name));
-  if (!plain || !batched) return [];
-  const better = ratioOf(plain, batched) > 1 ? plain : batched;
+  const among = (handlers: readonly Handler[]): Curve[] =>
+    curves.filter((curve) => handlers.some(({ name }) => name === curve.name));
+  const best = (all: readonly Curve[]): Curve | undefined => {
+    const [first, second] = all;
+    return first && second && ratioOf(first, second).median < 1 ? second : first;
+  };
+  const linux = best(among([LINUX_NAT, NFT_STATELESS]));
   return curves
     .filter((curve) => curve.kind === "ours")
     .flatMap((ours) => {
-      const row = (peer: Curve, target: number | undefined): Row => ({
-        what: `NetPIPE through ${ours.name}, all blocks, ${coreWords(cores)}`,
-        ours: `${Math.round(summary(ours).most)} Mbit/s`,
-        peer: `${peer.name} ${Math.round(summary(peer).most)} Mbit/s`,
-        ratio: ratioOf(ours, peer),
-        target: target === undefined ? "no target" : `>= ${target.toFixed(2)} x`,
-        met: target === undefined || ratioOf(ours, peer) >= target,
-      });
-      if (ours.name === KERNEL_NAT.name) return linux ? [row(linux, KERNEL_TARGET_RATIO)] : [];
-      return [row(better, TARGET_RATIO), ...(linux ? [row(linux, undefined)] : [])];
+      const isKernel = ours.name === KERNEL_NAT.name;
+      const peer = isKernel ? linux : best(among([C_PLAIN, C_BATCHED]));
+      const what = `NetPIPE through ${ours.name}`;
+      const target = isKernel ? KERNEL_TARGET_RATIO : TARGET_RATIO;
+      return [
+        ...(peer ? [rowOf(`${what}, all blocks, ${coreWords(cores)}`, ours, peer, target)] : []),
+        ...(peer && isKernel
+          ? [smallRowOf(`${what}, below 64 bytes, ${coreWords(cores)}`, ours, peer, target)]
+          : []),
+        ...(linux && !isKernel
+          ? [rowOf(`${what}, all blocks, ${coreWords(cores)}`, ours, linux, undefined)]
+          : []),
+      ];
     });
 }
 
-/** How fast one is for the other, median over the sizes. */
-function ratioOf(one: Curve, other: Curve): number {
-  return median(
-    one.points.map(
-      (point, index) => point.mbitPerSecond / (other.points[index]?.mbitPerSecond ?? Number.NaN),
-    ),
+function rowOf(what: string, ours: Curve, peer: Curve, target: number | undefined): Row {
+  const { median: ratio, low, high } = ratioOf(ours, peer);
+  const figure = (curve: Curve): string => `${Math.round(summary(curve).most)} Mbit/s`;
+  return {
+    what,
+    ours: figure(ours),
+    peer: `${peer.name} ${figure(peer)}`,
+    ratio,
+    limits: [low, high],
+    target: target === undefined ? "no target" : `>= ${target.toFixed(2)} x`,
+    met: target === undefined || Number(ratio.toFixed(2)) >= target,
+  };
+}
+
+/** The same for blocks that are all latency, by the time that they take. */
+function smallRowOf(what: string, ours: Curve, peer: Curve, target: number): Row {
+  const [own, other] = [ours, peer].map((curve): Curve => {
+    return { ...curve, points: curve.points.filter(({ bytes }) => bytes <= SMALL_BYTES_MAX) };
+  }) as [Curve, Curve];
+  const figure = (curve: Curve): string => `${summary(curve).latencyUs.toFixed(1)} us`;
+  return {
+    ...rowOf(what, own, other, target),
+    ours: figure(ours),
+    peer: `${peer.name} ${figure(peer)}`,
+  };
+}
+
+/** How fast one is for the other, over the sizes that both have. */
+function ratioOf(one: Curve, other: Curve): Spread {
+  const rates = new Map(other.points.map(({ bytes, mbitPerSecond }) => [bytes, mbitPerSecond]));
+  return spreadOf(
+    one.points.map(({ bytes, mbitPerSecond }) => mbitPerSecond / (rates.get(bytes) ?? Number.NaN)),
   );
 }

@@ -7,7 +7,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { cachesRowsOf, cachesTable } from "./caches.ts";
 import { formatMet, formatRatio, type Row } from "./measure.ts";
-import { netpipeRowsOf, netpipeTable } from "./netpipe.ts";
+import { netpipeRowsOf, netpipeTable, writeNetpipePictures } from "./netpipe.ts";
 import { flowRowsOf, flowTable } from "./rig/flow-tables.ts";
 import { kernelRowsOf, kernelTable } from "./rig/kernel-tables.ts";
 import { type Conditions, dataFile, PICTURES } from "./rig/results.ts";
@@ -66,23 +66,32 @@ export function publishedMarkdown(named: readonly string[]): string {
 }
 
 const DOCUMENTS = join(PICTURES, "..");
-/** What is between them is ours to write; `benchmark` is one name or several. */
-const PLACE = /(<!-- measured: npm run bench (?<benchmarks>[a-z -]+) -->\n).*?(<!-- end -->\n)/gs;
+/** What is between them is ours to write. */
+const PLACE = /(<!-- measured: npm run bench ([a-z -]+) -->\n).*?(<!-- end -->\n)/gs;
 
-/** Writes what was measured into the documents of `docs` that have a place for it; the names of those that changed. */
-export function writeDocuments(): string[] {
+/** Draws what was measured, and writes it into the documents of `docs` that have a place for it; those that changed. */
+export async function writeDocuments(): Promise<string[]> {
+  for (const name of ["netpipe", "netpipe-two-cores"]) {
+    if (existsSync(dataFile(name)))
+      await writeNetpipePictures(name, JSON.parse(readFileSync(dataFile(name), "utf8")));
+  }
   const changed: string[] = [];
   for (const file of readdirSync(DOCUMENTS).filter((name) => name.endsWith(".md"))) {
     const path = join(DOCUMENTS, file);
     const before = readFileSync(path, "utf8");
-    const after = before.replace(PLACE, (_all, head: string, benchmarks: string, tail: string) => {
-      return `${head}\n${publish(benchmarks.split(" "), 2)}\n${tail}`;
-    });
+    const after = fillPlaces(before, (benchmarks) => publish(benchmarks, 2));
     if (after === before) continue;
     writeFileSync(path, after);
     changed.push(`docs/${file}`);
   }
   return changed;
+}
+
+/** Fills what is between `<!-- measured: npm run bench NAME … -->` and `<!-- end -->`, each on a line of its own. */
+export function fillPlaces(text: string, made: (benchmarks: readonly string[]) => string): string {
+  return text.replace(PLACE, (_all, head: string, benchmarks: string, tail: string) => {
+    return `${head}\n${made(benchmarks.split(" "))}\n${tail}`;
+  });
 }
 
 /** @param level of the headings */

@@ -112,7 +112,7 @@ if (unknown.length > 0) {
 }
 
 if (values.docs) {
-  for (const file of writeDocuments()) process.stdout.write(`${file}\n`);
+  for (const file of await writeDocuments()) process.stdout.write(`${file}\n`);
   process.exit(0);
 }
 const isMarkdown = options.includes("--markdown");

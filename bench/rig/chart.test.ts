@@ -46,6 +46,20 @@ describe("drawChart()", () => {
     }
   });
 
+  it("breaks a long legend into rows, and begins below them", () => {
+    const [line] = chart.lines;
+    const lines = Array.from({ length: 7 }, (_, index) => ({
+      points: [],
+      ...line,
+      name: `a long name ${index}`,
+    }));
+    const wide = drawChart({ ...chart, lines });
+    const places = [...wide.matchAll(/<text class="start" x="([\d.]+)" y="(\d+)">a long/g)];
+    assert.deepEqual([...new Set(places.map((place) => place[2]))], ["54", "74"]);
+    assert(places.every((place) => Number(place[1]) + 7 * "a long name 0".length < 760));
+    assert.match(wide, /class="line l6" d="M78 402L726 96"/);
+  });
+
   it("draws an empty chart without a fault", () => {
     assert.doesNotMatch(drawChart({ ...chart, lines: [] }), /NaN|Infinity/);
   });

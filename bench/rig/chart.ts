@@ -34,7 +34,9 @@ const WIDTH = 760;
 const HEIGHT = 460;
 const LEFT = 78;
 const RIGHT = 34;
+/** Below the title and one row of the legend. */
 const TOP = 76;
+const LEGEND_ROW = 20;
 const BOTTOM = 58;
 const POINTS_WITH_MARKS_MAX = 60;
 const LINEAR_TICKS = 6;
@@ -48,6 +50,7 @@ const STYLES = [
   { light: "#00795a", dark: "#3fcf9f", dash: "2 3" },
   { light: "#a0457e", dark: "#e39cc6", dash: "9 3 2 3" },
   { light: "#8a6d00", dark: "#f0e442", dash: "4 2" },
+  { light: "#c02020", dark: "#ff8080", dash: "" },
 ] as const;
 
 /** Points without a place on a logarithmic axis (zero, negative) are left out. */
@@ -65,8 +68,10 @@ export function drawChart(chart: Chart): string {
     chart.y,
     all.map((point) => point[1]),
   );
+  const names = legendOf(drawable.map((line) => line.name));
+  const top = TOP + LEGEND_ROW * (names.at(-1)?.row ?? 0);
   const across = (value: number): number => LEFT + part(chart.x, x, value) * (WIDTH - LEFT - RIGHT);
-  const down = (value: number): number => HEIGHT - BOTTOM - part(chart.y, y, value) * (HEIGHT - TOP - BOTTOM);
+  const down = (value: number): number => HEIGHT - BOTTOM - part(chart.y, y, value) * (HEIGHT - top - BOTTOM);
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img">`,
     `<title>${escapeText(chart.title)}</title>`,
@@ -74,18 +79,18 @@ export function drawChart(chart: Chart): string {
     `<rect class="page" width="${WIDTH}" height="${HEIGHT}"/>`,
     text("title", LEFT, 26, chart.title),
     ...x.ticks.flatMap((tick) => [
-      `<path class="grid" d="M${at(across(tick))} ${TOP}V${HEIGHT - BOTTOM}"/>`,
+      `<path class="grid" d="M${at(across(tick))} ${top}V${HEIGHT - BOTTOM}"/>`,
       text("middle", across(tick), HEIGHT - BOTTOM + 18, label(chart.x, tick)),
     ]),
     ...y.ticks.flatMap((tick) => [
       `<path class="grid" d="M${LEFT} ${at(down(tick))}H${WIDTH - RIGHT}"/>`,
       text("end", LEFT - 8, down(tick) + 4, label(chart.y, tick)),
     ]),
-    `<path class="axis" d="M${LEFT} ${TOP}V${HEIGHT - BOTTOM}H${WIDTH - RIGHT}"/>`,
+    `<path class="axis" d="M${LEFT} ${top}V${HEIGHT - BOTTOM}H${WIDTH - RIGHT}"/>`,
     text("middle", (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 14, chart.x.title),
-    `<g transform="translate(18 ${(TOP + HEIGHT - BOTTOM) / 2}) rotate(-90)">${text("middle", 0, 0, chart.y.title)}</g>`,
+    `<g transform="translate(18 ${(top + HEIGHT - BOTTOM) / 2}) rotate(-90)">${text("middle", 0, 0, chart.y.title)}</g>`,
     ...drawable.flatMap((line, index) => drawLine(line, index, across, down)),
-    ...legend(drawable.map((line) => line.name)),
+    ...names.flatMap(drawName),
     "</svg>\n",
   ].join("\n");
 }
@@ -160,13 +165,32 @@ function drawLine(
   return [`<path class="line l${index}" d="M${places.join("L")}"/>`, ...marks];
 }
 
-function legend(names: readonly string[]): string[] {
+interface LegendEntry {
+  readonly name: string;
+  readonly index: number;
+  readonly left: number;
+  readonly row: number;
+}
+
+/** From left to right, in as many rows as it takes. */
+function legendOf(names: readonly string[]): LegendEntry[] {
   let left = LEFT;
-  return names.flatMap((name, index) => {
-    const own = [`<path class="line l${index}" d="M${left} 50h30"/>`, text("start", left + 37, 54, name)];
-    left += 62 + name.length * 7;
-    return own;
+  let row = 0;
+  return names.map((name, index) => {
+    const width = 62 + name.length * 7;
+    if (left > LEFT && left + width > WIDTH) {
+      left = LEFT;
+      row++;
+    }
+    const entry = { name, index, left, row };
+    left += width;
+    return entry;
   });
+}
+
+function drawName({ name, index, left, row }: LegendEntry): string[] {
+  const y = 50 + row * LEGEND_ROW;
+  return [`<path class="line l${index}" d="M${left} ${y}h30"/>`, text("start", left + 37, y + 4, name)];
 }
 
 function styleSheet(count: number): string {

@@ -32,7 +32,7 @@ describe("kernelRowsOf()", () => {
     });
     assert.deepEqual(told, [
       ["NAT, TCP, 1 core", "nft stateless 9.00 Gbit/s", 1, [0.75, 1], true],
-      ["NAT, TCP, 1 core", "C, as the script 20.00 Gbit/s", 0.9, [0.45, 0.9], false],
+      ["NAT, TCP, 1 core", "C, as the script 15.00 Gbit/s", 0.675, [0.45, 0.9], false],
       ["instructions, snat", "C, as the script 100", 1.21, undefined, false],
     ]);
   });
@@ -89,7 +89,7 @@ describe("kernelTable()", () => {
       kernelTable({ long: false, cells: [...TCP.slice(3), drop] }),
       `| what | cores | C, as the script | script |
 |---|---|---|---|
-| NAT, TCP | 1 | 20.00 Gbit/s (10.00–20.00) | 9.00 Gbit/s (9.00–9.00) |
+| NAT, TCP | 1 | 15.00 Gbit/s (10.00–20.00) | 9.00 Gbit/s (9.00–9.00) |
 
 | what | cores | forwarding |
 |---|---|---|

@@ -29,6 +29,10 @@ describe("spreadOf()", () => {
     assert.deepEqual(spreadOf([5, 1, 4, 2, 3]), { median: 3, low: 1, high: 5 });
   });
 
+  it("has the median of an even count between the two in the middle", () => {
+    assert.equal(spreadOf([1, 10, 2, 4]).median, 3);
+  });
+
   it("takes the numbers among what rounds gave", () => {
     assert.deepEqual(spreadOf([Number.NaN, 2, Number.NaN]), { median: 2, low: 2, high: 2 });
   });

@@ -2,7 +2,6 @@
  * How sure a median is: where the true one lies, by the order of the values alone, whatever their distribution.
  * @module
  */
-import { median } from "../measure.ts";
 
 /** A median, and the limits between which the true one lies. */
 export interface Spread {
@@ -26,7 +25,7 @@ export function spreadOf(values: readonly number[]): Spread {
   let cut = 0;
   while (outside(count, cut + 1) <= 1 - CONFIDENCE) cut++;
   return {
-    median: median(sorted),
+    median: ((sorted[count >> 1] ?? Number.NaN) + (sorted[(count - 1) >> 1] ?? Number.NaN)) / 2,
     low: sorted[cut] ?? Number.NaN,
     high: sorted[count - 1 - cut] ?? Number.NaN,
   };
