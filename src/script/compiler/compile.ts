@@ -45,6 +45,16 @@ export function lowerRequest(request: CompileRequest): Lowering {
 
 /** Compiles a function for one place, or tells all reasons why it cannot run there. Deterministic. */
 export function compileFunction(request: CompileRequest): CompileResult {
+  const result = compileOnce(request);
+  const { target } = request;
+  const isNarrow = result.problems.some(({ code }) => code === "kernel-stack");
+  if (!isNarrow || target.followsLoops === true) return result;
+  // The kernel's count of rounds takes stack, too.
+  const other = compileOnce({ ...request, target: { ...target, followsLoops: true } });
+  return other.script === undefined ? result : other;
+}
+
+function compileOnce(request: CompileRequest): CompileResult {
   const { front, middle } = lowerRequest(request);
   if (front.function === undefined) return { script: undefined, problems: front.problems };
   if (middle === undefined) return { script: undefined, problems: [tooLarge(front)] };

@@ -25,6 +25,8 @@ export interface CompileTarget {
   readonly statistics: boolean;
   /** The bit of the mark by which packets that are handed over get to user space; `undefined`: none can be here. */
   readonly handOverMark?: number;
+  /** Linux before 6.9: its verifier has to follow each round of each loop, as no instruction counts them. */
+  readonly followsLoops?: boolean;
 }
 
 /** What an attach point lets a function do. */

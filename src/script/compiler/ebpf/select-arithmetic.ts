@@ -204,10 +204,8 @@ export function selectUnary(selection: Selection, { operator, operand, result }:
       selectVeiled(machine, register, source);
       return;
     case "veiled64":
-      // Nobody turns bytes round twice but to make the verifier forget them.
       machine.move(register, source);
-      machine.swap(register, 64);
-      machine.swap(register, 64);
+      machine.arithmetic("xor", register, { register: selection.veil });
       return;
     case "unsigned32":
       machine.move(register, source, true);

@@ -3,12 +3,14 @@
  * inside of blocks is done by the other `select-…` files.
  * @module
  */
+import { InvariantError } from "#base/errors.ts";
 import { FRAME_POINTER } from "#wire/ebpf.ts";
 import { swap } from "../ir/arithmetic.ts";
 import {
   type Block,
   type CompareInstruction,
   type Edge,
+  type Instruction,
   type IrFunction,
   type Terminator,
   type Value,
@@ -49,6 +51,7 @@ export class Selection {
   readonly #exits = new Map<number, MachineBlock>();
   readonly #counted = new Map<string, MachineBlock>();
   readonly #verdicts: ReadonlySet<Value>;
+  #veil: Register | undefined;
 
   constructor(fn: IrFunction, { target, rangeOf }: SelectOptions) {
     this.facts = new FunctionFacts(fn);
@@ -65,6 +68,7 @@ export class Selection {
   run(): void {
     this.packet.begin();
     const { order } = this.facts.graph;
+    if (order.some(({ instructions }) => instructions.some(isVeiling))) this.#makeVeil();
     this.machine.jump(this.headOf(this.block));
     for (const block of order) {
       this.block = block;
@@ -105,6 +109,23 @@ export class Selection {
     machine.resume(here);
     this.#counted.set(key, exit);
     return exit;
+  }
+
+  /** A register with 0, of which the verifier knows nothing. */
+  get veil(): Register {
+    if (this.#veil === undefined) throw new InvariantError("Cannot veil a value: nothing to veil it with");
+    return this.#veil;
+  }
+
+  /** What nobody has written is anything, and nothing together with its contrary. */
+  #makeVeil(): void {
+    const { machine } = this;
+    const [veil, contrary] = [machine.register(), machine.register()];
+    machine.load(veil, machine.memory(8), 8);
+    machine.move(contrary, veil);
+    machine.arithmetic("xor", contrary, { immediate: -1 });
+    machine.arithmetic("and", veil, { register: contrary });
+    this.#veil = veil;
   }
 
   /** The rounds of loops that are guarded are too few for the kernel to end them. */
@@ -345,6 +366,10 @@ export class Selection {
     }
     this.machine.jump(this.exitWith(this.natives.continue));
   }
+}
+
+function isVeiling(instruction: Instruction): boolean {
+  return instruction.op === "unary" && instruction.operator === "veiled64";
 }
 
 const MIRRORED = {

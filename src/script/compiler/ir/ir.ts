@@ -472,6 +472,8 @@ export interface Block {
   parameters: Value[];
   instructions: Instruction[];
   terminator: Terminator;
+  /** Of a loop that begins here: how often it comes back at most, each time that it is entered, as was found out early. */
+  roundsMax?: number;
   /** A loop begins here whose rounds the kernel counts, so that its verifier need not follow each of them. */
   isGuarded?: boolean;
 }

@@ -11,6 +11,7 @@ import type { CompileProblem } from "../problem.ts";
 import type { CompileTarget } from "../target.ts";
 import { separateOpens } from "./blocks.ts";
 import { Editor } from "./editor.ts";
+import { guardLoops, noteRounds } from "./guards.ts";
 import { legalise } from "./legalise.ts";
 import { optimise, tidy } from "./optimise.ts";
 
@@ -26,7 +27,7 @@ export type LowerResult =
 /** Rewrites a function in place. What comes out has only words, and each `open` leads to a block of its own. */
 export function lowerFunction(
   fn: IrFunction,
-  _target: CompileTarget,
+  { followsLoops = false }: CompileTarget,
   constructAt?: ConstructAt,
 ): LowerResult {
   const editor = new Editor(fn);
@@ -35,7 +36,9 @@ export function lowerFunction(
   const found = analyseRanges(fn);
   const problems = checkNumbers(fn, found, constructAt);
   if (problems.length > 0) return { function: undefined, problems };
+  noteRounds(found);
   legalise(editor, found);
   optimise(editor);
+  if (!followsLoops) guardLoops(editor);
   return { function: fn, ranges: analyseRanges(fn), problems: [] };
 }
