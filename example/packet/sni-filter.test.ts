@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { Connection } from "#packet/connection.ts";
 import { ipv4 } from "#packet/ipv4.ts";
 import { ipv6 } from "#packet/ipv6.ts";
 import { tcp } from "#packet/tcp.ts";
-import { packetOf, ScriptWorld } from "./test-world.ts";
+import { established, packetOf, ScriptWorld } from "./test-world.ts";
 
 const IP = {
   4: ipv4.header({ source: "192.0.2.1", destination: "198.51.100.1" }),
@@ -55,21 +54,8 @@ function syn(version: 4 | 6 = 4) {
   );
 }
 
-function tracked(): Connection {
-  const tuple = { source: 0, destination: 0, sourcePort: 0, destinationPort: 0, protocol: 6 };
-  return {
-    state: "established",
-    isReply: false,
-    id: 1,
-    original: tuple,
-    reply: tuple,
-    isAssured: true,
-    mark: 0,
-  };
-}
-
 /** What the server gets of a stream that is sent in pieces, until one is dropped. */
-async function through(functionName: string, stream: Uint8Array, bytes: number, connection = tracked()) {
+async function through(functionName: string, stream: Uint8Array, bytes: number, connection = established()) {
   const world = await ScriptWorld.load("sni-filter.ts", functionName);
   await world.give(functionName, syn());
   let passed = 0;
@@ -95,7 +81,7 @@ describe("sni-filter", () => {
 
       test(`dropListed() lets others pass, in segments of ${bytes} bytes and records of ${recordBytes}`, async () => {
         for (const name of ["example", "unblocked.example", "blocked.example.org", undefined]) {
-          const connection = tracked();
+          const connection = established();
           const stream = records(hello(name), recordBytes);
           const { passed } = await through("dropListed", stream, bytes, connection);
           assert.equal(passed, stream.length);

@@ -1,11 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { milliseconds, seconds } from "#base/time.ts";
-import type { Connection } from "#packet/connection.ts";
 import { ipv4 } from "#packet/ipv4.ts";
 import { ipv6 } from "#packet/ipv6.ts";
 import { tcp } from "#packet/tcp.ts";
-import { packetOf, ScriptWorld } from "./test-world.ts";
+import { established, packetOf, ScriptWorld } from "./test-world.ts";
 
 /** A SYN of a source, told by a number. */
 function syn(source: number, port = 4000, sequence = 1, version: 4 | 6 = 4) {
@@ -19,19 +18,6 @@ function syn(source: number, port = 4000, sequence = 1, version: 4 | 6 = 4) {
 function acknowledgment(source: number) {
   const ip = ipv4.header({ source: 0x0a00_0000 + source, destination: "192.0.2.80" });
   return packetOf(ip, tcp.header({ sourcePort: 4000, destinationPort: 80, ack: true }));
-}
-
-function finished(): Connection {
-  const tuple = { source: 0, destination: 0, sourcePort: 0, destinationPort: 0, protocol: 6 };
-  return {
-    state: "established",
-    isReply: false,
-    id: 1,
-    original: tuple,
-    reply: tuple,
-    isAssured: true,
-    mark: 0,
-  };
 }
 
 async function world(): Promise<ScriptWorld> {
@@ -60,7 +46,7 @@ describe("syn-guard", () => {
     const one = await world();
     for (let index = 0; index < 40; index++) {
       await one.give("guard", syn(1, 1000 + index, index));
-      await one.give("guard", acknowledgment(1), { connection: finished() });
+      await one.give("guard", acknowledgment(1), { connection: established() });
     }
     assert.equal((await one.give("guard", syn(1, 2000))).verdict, "drop");
     assert.ok(one.counter("guard", "too many from one source") > 0);
@@ -91,7 +77,7 @@ describe("syn-guard", () => {
   test("guard() lets who has finished a handshake in during a flood at once, and marks the connection", async () => {
     const one = await world();
     assert.equal((await one.give("guard", syn(70_000))).verdict, "continue");
-    const connection = finished();
+    const connection = established();
     await one.give("guard", acknowledgment(70_000), { connection });
     assert.equal(connection.mark, 0x2000);
     await passed(one, 1000, (index) => syn(index, 4000, index));

@@ -30,6 +30,20 @@ export interface Answer {
   readonly sent: readonly Packet[];
 }
 
+/** A TCP connection that both sides know of. */
+export function established(): Connection {
+  const tuple = { source: 0, destination: 0, sourcePort: 0, destinationPort: 0, protocol: 6 };
+  return {
+    state: "established",
+    isReply: false,
+    id: 1,
+    original: tuple,
+    reply: tuple,
+    isAssured: true,
+    mark: 0,
+  };
+}
+
 export type Payload = Uint8Array | string;
 
 export class ScriptWorld {

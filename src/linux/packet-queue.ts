@@ -30,10 +30,11 @@ import {
   writePlainVerdict,
 } from "#wire/nfqueue.ts";
 import { QueueColumns } from "#wire/nfqueue-columns.ts";
-import { native, READABLE, RECEIVE_WORDS, type Watch } from "./native.ts";
+import { native, RECEIVE_WORDS } from "./native.ts";
 import { openQueueDescriptor, QueueTable, releaseAll } from "./packet-queue-descriptor.ts";
 import { HeldVerdicts } from "./packet-queue-held.ts";
 import { VerdictPieces } from "./packet-queue-verdicts.ts";
+import { Reading } from "./reading.ts";
 import { SystemCallError } from "./system-error.ts";
 
 /** Batches of one wake-up at most; then the rest of the event loop has its turn. */
@@ -58,6 +59,7 @@ export interface LinuxPacketQueueOptions extends PacketQueueOptions {
 export class LinuxPacketQueue implements PacketQueue {
   readonly queueNumber: number;
   readonly #fd: number;
+  readonly #reading: Reading;
   readonly #ownsDescriptor: boolean;
   readonly #defaultVerdict: number;
   readonly #heldCountMax: number;
@@ -74,11 +76,8 @@ export class LinuxPacketQueue implements PacketQueue {
   #scratchEnd: number;
   /** Wake-ups that brought one packet and nothing behind it, since the last one that brought more. */
   #singleCount = 0;
-  #watch: Watch | undefined;
   #consumer: ((batch: PacketBatch) => void) | undefined;
   #onTrouble: ((error: MetanetError) => void) | undefined;
-  #isPaused = false;
-  #isClosed = false;
   #isFlushPlanned = false;
 
   /** @throws what `openQueueDescriptor` throws */
@@ -101,28 +100,25 @@ export class LinuxPacketQueue implements PacketQueue {
     this.#columns = new QueueColumns(slab, PACKET_BATCH_COUNT_MAX);
     this.#pieces = new VerdictPieces(this.#fd, slab, 2 * PACKET_BATCH_COUNT_MAX);
     this.#held = new HeldVerdicts(this.#fd, queueNumber);
+    this.#reading = new Reading(this.#fd, (events) => this.#onReadable(events));
   }
 
   start(onBatch: (batch: PacketBatch) => void): void {
     this.#consumer = onBatch;
-    if (this.#isClosed) return;
-    this.#watch ??= native().watch(this.#fd, READABLE, (events) => this.#onReadable(events));
-    if (this.#isPaused) native().watchFor(this.#watch, 0);
+    this.#reading.start();
   }
 
   pause(): void {
-    this.#isPaused = true;
-    if (this.#watch && !this.#isClosed) native().watchFor(this.#watch, 0);
+    this.#reading.pause();
   }
 
   resume(): void {
-    this.#isPaused = false;
-    if (this.#watch && !this.#isClosed) native().watchFor(this.#watch, READABLE);
+    this.#reading.resume();
   }
 
   decide(id: number, decision: HeldDecision): boolean {
     checkHeldDecision(decision);
-    if (this.#isClosed || !this.#held.has(id)) return false;
+    if (this.#reading.isEnded || !this.#held.has(id)) return false;
     this.#report("give a verdict", this.#held.decide(id, decision));
     if (!this.#isFlushPlanned) {
       this.#isFlushPlanned = true;
@@ -133,7 +129,7 @@ export class LinuxPacketQueue implements PacketQueue {
 
   flush(): void {
     this.#isFlushPlanned = false;
-    if (!this.#isClosed) this.#report("give a verdict", this.#held.flush());
+    if (!this.#reading.isEnded) this.#report("give a verdict", this.#held.flush());
   }
 
   statistics(): PacketQueueStatistics {
@@ -147,10 +143,9 @@ export class LinuxPacketQueue implements PacketQueue {
   }
 
   close(verdict: number = PacketVerdict.drop): void {
-    if (this.#isClosed) return;
+    if (this.#reading.isEnded) return;
     this.flush();
-    this.#isClosed = true;
-    if (this.#watch) native().unwatch(this.#watch);
+    this.#reading.end();
     this.#table.close();
     if (!this.#ownsDescriptor) {
       this.#held.decideAll(verdict);
@@ -169,7 +164,7 @@ export class LinuxPacketQueue implements PacketQueue {
       this.#report("read", events);
       return;
     }
-    for (let round = 0; round < ROUND_COUNT_MAX && !this.#isPaused && !this.#isClosed; round++) {
+    for (let round = 0; round < ROUND_COUNT_MAX && this.#reading.isWanted; round++) {
       const count = native().receiveBatch(
         this.#fd,
         this.#slots,
@@ -225,7 +220,7 @@ export class LinuxPacketQueue implements PacketQueue {
     try {
       if (this.#columns.count > 0) this.#consumer?.(this.#columns);
     } finally {
-      if (!this.#isClosed) this.#giveVerdicts();
+      if (!this.#reading.isEnded) this.#giveVerdicts();
     }
   }
 

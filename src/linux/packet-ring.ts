@@ -14,9 +14,10 @@ import {
   type PacketCaptureStatistics,
   SNAP_LENGTH_BYTES_MAX,
 } from "#io/packet-capture.ts";
-import { native, READABLE, type Watch } from "./native.ts";
+import { native } from "./native.ts";
 import { RingBatch } from "./packet-ring-batch.ts";
 import { openRingDescriptor, RING_BLOCK_BYTES } from "./packet-ring-descriptor.ts";
+import { Reading } from "./reading.ts";
 import { PACKET_STATISTICS, SOL_PACKET } from "./socket-constants.ts";
 import { SystemCallError, translateErrors } from "./system-error.ts";
 
@@ -25,17 +26,15 @@ export class LinuxPacketCapture implements PacketCapture {
   readonly filterLinkType: number;
   readonly #interface: string;
   readonly #fd: number;
+  readonly #reading: Reading;
   readonly #blockCount: number;
   readonly #ring: ArrayBuffer;
   readonly #batch: RingBatch;
   readonly #counts = { receivedCount: 0, droppedCount: 0, freezeCount: 0 };
   /** The block that the kernel fills next. */
   #block = 0;
-  #watch: Watch | undefined;
   #consumer: ((batch: CapturedBatch) => void) | undefined;
   #onTrouble: ((error: MetanetError) => void) | undefined;
-  #isPaused = false;
-  #isClosed = false;
 
   /** @throws what `openRingDescriptor` and `checkPacketCaptureOptions` throw */
   constructor(options: PacketCaptureOptions) {
@@ -55,28 +54,25 @@ export class LinuxPacketCapture implements PacketCapture {
       native().close(fd);
       throw error;
     }
+    this.#reading = new Reading(fd, (events) => this.#onReadable(events));
     this.#batch = new RingBatch(this.#ring, { linkType, snapLengthBytes, insertsTags: vlanTags === "frame" });
   }
 
   start(onBatch: (batch: CapturedBatch) => void): void {
     this.#consumer = onBatch;
-    if (this.#isClosed) return;
-    this.#watch ??= native().watch(this.#fd, READABLE, (events) => this.#onReadable(events));
-    if (this.#isPaused) native().watchFor(this.#watch, 0);
+    this.#reading.start();
   }
 
   pause(): void {
-    this.#isPaused = true;
-    if (this.#watch && !this.#isClosed) native().watchFor(this.#watch, 0);
+    this.#reading.pause();
   }
 
   resume(): void {
-    this.#isPaused = false;
-    if (this.#watch && !this.#isClosed) native().watchFor(this.#watch, READABLE);
+    this.#reading.resume();
   }
 
   statistics(): PacketCaptureStatistics {
-    if (!this.#isClosed) this.#count();
+    if (!this.#reading.isEnded) this.#count();
     return { ...this.#counts };
   }
 
@@ -85,10 +81,9 @@ export class LinuxPacketCapture implements PacketCapture {
   }
 
   close(): void {
-    if (this.#isClosed) return;
+    if (this.#reading.isEnded) return;
     this.#count();
-    this.#isClosed = true;
-    if (this.#watch) native().unwatch(this.#watch);
+    this.#reading.end();
     this.#batch.end();
     // With it the descriptor goes.
     native().unmapRing(this.#ring);
@@ -100,7 +95,7 @@ export class LinuxPacketCapture implements PacketCapture {
       this.#onTrouble?.(new SystemCallError(`capture on ${this.#interface}`, getSystemErrorName(events)));
       return;
     }
-    for (let round = 0; round < this.#blockCount && !this.#isPaused && !this.#isClosed; round++) {
+    for (let round = 0; round < this.#blockCount && this.#reading.isWanted; round++) {
       if (!this.#batch.begin(this.#block)) return;
       this.#consume();
     }
@@ -113,7 +108,7 @@ export class LinuxPacketCapture implements PacketCapture {
     try {
       if (this.#batch.count > 0) this.#consumer?.(this.#batch);
     } finally {
-      if (!this.#isClosed) this.#batch.release(block);
+      if (!this.#reading.isEnded) this.#batch.release(block);
     }
   }
 

@@ -20,7 +20,8 @@ import {
 } from "#io/tun.ts";
 import { LinkType } from "#packet/link-type.ts";
 import { LITTLE_ENDIAN } from "#wire/netlink.ts";
-import { native, READABLE, type Watch } from "./native.ts";
+import { native } from "./native.ts";
+import { Reading } from "./reading.ts";
 import {
   AF_INET,
   IFF_NO_PI,
@@ -50,17 +51,15 @@ export class LinuxTun implements Tun {
   readonly index: number;
   readonly linkType: number;
   readonly #fd: number;
+  readonly #reading: Reading;
   readonly #slotBytes: number;
   readonly #slab: Uint8Array;
   readonly #lengths = new Int32Array(BATCH_COUNT_MAX);
   readonly #row = new Int32Array(2);
   readonly #batch: TunBatch;
   readonly #counts = { receivedCount: 0, sentCount: 0, unsentCount: 0 };
-  #watch: Watch | undefined;
   #consumer: ((batch: CapturedBatch) => void) | undefined;
   #onTrouble: ((error: MetanetError) => void) | undefined;
-  #isPaused = false;
-  #isClosed = false;
 
   /** @throws TunTakenError, TunForbiddenError, TunUnsupportedError, SystemCallError, and what `checkTunOptions` throws */
   constructor(options: TunOptions) {
@@ -75,6 +74,7 @@ export class LinuxTun implements Tun {
       closeSync(this.#fd);
       throw error;
     }
+    this.#reading = new Reading(this.#fd, (events) => this.#onReadable(events));
     this.linkType = mode === "tap" ? LinkType.ethernet : LinkType.raw;
     this.#slotBytes = (mtuBytes + FRAME_HEADER_BYTES + 63) & ~63;
     this.#slab = new Uint8Array(BATCH_COUNT_MAX * this.#slotBytes);
@@ -83,25 +83,21 @@ export class LinuxTun implements Tun {
 
   start(onBatch: (batch: CapturedBatch) => void): void {
     this.#consumer = onBatch;
-    if (this.#isClosed) return;
-    this.#watch ??= native().watch(this.#fd, READABLE, (events) => this.#onReadable(events));
-    if (this.#isPaused) native().watchFor(this.#watch, 0);
+    this.#reading.start();
   }
 
   pause(): void {
-    this.#isPaused = true;
-    if (this.#watch && !this.#isClosed) native().watchFor(this.#watch, 0);
+    this.#reading.pause();
   }
 
   resume(): void {
-    this.#isPaused = false;
-    if (this.#watch && !this.#isClosed) native().watchFor(this.#watch, READABLE);
+    this.#reading.resume();
   }
 
   write(bytes: Uint8Array, offset = 0, lengthBytes: number = bytes.length - offset): boolean {
     this.#row[0] = offset;
     this.#row[1] = lengthBytes;
-    const sent = this.#isClosed ? -EBADF : native().writeBatch(this.#fd, bytes, this.#row, 0, 1);
+    const sent = this.#reading.isEnded ? -EBADF : native().writeBatch(this.#fd, bytes, this.#row, 0, 1);
     if (sent > 0) {
       this.#counts.sentCount++;
       return true;
@@ -120,17 +116,16 @@ export class LinuxTun implements Tun {
   }
 
   close(): void {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
-    this.#batch.end();
+    if (this.#reading.isEnded) return;
     // The watch has a duplicate of the descriptor, and the device lives as long as either.
-    if (this.#watch) native().unwatch(this.#watch);
+    this.#reading.end();
+    this.#batch.end();
     // Node has opened it, and closes what a worker that ends has left open.
     closeSync(this.#fd);
   }
 
   #onReadable(events: number): void {
-    for (let round = 0; round < ROUND_COUNT_MAX && !this.#isPaused && !this.#isClosed; round++) {
+    for (let round = 0; round < ROUND_COUNT_MAX && this.#reading.isWanted; round++) {
       const count = native().readBatch(this.#fd, this.#slab, this.#lengths, this.#slotBytes);
       if (count <= 0) {
         this.#report("read from", count < 0 ? count : Math.min(0, events));

@@ -18,6 +18,7 @@ import {
 } from "#io/packet-capture.ts";
 import { LinkType } from "#packet/link-type.ts";
 import { type CapturedRow, SIM_BATCH_COUNT_MAX, SimCapturedBatch } from "./captured-batch.ts";
+import { Deliveries } from "./deliveries.ts";
 import { flowHash } from "./flow-hash.ts";
 import { runPacketFilter } from "./packet-filter.ts";
 
@@ -115,8 +116,7 @@ export class SimPacketCapture implements PacketCapture {
   #isFull = false;
   #consumer: ((batch: CapturedBatch) => void) | undefined;
   #onTrouble: ((error: MetanetError) => void) | undefined;
-  #isPaused = false;
-  #isPlanned = false;
+  readonly #deliveries = new Deliveries(() => this.#deliver());
   #isClosed = false;
 
   /** @throws what `captureProgram` throws */
@@ -145,7 +145,7 @@ export class SimPacketCapture implements PacketCapture {
     } else {
       this.#waitingBytes += lengthBytes;
       this.#waiting.push(row);
-      this.#plan();
+      this.#deliveries.plan();
     }
     this.#isFull = !hasRoom;
   }
@@ -157,16 +157,15 @@ export class SimPacketCapture implements PacketCapture {
 
   start(onBatch: (batch: CapturedBatch) => void): void {
     this.#consumer = onBatch;
-    this.#plan();
+    this.#deliveries.plan();
   }
 
   pause(): void {
-    this.#isPaused = true;
+    this.#deliveries.pause();
   }
 
   resume(): void {
-    this.#isPaused = false;
-    this.#plan();
+    this.#deliveries.resume();
   }
 
   statistics(): PacketCaptureStatistics {
@@ -215,21 +214,12 @@ export class SimPacketCapture implements PacketCapture {
     };
   }
 
-  #plan(): void {
-    if (this.#isPlanned) return;
-    this.#isPlanned = true;
-    void Promise.resolve().then(() => {
-      this.#isPlanned = false;
-      this.#deliver();
-    });
-  }
-
   #deliver(): void {
-    if (this.#isPaused || this.#isClosed || this.#consumer === undefined) return;
+    if (this.#isClosed || this.#consumer === undefined) return;
     const rows = this.#waiting.splice(0, SIM_BATCH_COUNT_MAX);
     if (rows.length === 0) return;
     this.#counts.receivedCount += rows.length;
-    this.#plan();
+    this.#deliveries.plan();
     this.#batch.begin(rows);
     try {
       this.#consumer(this.#batch);

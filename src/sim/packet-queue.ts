@@ -22,6 +22,7 @@ import {
   QUEUE_LENGTH_DEFAULT,
 } from "#io/packet-queue.ts";
 import { QueueColumns } from "#wire/nfqueue-columns.ts";
+import { Deliveries } from "./deliveries.ts";
 
 /** Room behind a packet for a longer one. */
 const TAILROOM_BYTES = 1024;
@@ -79,8 +80,7 @@ export class SimPacketQueue implements PacketQueue {
   #lastId = 0;
   #consumer: ((batch: PacketBatch) => void) | undefined;
   #onTrouble: ((error: MetanetError) => void) | undefined;
-  #isPaused = false;
-  #isPlanned = false;
+  readonly #deliveries = new Deliveries(() => this.#deliver());
   #isClosed = false;
 
   /** @throws what `checkPacketQueueOptions` throws */
@@ -123,7 +123,7 @@ export class SimPacketQueue implements PacketQueue {
       const id = ++this.#lastId;
       this.#waiting.set(id, { id, packet, isDelivered: false });
     }
-    this.#plan();
+    this.#deliveries.plan();
   }
 
   /** Reports what a kernel would: that it refused something. */
@@ -134,16 +134,15 @@ export class SimPacketQueue implements PacketQueue {
 
   start(onBatch: (batch: PacketBatch) => void): void {
     this.#consumer = onBatch;
-    this.#plan();
+    this.#deliveries.plan();
   }
 
   pause(): void {
-    this.#isPaused = true;
+    this.#deliveries.pause();
   }
 
   resume(): void {
-    this.#isPaused = false;
-    this.#plan();
+    this.#deliveries.resume();
   }
 
   decide(id: number, decision: HeldDecision): boolean {
@@ -176,24 +175,15 @@ export class SimPacketQueue implements PacketQueue {
     return this.#options.failOpen ? PacketVerdict.accept : PacketVerdict.drop;
   }
 
-  #plan(): void {
-    if (this.#isPlanned) return;
-    this.#isPlanned = true;
-    void Promise.resolve().then(() => {
-      this.#isPlanned = false;
-      this.#deliver();
-    });
-  }
-
   #deliver(): void {
-    if (this.#isPaused || this.#isClosed || this.#consumer === undefined) return;
+    if (this.#isClosed || this.#consumer === undefined) return;
     const fresh = [...this.#waiting.values()].filter(({ isDelivered }) => !isDelivered);
     const batch = fresh.slice(0, PACKET_BATCH_COUNT_MAX);
     if (batch.length === 0) return;
     for (const [row, waiting] of batch.entries()) this.#fill(row, waiting);
     this.#columns.count = batch.length;
     this.#counts.receivedCount += batch.length;
-    this.#plan();
+    this.#deliveries.plan();
     try {
       this.#consumer(this.#columns);
     } finally {

@@ -14,6 +14,7 @@ import {
 } from "#io/tun.ts";
 import { LinkType } from "#packet/link-type.ts";
 import { SIM_BATCH_COUNT_MAX, SimCapturedBatch } from "./captured-batch.ts";
+import { Deliveries } from "./deliveries.ts";
 
 /** As the kernel's: what waits in a device at most. */
 const QUEUE_COUNT_MAX = 500;
@@ -37,8 +38,7 @@ export class SimTun implements Tun {
   readonly #counts = { receivedCount: 0, sentCount: 0, unsentCount: 0 };
   #consumer: ((batch: CapturedBatch) => void) | undefined;
   #onTrouble: ((error: MetanetError) => void) | undefined;
-  #isPaused = false;
-  #isPlanned = false;
+  readonly #deliveries = new Deliveries(() => this.#deliver());
   #isClosed = false;
 
   /** @throws what `checkTunOptions` throws */
@@ -61,21 +61,20 @@ export class SimTun implements Tun {
     for (const packet of packets) {
       if (!this.#isClosed && this.#waiting.length < QUEUE_COUNT_MAX) this.#waiting.push(packet.slice());
     }
-    this.#plan();
+    this.#deliveries.plan();
   }
 
   start(onBatch: (batch: CapturedBatch) => void): void {
     this.#consumer = onBatch;
-    this.#plan();
+    this.#deliveries.plan();
   }
 
   pause(): void {
-    this.#isPaused = true;
+    this.#deliveries.pause();
   }
 
   resume(): void {
-    this.#isPaused = false;
-    this.#plan();
+    this.#deliveries.resume();
   }
 
   write(bytes: Uint8Array, offset = 0, lengthBytes: number = bytes.length - offset): boolean {
@@ -111,21 +110,12 @@ export class SimTun implements Tun {
     return lengthBytes > 0 && (version === 4 || version === 6);
   }
 
-  #plan(): void {
-    if (this.#isPlanned) return;
-    this.#isPlanned = true;
-    void Promise.resolve().then(() => {
-      this.#isPlanned = false;
-      this.#deliver();
-    });
-  }
-
   #deliver(): void {
-    if (this.#isPaused || this.#isClosed || this.#consumer === undefined) return;
+    if (this.#isClosed || this.#consumer === undefined) return;
     const packets = this.#waiting.splice(0, SIM_BATCH_COUNT_MAX);
     if (packets.length === 0) return;
     this.#counts.receivedCount += packets.length;
-    this.#plan();
+    this.#deliveries.plan();
     const now = this.#now();
     const longest = this.#mtuBytes + FRAME_HEADER_BYTES;
     const rows = packets.map((packet) => ({

@@ -4,10 +4,11 @@
  */
 import { SeededRandom } from "#base/seeded-random.ts";
 import { FlowEngine, type FlowEngineOptions } from "#flow/engine.ts";
-import type { EventHooks, EventName, Hook } from "#flow/event/events.ts";
+import type { EventName, Hook } from "#flow/event/events.ts";
 import type { Flow } from "#flow/flow.ts";
 import type { FlowMonitor } from "#flow/monitor.ts";
 import { type ConversationPacket, conversation } from "../support/conversation.ts";
+import { FLOW_HOOKS } from "../support/flow-hooks.ts";
 
 export interface Made {
   readonly engine: FlowEngine;
@@ -29,24 +30,8 @@ export function make(options: Partial<FlowEngineOptions> = {}): Made {
   };
 }
 
-const BOTH = ["sender", "receiver"] as const;
-const HOOKS: { readonly [E in EventName]: readonly EventHooks[E][] } = {
-  packet: ["sender", "receiver", "none"],
-  connectionStart: BOTH,
-  established: BOTH,
-  stateChange: BOTH,
-  newData: ["none"],
-  retransmission: ["receiver"],
-  gap: ["none"],
-  outOfWindow: ["receiver"],
-  bufferOverrun: ["none"],
-  orphan: ["none"],
-  connectionEnd: ["sender", "receiver", "none"],
-  timeout: ["none"],
-};
-
 /** Everything that can be listened at. */
-export const PLACES: readonly (readonly [EventName, Hook])[] = Object.entries(HOOKS).flatMap(
+export const PLACES: readonly (readonly [EventName, Hook])[] = Object.entries(FLOW_HOOKS).flatMap(
   ([name, hooks]) => hooks.map((hook): readonly [EventName, Hook] => [name as EventName, hook]),
 );
 

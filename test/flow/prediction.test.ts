@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { SeededRandom } from "#base/seeded-random.ts";
 import { FlowEngine, type FlowEngineOptions, type FlowFrame } from "#flow/engine.ts";
-import type { EventHooks, EventName } from "#flow/event/events.ts";
+import type { EventName } from "#flow/event/events.ts";
 import type { Flow } from "#flow/flow.ts";
 import type { MonitorOptions } from "#flow/monitor.ts";
 import type { Side } from "#flow/side.ts";
@@ -21,26 +21,12 @@ import { CAPTURES, capturesSkipped } from "../support/captures.ts";
 import { conversation } from "../support/conversation.ts";
 import { recordOf } from "../support/conversation-other.ts";
 import { ConversationPacket } from "../support/conversation-packet.ts";
+import { FLOW_HOOKS } from "../support/flow-hooks.ts";
 import { makeTraffic, type TrafficOptions } from "../support/traffic.ts";
 
 /** METANET_SEED repeats one run; otherwise the runs are others every day. */
 const firstSeed: number = Number(process.env.METANET_SEED ?? Math.floor(Date.now() / 86_400_000) * 1000);
 const RUN_COUNT = process.env.METANET_SEED === undefined ? 30 : 1;
-
-const HOOKS: { readonly [E in EventName]: readonly EventHooks[E][] } = {
-  packet: ["sender", "receiver", "none"],
-  connectionStart: ["sender", "receiver"],
-  established: ["sender", "receiver"],
-  stateChange: ["sender", "receiver"],
-  newData: ["none"],
-  retransmission: ["receiver"],
-  gap: ["none"],
-  outOfWindow: ["receiver"],
-  bufferOverrun: ["none"],
-  orphan: ["none"],
-  connectionEnd: ["sender", "receiver", "none"],
-  timeout: ["none"],
-};
 
 /** A monitor: what it hears, how much it reads at each `newData`, and which segments it drops where. */
 interface Listener {
@@ -61,7 +47,7 @@ interface Scene {
   readonly limits?: FlowEngineOptions["limits"];
 }
 
-const EVERYTHING = Object.keys(HOOKS) as EventName[];
+const EVERYTHING = Object.keys(FLOW_HOOKS) as EventName[];
 const QUIET: readonly EventName[] = ["newData", "gap", "connectionEnd", "outOfWindow"];
 
 /** Who listens to `retransmission`, or to what was acknowledged, needs bytes that prediction does not keep: apart. */
@@ -162,7 +148,7 @@ class Witness {
     const monitor = this.engine.monitor({ filter: "tcp", ...listener.options });
     let count = 0;
     for (const name of listener.events) {
-      for (const hook of HOOKS[name]) {
+      for (const hook of FLOW_HOOKS[name]) {
         // The pair is legal: it is from the table of hooks.
         monitor.on(name as "packet", hook as "none", (flow: Flow<unknown> | undefined, event) => {
           const fields = Object.values(event).join(" ");

@@ -12,7 +12,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { node } from "#app/node.ts";
 import { readState } from "#app/supervisor/state-file.ts";
 import { type Outcome, type Running, run, start } from "../command-line/metanet-command.ts";
-import { enterOwnNamespace, rootProblem } from "./own-namespace.ts";
+import { enterGatewayNamespace, rootProblem } from "./own-namespace.ts";
 
 const ALICE = 4711;
 /** A member of the group that may intercept. */
@@ -65,15 +65,7 @@ function metanetAs(before: readonly string[], ...args: string[]): Promise<Outcom
 
 describe("rights and order", { skip: rootProblem() }, () => {
   before(async () => {
-    enterOwnNamespace();
-    for (const [name, address] of [
-      ["lan0", "10.77.0.1/24"],
-      ["wan0", "192.0.2.1/24"],
-    ] as const) {
-      execFileSync("ip", ["link", "add", name, "type", "veth", "peer", "name", `${name}p`]);
-      execFileSync("ip", ["address", "add", address, "dev", name]);
-      for (const end of [name, `${name}p`]) execFileSync("ip", ["link", "set", end, "up"]);
-    }
+    enterGatewayNamespace();
     folder = mkdtempSync(join(tmpdir(), "mn-"));
     execFileSync("chmod", ["755", folder]);
     file = join(folder, "gw.yaml");

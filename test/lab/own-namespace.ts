@@ -32,3 +32,16 @@ export function enterOwnNamespace(): void {
   }
   execFileSync("ip", ["link", "set", "lo", "up"]);
 }
+
+/** Enters a namespace of its own in which a gateway has its two sides, with nobody at their other ends. */
+export function enterGatewayNamespace(): void {
+  enterOwnNamespace();
+  for (const [name, address] of [
+    ["lan0", "10.77.0.1/24"],
+    ["wan0", "192.0.2.1/24"],
+  ] as const) {
+    execFileSync("ip", ["link", "add", name, "type", "veth", "peer", "name", `${name}p`]);
+    execFileSync("ip", ["address", "add", address, "dev", name]);
+    for (const end of [name, `${name}p`]) execFileSync("ip", ["link", "set", end, "up"]);
+  }
+}

@@ -6,7 +6,7 @@ import { before, describe, it, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { readState } from "#app/supervisor/state-file.ts";
 import { ROOT, type Running, run, start, temporaryFolder } from "../command-line/metanet-command.ts";
-import { enterOwnNamespace, rootProblem } from "./own-namespace.ts";
+import { enterGatewayNamespace, rootProblem } from "./own-namespace.ts";
 
 /** A run directory, a configuration in it, and the interfaces it names. */
 function setUp(context: TestContext, more = ""): { folder: string; file: string } {
@@ -75,15 +75,7 @@ function userOf(pid: number | undefined): string {
 
 describe("metanet up", { skip: rootProblem() }, () => {
   before(() => {
-    enterOwnNamespace();
-    for (const [name, address] of [
-      ["lan0", "10.77.0.1/24"],
-      ["wan0", "192.0.2.1/24"],
-    ] as const) {
-      execFileSync("ip", ["link", "add", name, "type", "veth", "peer", "name", `${name}p`]);
-      execFileSync("ip", ["address", "add", address, "dev", name]);
-      for (const end of [name, `${name}p`]) execFileSync("ip", ["link", "set", end, "up"]);
-    }
+    enterGatewayNamespace();
     writeFileSync("/proc/sys/net/ipv4/ip_forward", "0");
   });
 

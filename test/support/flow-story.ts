@@ -12,6 +12,7 @@ import type { FlowMonitor, MonitorOptions } from "#flow/monitor.ts";
 import type { Side } from "#flow/side.ts";
 import { type Conversation, type ConversationOptions, conversation } from "./conversation.ts";
 import type { ConversationPacket } from "./conversation-packet.ts";
+import { FLOW_HOOKS } from "./flow-hooks.ts";
 
 /** Initial sequence numbers that every case is told at: small, at the wrap of 2^31 and of 2^32, and where they meet. */
 export const SEQUENCES: readonly (readonly [client: number, server: number])[] = [
@@ -57,20 +58,7 @@ export interface Story {
   readonly dropped: readonly number[];
 }
 
-const HOOKS: Readonly<Record<EventName, readonly Hook[]>> = {
-  packet: ["sender", "receiver"],
-  connectionStart: ["sender", "receiver"],
-  established: ["sender", "receiver"],
-  stateChange: ["sender", "receiver"],
-  newData: ["none"],
-  retransmission: ["receiver"],
-  gap: ["none"],
-  outOfWindow: ["receiver"],
-  bufferOverrun: ["none"],
-  orphan: ["none"],
-  connectionEnd: ["sender", "receiver", "none"],
-  timeout: ["none"],
-};
+const HOOKS: Readonly<Record<EventName, readonly Hook[]>> = { ...FLOW_HOOKS, packet: ["sender", "receiver"] };
 
 /** An event as a line. */
 export function lineOf(event: EventObject, hook: Hook): string {
