@@ -60,14 +60,14 @@ function laneOf(file: string): Lane {
   return file.startsWith("test/lab/") ? "lab" : "core";
 }
 
-/** Runs files, so many at once; `gives` lets other files have the cores first. */
+/** Runs files, so many at once. */
 async function runAll(
   files: readonly string[],
-  { atOnce, gives = false }: { readonly atOnce: number; readonly gives?: boolean },
+  { atOnce, isFirst = false }: { readonly atOnce: number; readonly isFirst?: boolean },
   results: FileResult[],
 ): Promise<void> {
   const waiting = files.values();
-  const options = { root, timeoutMs: Number(values.timeout ?? TIMEOUT) * 1000, name: values.name, gives };
+  const options = { root, timeoutMs: Number(values.timeout ?? TIMEOUT) * 1000, name: values.name, isFirst };
   const worker = async (): Promise<void> => {
     // The workers share one iterator: each takes the next file that nobody has.
     for (const file of waiting) {
@@ -87,7 +87,7 @@ async function runAgain(results: FileResult[]): Promise<string[]> {
   for (const file of failed) {
     process.stdout.write(`Again: ${file}\n`);
     const second: FileResult[] = [];
-    await runAll([file], { atOnce: 1 }, second);
+    await runAll([file], { atOnce: 1, isFirst: true }, second);
     const [result] = second;
     if (result === undefined || result.failures.length > 0) continue;
     results[results.findIndex((first) => first.file === file)] = result;
@@ -121,10 +121,10 @@ async function main(): Promise<number> {
   const startedAt = performance.now();
   const results: FileResult[] = [];
   await Promise.all([
-    runAll(lab, { atOnce: LAB_COUNT }, results),
-    runAll(core, { atOnce: availableParallelism(), gives: lab.length > 0 }, results),
+    runAll(lab, { atOnce: LAB_COUNT, isFirst: true }, results),
+    runAll(core, { atOnce: availableParallelism() }, results),
   ]);
-  await runAll(alone, { atOnce: 1 }, results);
+  await runAll(alone, { atOnce: 1, isFirst: true }, results);
   const unsteady = values.again ? await runAgain(results) : [];
   if (values.durations) known.keep(results);
   process.stdout.write(closingReport(results, performance.now() - startedAt, unsteady));

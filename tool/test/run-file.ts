@@ -36,8 +36,8 @@ export interface RunOptions {
   readonly timeoutMs: number;
   /** Only the tests whose name contains this. */
   readonly name: string | undefined;
-  /** Other files come first where both want a core. */
-  readonly gives: boolean;
+  /** It comes before other files where both want a core. */
+  readonly isFirst: boolean;
 }
 
 /** Characters of a file's output that are kept. */
@@ -93,7 +93,7 @@ function runProcess(
     stdio: ["ignore", "pipe", "pipe"],
   });
   running.add(child);
-  if (options.gives && child.pid !== undefined) giveWay(child.pid);
+  if (options.isFirst && child.pid !== undefined) putFirst(child.pid);
   let output = "";
   let late = false;
   const keep = (text: string): void => {
@@ -119,16 +119,16 @@ function runProcess(
   });
 }
 
-/** Niceness, from 0 to 19: a third of the processor's time that somebody at 0 gets beside it. */
-const GIVING_WAY = 5;
+/** Niceness, from -20 to 19: three times the processor's time that somebody at 0 gets beside it. */
+const FIRST = -5;
 
-/** What a process starts gives way as it does. */
-function giveWay(pid: number): void {
+/** What the process starts comes first as it does. Only root may. */
+function putFirst(pid: number): void {
   try {
-    setPriority(pid, GIVING_WAY);
+    setPriority(pid, FIRST);
     // Where each session has its share of the processor, niceness holds within the session, and its own is here: sched(7).
     const session = `/proc/${pid}/autogroup`;
-    if (existsSync(session)) writeFileSync(session, String(GIVING_WAY));
+    if (existsSync(session)) writeFileSync(session, String(FIRST));
   } catch {
     // It has ended, or the machine forbids it: then all are the same.
   }
