@@ -62,8 +62,29 @@ export const PACKET_ROWS: readonly SubsetRow[] = [
   {
     construct: "writes of bytes",
     accepted: { body: "packet.find(udp)?.payload().setUint8(0, 7);\nreturn;" },
-    refused: { body: "packet.find(udp)?.payload().splice(0, 1);\nreturn;" },
+    refused: { body: "packet.payload(ipv4)?.setUint8(8, 7);\nreturn;" },
+    code: "kernel-write-bytes",
+  },
+  {
+    construct: "`splice`",
+    accepted: {
+      top: "export const options = { tunnels: false };\nconst SHIM = Uint8Array.of(0xab, 0xcd, 0, 4);",
+      body: "if (!packet.find(udp)?.splice(8, 0, SHIM)) return;\nconst data = packet.find(udp)?.payload();\nif (data !== undefined && data.lengthBytes > 100) data.splice(100, data.lengthBytes - 100);\nreturn;",
+    },
+    refused: {
+      body: "const data = packet.find(udp)?.payload();\ndata?.splice(0, data.lengthBytes, new Uint8Array(4));\nreturn;",
+    },
     code: "kernel-resize",
+  },
+  {
+    construct: "views behind `splice`",
+    accepted: {
+      body: "packet.find(udp)?.payload().splice(0, 4);\nconst again = packet.find(udp);\nif (again !== undefined) again.sourcePort = 7;\nreturn;",
+    },
+    refused: {
+      body: "const view = packet.find(udp);\nif (view === undefined) return;\nview.payload().splice(0, 4);\nview.sourcePort = 7;\nreturn;",
+    },
+    code: "kernel-old-view",
   },
   {
     construct: "the packet's mark",

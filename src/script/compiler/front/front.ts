@@ -116,6 +116,17 @@ export class Front implements Lowering {
         },
       ]),
     ) as Record<HiddenVariable, PathKey>;
+    const end = (): Lowered => ({ kind: "integer", value: this.emit.packetEnd, isBig: false });
+    this.#age = {
+      get initial() {
+        return zero();
+      },
+    };
+    this.#end = {
+      get initial() {
+        return end();
+      },
+    };
   }
 
   /** Modules have constants only: nothing is appended for them. */
@@ -172,9 +183,32 @@ export class Front implements Lowering {
     this.remember(this.#hidden[name], { kind: "integer", value, isBig: false });
   }
 
+  readonly #end: PathKey;
+  readonly #age: PathKey;
+  #ageCount = 0;
+
   /** Bytes of the frame. */
   get packetEnd(): Value {
-    return this.emit.packetEnd;
+    const now = this.recall(this.#end);
+    return now.kind === "integer" ? now.value : this.emit.packetEnd;
+  }
+
+  get age(): Value {
+    const now = this.recall(this.#age);
+    return now.kind === "integer" ? now.value : this.constant(0);
+  }
+
+  resized(): void {
+    this.#ageCount++;
+    this.remember(this.#age, { kind: "integer", value: this.constant(this.#ageCount), isBig: false });
+    const value = this.builder.value("integer");
+    this.emit.append({ op: "fact", result: value, fact: "length" });
+    this.remember(this.#end, { kind: "integer", value, isBig: false });
+    forgetLinks(this);
+  }
+
+  memory(bytes: number): Value {
+    return this.emit.slot(bytes);
   }
 
   constant(value: bigint | number | boolean): Value {

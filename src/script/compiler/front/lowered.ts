@@ -22,6 +22,21 @@ export interface Covering {
   readonly oddness: Value;
 }
 
+/**
+ * What a view was made from, as far as it has to know when the view becomes longer or shorter. Headers that stand at one
+ * place on some ways only, as those of IP, begin at 0 on the others.
+ */
+export type OuterView =
+  /** Bytes, or a header in front of IP's. */
+  | { readonly kind: "bytes" }
+  | { readonly kind: "ip"; readonly start4: Value; readonly start6: Value }
+  | {
+      readonly kind: "header";
+      readonly protocol: ProtocolModel;
+      readonly start: Value;
+      readonly end: Value;
+    };
+
 /** A header of the packet, or bytes of it, as `View` in user space. */
 export interface LoweredView {
   /** `undefined` for bytes without a protocol. */
@@ -38,6 +53,10 @@ export interface LoweredView {
   readonly note: Value | undefined;
   /** What is outside of it and has a checksum over it. */
   readonly covering: Covering;
+  /** What it was made from, the outermost first; `undefined` where that is not the same on all ways. */
+  readonly outers: readonly OuterView[] | undefined;
+  /** `Lowering.age` when it was made: of another age it is void. */
+  readonly age: Value;
 }
 
 export type Lowered =

@@ -41,8 +41,10 @@ export interface Lowering {
   readonly packetStart: number;
   /** Whether the script promises that `find` does not look into tunnels. */
   readonly hasNoTunnels: boolean;
-  /** Bytes of the frame: where packets end. Made once, where the function begins. */
+  /** Bytes of the frame: where packets end. Made once where the function begins, and again when that changes. */
   readonly packetEnd: Value;
+  /** Stands for how often the packet's length has changed on this way: the same where it has not. */
+  readonly age: Value;
 
   constant(value: bigint | number | boolean): Value;
   binary(operator: BinaryOperator, left: Value, right: Value | number, domain?: Domain): Value;
@@ -102,6 +104,10 @@ export interface Lowering {
   note(text: string): void;
   /** Remembers that the function writes to the packet; refuses it where the attach point forbids it. */
   writes(node: TypeScript.Node): void;
+  /** The packet has become longer or shorter: all views of it are void. */
+  resized(): void;
+  /** Memory on the stack for the function, of any content. */
+  memory(bytes: number): Value;
   /** The same of the packet's mark. */
   marks(node: TypeScript.Node): void;
 }

@@ -5,6 +5,7 @@
  */
 import type { Value, ValueType } from "../ir/ir.ts";
 import type { Lowered, LoweredView } from "./lowered.ts";
+import { commonOuters, outersWith, outerValues } from "./outer-views.ts";
 
 /** What bringing a value into a form may need, on the way it comes from. */
 export interface ShapeTools {
@@ -21,6 +22,8 @@ export type LoweredRecord = Extract<Lowered, { readonly kind: "record" }>;
 /** Stands in forms where a value will be. */
 const BOOLEAN: Value = { type: "boolean", id: -1 };
 const INTEGER: Value = { type: "integer", id: -1 };
+/** Of views that were made between different changes of the packet's length. */
+const NO_AGE: Value = { type: "integer", id: -1 };
 
 /** The form that two values have in common; its values mean nothing. */
 export function unify(one: Lowered, other: Lowered, tools: ShapeTools): Lowered {
@@ -123,6 +126,8 @@ function unifyViews(one: LoweredView, other: LoweredView): LoweredView {
     checkedBytes: Math.min(one.checkedBytes, other.checkedBytes),
     note: other.note && one.note,
     covering: { ...one.covering, kind },
+    outers: commonOuters(one.outers, other.outers),
+    age: one.age === other.age ? one.age : NO_AGE,
   };
 }
 
@@ -215,6 +220,7 @@ function plainValues(lowered: Lowered): Value[] {
 function viewValues(shape: LoweredView, view: LoweredView): Value[] {
   const { checksumAt, isZeroNone, oddness } = view.covering;
   const values = [view.start, view.end, view.header, checksumAt, isZeroNone, oddness];
+  values.push(...outerValues(view.outers, shape.outers));
   if (shape.pointer !== undefined) values.push(view.pointer ?? INTEGER);
   if (shape.note !== undefined) values.push(view.note ?? INTEGER);
   return values;
@@ -285,7 +291,9 @@ function rebuildView(view: LoweredView, next: (old: Value) => Value): LoweredVie
   const checksumAt = next(view.covering.checksumAt);
   const isZeroNone = next(view.covering.isZeroNone);
   const oddness = next(view.covering.oddness);
+  const outers = outersWith(view.outers, next);
   const pointer = view.pointer && next(view.pointer);
   const note = view.note && next(view.note);
-  return { ...view, start, end, header, pointer, note, covering: { kind, checksumAt, isZeroNone, oddness } };
+  const covering = { kind, checksumAt, isZeroNone, oddness };
+  return { ...view, start, end, header, pointer, note, covering, outers };
 }

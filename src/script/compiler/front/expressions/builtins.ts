@@ -10,6 +10,7 @@ import { argumentNode, constantValue, integerOf } from "./arguments.ts";
 import { truthy } from "./conditions.ts";
 import { boolean, constantIn, describe, lowerConstant } from "./constants.ts";
 import { refuseQuotient } from "./operators.ts";
+import { newArray } from "./typed-arrays.ts";
 
 /** One call of a function of the language. */
 interface Call {
@@ -83,6 +84,9 @@ const FUNCTIONS: Readonly<Record<string, (call: Call) => Lowered>> = {
   "Array.from": arrayFrom,
 };
 
+/** `Uint8Array.of(…)`. */
+const ARRAY_OF = /^((?:Ui|I)nt(?:8|16|32)Array)\.of$/;
+
 /** A call of a function of the language; `undefined` for what is none. */
 export function builtinCall(
   front: Front,
@@ -90,6 +94,11 @@ export function builtinCall(
   name: string,
   parameters: readonly Lowered[],
 ): Lowered {
+  const array = ARRAY_OF.exec(name)?.[1];
+  if (array !== undefined) {
+    const list: Lowered = { kind: "list", elements: parameters };
+    return newArray(front, node, array, [list]) ?? NONE;
+  }
   const lower = Object.hasOwn(FUNCTIONS, name) ? FUNCTIONS[name] : undefined;
   if (lower !== undefined) {
     const folded = fold(front, name, parameters);

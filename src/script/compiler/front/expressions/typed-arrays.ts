@@ -36,7 +36,7 @@ const TYPES: Readonly<Record<string, ElementType>> = {
 /** `new Uint32Array(…)`; `undefined` for what is no typed array. */
 export function newArray(
   front: Front,
-  node: TypeScript.NewExpression,
+  node: TypeScript.Node,
   name: string,
   parameters: readonly Lowered[],
 ): Lowered | undefined {
@@ -59,6 +59,8 @@ export function newArray(
       instead: 'keep the numbers in a map: context.map("name", { kind: "array", countMax: … })',
     });
   }
+  const constants = front.moduleDepth === 0 ? undefined : constantArray(front, type, list, length);
+  if (constants !== undefined) return constants;
   // Whole words, which are cleared at once.
   const bytes = 8 * Math.ceil((length * type.bytes) / 8);
   const memory = front.emit.slot(bytes);
@@ -68,6 +70,20 @@ export function newArray(
     setElement(front, node, array, integer(front, index), value);
   }
   return array;
+}
+
+/** An array of a module, whose elements are constants: it can only be read. */
+function constantArray(
+  front: Front,
+  { bytes, isSigned, isBig }: ElementType,
+  list: readonly Lowered[] | undefined,
+  length: number,
+): Lowered | undefined {
+  const given = list?.map((one) => constantIn(front, one)?.value) ?? Array<number>(length).fill(0);
+  if (isBig || given.some((one) => typeof one !== "number" || !Number.isSafeInteger(one))) return undefined;
+  const cut = isSigned ? BigInt.asIntN : BigInt.asUintN;
+  const elements = given.map((one): Lowered => integer(front, Number(cut(8 * bytes, BigInt(one as number)))));
+  return { kind: "list", elements };
 }
 
 /** `array[index]`: undefined where there is none. */

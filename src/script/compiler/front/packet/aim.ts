@@ -6,7 +6,7 @@
 import type { Value } from "../../ir/ir.ts";
 import type { Covering, Lowered, LoweredView } from "../lowered.ts";
 import type { Lowering } from "../lowering.ts";
-import { type Attempt, anyOf, isAmong, rawView, uncovered } from "./code.ts";
+import { type Attempt, anyOf, asOuter, isAmong, rawView, uncovered } from "./code.ts";
 import type { ModelFunction, ProtocolModel } from "./protocol-model.ts";
 import { numbersIn } from "./protocols.ts";
 import { watch } from "./shape.ts";
@@ -21,11 +21,14 @@ export interface AimPlace {
   readonly covering: Covering;
   /** The view that it is made from, for `accepts`. */
   readonly outer: Lowered;
+  /** See `LoweredView.outers`. */
+  readonly outers: LoweredView["outers"];
 }
 
 /** The packet as a view: it begins where the script sees it begin. */
 export function packetView(lowering: Lowering): LoweredView {
-  return rawView(lowering, lowering.constant(lowering.packetStart), lowering.packetEnd, uncovered(lowering));
+  const start = lowering.constant(lowering.packetStart);
+  return rawView(lowering, start, lowering.packetEnd, uncovered(lowering), []);
 }
 
 /** What a function of the declaration gives, as a number or a boolean. */
@@ -53,7 +56,7 @@ export function aim(
   lowering: Lowering,
   attempt: Attempt,
   model: ProtocolModel,
-  { start, end, covering, outer }: AimPlace,
+  { start, end, covering, outer, outers }: AimPlace,
 ): LoweredView {
   const { minimumBytes, headerBytes, contentBytes, accepts } = model;
   const constant = headerBytes.kind === "constant" ? headerBytes.value : 0;
@@ -65,6 +68,7 @@ export function aim(
   const zero = lowering.constant(0);
   let view: LoweredView = {
     ...{ protocol: model, pointer, checkedBytes, start, end, header: zero, note: undefined, covering },
+    ...{ outers, age: lowering.age },
   };
   watch(view, model.shaping);
   if (contentBytes !== undefined) {
@@ -126,6 +130,7 @@ export function placeBehind(lowering: Lowering, view: LoweredView): AimPlace {
     end: view.end,
     covering: coveringBehind(lowering, view),
     outer: { kind: "view", view },
+    outers: view.outers && [...view.outers, asOuter(lowering, view)],
   };
 }
 

@@ -89,7 +89,7 @@ const IPV4: Builtin = {
     isFragment: (lowering, view) => boolean(lowering.compare("unequal", numberAt(lowering, view, 50, 14), 0)),
   },
   refused: { options: WALKS, option: WALKS, route: WALKS, setOption: RESIZES, removeOption: WALKS },
-  shaping: ["version", "headerWords", "totalLength", "fragmentOffset", "protocol"],
+  shaping: ["version", "headerWords", "totalLength", "fragmentOffset"],
 };
 
 const IPV6: Builtin = {

@@ -4,7 +4,7 @@
  */
 import type TypeScript from "typescript";
 import type { Value } from "../../ir/ir.ts";
-import type { Covering, Lowered, LoweredView } from "../lowered.ts";
+import type { Covering, Lowered, LoweredView, OuterView } from "../lowered.ts";
 import type { Lowering } from "../lowering.ts";
 import { behind, coveringBehind, oddWith, packetView, payload, placeBehind } from "./aim.ts";
 import { bytesOf, numberAt } from "./bytes.ts";
@@ -12,6 +12,7 @@ import { Attempt, both, rawView, uncovered } from "./code.ts";
 import { findInPacket, payloadOfPacket } from "./find.ts";
 import { refuseViewMember } from "./property.ts";
 import { builtinProtocol } from "./protocols.ts";
+import { splice } from "./resize.ts";
 import { readUpper } from "./upper.ts";
 import { protocolOf, wholeNumber } from "./value.ts";
 import { writeNumber } from "./write.ts";
@@ -19,6 +20,7 @@ import { writeNumber } from "./write.ts";
 type Given = readonly Lowered[];
 
 const ZERO_DEFAULT: Lowered = { kind: "undefined" };
+const BYTES: OuterView = { kind: "bytes" };
 
 /** `packet.method(…)`. */
 export function packetCall(lowering: Lowering, node: TypeScript.Node, method: string, given: Given): Lowered {
@@ -104,6 +106,8 @@ export function viewCall(
       return writeNumber(lowering, node, view, 2, given);
     case "setUint32":
       return writeNumber(lowering, node, view, 4, given);
+    case "splice":
+      return splice(lowering, node, view, given);
     default:
       return refuseCall(lowering, node, view, method);
   }
@@ -116,9 +120,9 @@ function attempt(lowering: Lowering, aim: (attempt: Attempt) => LoweredView): Lo
 }
 
 function rawBehind(lowering: Lowering, view: LoweredView): LoweredView {
-  const { start, end, covering } = placeBehind(lowering, view);
+  const { start, end, covering, outers } = placeBehind(lowering, view);
   const last = view.protocol === undefined ? end : lowering.binary("maximum", start, end);
-  return rawView(lowering, start, end === lowering.packetEnd ? end : last, covering);
+  return rawView(lowering, start, end === lowering.packetEnd ? end : last, covering, outers);
 }
 
 function slice(lowering: Lowering, node: TypeScript.Node, view: LoweredView, given: Given): Lowered {
@@ -134,7 +138,8 @@ function slice(lowering: Lowering, node: TypeScript.Node, view: LoweredView, giv
   const one = new Attempt(lowering);
   one.require(both(lowering, isAfter, isThere));
   one.require(lowering.compare("lessOrEqual", length === undefined ? start : end, view.end));
-  one.found(rawView(lowering, start, end, coveringOf(lowering, view, at)));
+  const outers = view.protocol === undefined ? view.outers && [...view.outers, BYTES] : undefined;
+  one.found(rawView(lowering, start, end, coveringOf(lowering, view, at), outers));
   return one.conclude();
 }
 
@@ -157,13 +162,6 @@ function coveringOf(lowering: Lowering, view: LoweredView, at: Value): Covering 
 }
 
 function refuseCall(lowering: Lowering, node: TypeScript.Node, view: LoweredView, method: string): never {
-  if (method === "splice") {
-    return lowering.refuse(node, {
-      code: "kernel-resize",
-      why: "a packet keeps its length in the kernel's programs",
-      instead: "write over bytes of the same number, or do it in user space",
-    });
-  }
   if (method === "write" || method === "fill") {
     return lowering.refuse(node, {
       code: "kernel-write-bytes",

@@ -47,6 +47,11 @@ export function differenceOf(lowering: Lowering, room: Room, words: Words, writt
   return lowering.binary("and", sum, 2 ** (16 + Math.ceil(Math.log2(count))) - 1, "wrap");
 }
 
+/** The difference of one word, at most 0xffff. */
+export function wordDifference(lowering: Lowering, old: Value, now: Value): Value {
+  return lowering.binary("and", differenceOfWord(lowering, old, now), 0xffff, "wrap");
+}
+
 /**
  * The new word less the old one in ones' complement: what is below zero has 0xffff added to it, which its own upper bits
  * are. Without a branch, of which eight would be 256 ways for the verifier.

@@ -10,7 +10,7 @@ import type { AtReturn, HiddenVariable, Lowering, PathKey } from "../lowering.ts
 import { patchAt } from "./checksum-difference.ts";
 import { both, isAmong } from "./code.ts";
 import { finalDestinationAt } from "./extensions.ts";
-import { upperOfIpv4 } from "./upper.ts";
+import { rememberUpper, upperOfIpv4 } from "./upper.ts";
 
 /** A checksum in the frame. */
 export interface ChecksumPlace {
@@ -182,7 +182,7 @@ export function pseudoChecksumOf(lowering: Lowering, view: LoweredView, isIpv6: 
   const elements = [place.at, place.isZeroNone].map(
     (value): Lowered => ({ kind: "integer", value, isBig: false }),
   );
-  lowering.remember(key, { kind: "list", elements });
+  rememberUpper(lowering, key, { kind: "list", elements });
   return place;
 }
 

@@ -4,8 +4,9 @@
  * @module
  */
 import type { AccessBytes, Block, ByteOrder, Edge, Value } from "../../ir/ir.ts";
-import type { Covering, Lowered, LoweredView } from "../lowered.ts";
+import type { Covering, Lowered, LoweredView, OuterView } from "../lowered.ts";
 import type { Lowering } from "../lowering.ts";
+import { commonOuters, outersWith, outerValues } from "../outer-views.ts";
 
 /** Reads bytes behind a pointer, which a check has found to be there. */
 export function load(
@@ -77,18 +78,28 @@ export function rawView(
   start: Value,
   end: Value,
   covering: Covering,
-  pointer?: { readonly value: Value; readonly bytes: number },
+  outers: readonly OuterView[] | undefined,
 ): LoweredView {
   return {
     protocol: undefined,
-    pointer: pointer?.value,
-    checkedBytes: pointer?.bytes ?? 0,
+    pointer: undefined,
+    checkedBytes: 0,
     start,
     end,
     header: lowering.constant(0),
     note: undefined,
     covering,
+    outers,
+    age: lowering.age,
   };
+}
+
+/** What a view is to those that are made from it. */
+export function asOuter(lowering: Lowering, { protocol, start, end }: LoweredView): OuterView {
+  const none = lowering.constant(0);
+  if (protocol?.name === "ipv4") return { kind: "ip", start4: start, start6: none };
+  if (protocol?.name === "ipv6") return { kind: "ip", start4: none, start6: start };
+  return protocol === undefined ? { kind: "bytes" } : { kind: "header", protocol, start, end };
 }
 
 /** Where an attempt has found what it looked for. */
@@ -233,12 +244,13 @@ function commonForm(one: LoweredView, other: LoweredView): LoweredView {
     checkedBytes: Math.min(one.checkedBytes, other.checkedBytes),
     note: other.note && one.note,
     covering: { ...covering, kind },
+    outers: commonOuters(one.outers, other.outers),
   };
 }
 
 /** The values that a view is made of, in the form of another one. */
-function partsOf(view: LoweredView, { pointer, note, covering }: LoweredView): Value[] {
-  const parts = [view.start, view.end, view.header];
+function partsOf(view: LoweredView, { pointer, note, covering, outers }: LoweredView): Value[] {
+  const parts = [view.start, view.end, view.header, ...outerValues(view.outers, outers)];
   if (pointer !== undefined) parts.push(view.pointer ?? pointer);
   if (note !== undefined) parts.push(view.note ?? note);
   if (covering.kind === "some") {
@@ -250,6 +262,7 @@ function partsOf(view: LoweredView, { pointer, note, covering }: LoweredView): V
 
 function withParts(shape: LoweredView, parts: readonly Value[]): LoweredView {
   const [start = shape.start, end = shape.end, header = shape.header, ...rest] = parts;
+  const outers = outersWith(shape.outers, (old) => rest.shift() ?? old);
   const pointer = shape.pointer && rest.shift();
   const note = shape.note && rest.shift();
   const [checksumAt, isZeroNone, oddness] = rest;
@@ -257,5 +270,5 @@ function withParts(shape: LoweredView, parts: readonly Value[]): LoweredView {
     checksumAt === undefined || isZeroNone === undefined || oddness === undefined
       ? shape.covering
       : { kind: "some" as const, checksumAt, isZeroNone, oddness };
-  return { ...shape, start, end, header, pointer, note, covering };
+  return { ...shape, start, end, header, pointer, note, covering, outers };
 }

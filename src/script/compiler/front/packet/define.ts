@@ -59,8 +59,21 @@ class Declaration {
       getters: new Map(),
       refused,
       shaping: new Set(),
+      lengthIn: this.#lengthIn(),
+      headerUnitBytes: 0,
+      fixed: this.#fixed(name.text),
       readOnly: this.#readOnly(name.text),
     };
+  }
+
+  #lengthIn(): string | undefined {
+    const part = this.#parts.get("lengthIn");
+    return part?.kind === "text" ? part.text : undefined;
+  }
+
+  #fixed(name: string): string | undefined {
+    const strange = ["headerUnitBytes", "resized", "checksum"].find((part) => this.#parts.has(part));
+    return strange === undefined ? undefined : `${name} says with ${strange} what is to be done then`;
   }
 
   #readOnly(name: string): string | undefined {

@@ -5,7 +5,7 @@
  */
 import { NESTING_MAX } from "#packet/view.ts";
 import type { Value } from "../../ir/ir.ts";
-import type { Lowered } from "../lowered.ts";
+import type { Lowered, LoweredView } from "../lowered.ts";
 import type { Lowering, PathKey } from "../lowering.ts";
 import { type AimPlace, aim, packetView } from "./aim.ts";
 import { Attempt, anyOf, assume, both, isAmong, load, rawView, uncovered } from "./code.ts";
@@ -41,6 +41,9 @@ export interface LinkEnd {
   announces(model: ProtocolModel): Value;
 }
 
+/** Which headers there are in front of the network's makes no difference to those behind. */
+const BEHIND_LINK: LoweredView["outers"] = [];
+
 /** What has been walked on the way here, without and with MPLS, and not been written to since. */
 const WALKED: readonly [PathKey, PathKey] = [
   { initial: { kind: "undefined" } },
@@ -66,7 +69,7 @@ export function shareLinks(lowering: Lowering, wanted: string, throughMpls: bool
   });
   const { start, end, covering } = place;
   // Attempts end in views: this one's header and note stand for the walk's count and number.
-  attempt.found({ ...rawView(lowering, start, end, covering), header: count, note: number });
+  attempt.found({ ...rawView(lowering, start, end, covering, []), header: count, note: number });
   const met = attempt.conclude();
   if (met.kind !== "optional" || met.inner.kind !== "view") return;
   const { view } = met.inner;
@@ -98,6 +101,7 @@ function walked(lowering: Lowering, attempt: Attempt, options: LinkOptions): Ste
       end,
       covering: uncovered(lowering),
       outer: { kind: "undefined" },
+      outers: BEHIND_LINK,
     },
     number: assume(lowering, number, 0, MPLS + 1),
     count: assume(lowering, count, 1, options.countMax),
@@ -151,6 +155,7 @@ function walk(lowering: Lowering, attempt: Attempt, options: LinkOptions): Step 
     end: lowering.packetEnd,
     covering: uncovered(lowering),
     outer: { kind: "undefined" },
+    outers: BEHIND_LINK,
   };
   const plain: Step = { place: from, number, count };
   return veiled(

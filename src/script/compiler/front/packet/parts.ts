@@ -26,6 +26,7 @@ export const PACKET_PARTS: PacketParts = {
   define: defineModel,
 
   property(lowering, node, receiver, name) {
+    refuseOld(lowering, node, receiver);
     if (receiver.kind === "packet") return packetProperty(lowering, node, name);
     if (receiver.kind === "view") return viewProperty(lowering, node, receiver.view, name);
     if (receiver.kind === "bytes" && (name === "length" || name === "byteLength")) {
@@ -35,6 +36,7 @@ export const PACKET_PARTS: PacketParts = {
   },
 
   call(lowering, node, receiver, method, parameters) {
+    refuseOld(lowering, node, receiver);
     if (receiver.kind === "packet") return packetCall(lowering, node, method, parameters);
     if (receiver.kind === "view") return viewCall(lowering, node, receiver.view, method, parameters);
     if (receiver.kind === "bytes" && method === "at") {
@@ -44,6 +46,7 @@ export const PACKET_PARTS: PacketParts = {
   },
 
   assign(lowering, node, receiver, name, value) {
+    refuseOld(lowering, node, receiver);
     if (receiver.kind === "packet" && name === "mark") return assignMark(lowering, node, value);
     if (receiver.kind === "view") {
       const field = receiver.view.protocol?.fields.get(name);
@@ -58,10 +61,21 @@ export const PACKET_PARTS: PacketParts = {
   },
 
   copyBytes(lowering, node, bytes, to) {
+    refuseOld(lowering, node, bytes);
     if (bytes.kind === "bytes") return copyBytes(lowering, bytes, to);
     return refuseMember(lowering, node, bytes, "bytes");
   },
 };
+
+/** Views are where they were when the packet changed its length: in user space they move along. */
+function refuseOld(lowering: Lowering, node: TypeScript.Node, receiver: Lowered): void {
+  if ((receiver.kind !== "view" && receiver.kind !== "bytes") || receiver.view.age === lowering.age) return;
+  lowering.refuse(node, {
+    code: "kernel-old-view",
+    why: "the packet may have become longer or shorter since this was looked for, and may have moved it",
+    instead: "look at the packet again behind splice: packet.payload(ipv4)?.payload(udp)",
+  });
+}
 
 function refuseMember(lowering: Lowering, node: TypeScript.Node, { kind }: Lowered, name: string): never {
   return lowering.refuse(node, {

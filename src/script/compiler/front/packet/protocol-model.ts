@@ -62,6 +62,12 @@ export interface ProtocolModel {
   readonly refused: ReadonlyMap<string, string>;
   /** Fields that decide where headers begin and end, or what their checksums are over: they are not written to. */
   readonly shaping: Set<string>;
+  /** The field with the bytes of header and payload, or of the payload, which follows when they change; 0 stays. */
+  readonly lengthIn: string | undefined;
+  /** The header may become longer or shorter by multiples of this; 0 where it may not. */
+  readonly headerUnitBytes: number;
+  /** Why such a header, and what it carries, keeps its length. */
+  readonly fixed: string | undefined;
   /** Why nothing is written to such headers; `undefined` where it may be. */
   readonly readOnly: string | undefined;
 }

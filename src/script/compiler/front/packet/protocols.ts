@@ -62,6 +62,9 @@ function modelOf(protocol: Protocol, own: Builtin): ProtocolModel {
     getters: new Map(Object.entries(own.getters ?? {})),
     refused: new Map(Object.entries(own.refused ?? {})),
     shaping: new Set(own.shaping ?? []),
+    lengthIn: protocol.lengthIn,
+    headerUnitBytes: protocol.headerUnitBytes,
+    fixed: protocol.resized === undefined ? undefined : `${protocol.name} has its lengths at other places`,
     readOnly: own.readOnly,
   };
 }

@@ -1,5 +1,5 @@
 /**
- * What an IPv4 header says that it carries: read once on each way, as nothing in the kernel's programs can change it.
+ * What an IPv4 header says that it carries: read once on each way, until the script writes another number there.
  * @module
  */
 import type { Value } from "../../ir/ir.ts";
@@ -9,6 +9,21 @@ import { load } from "./code.ts";
 
 /** What has been read on the way here, by the view. */
 const READ: WeakMap<LoweredView, PathKey> = new WeakMap();
+/** All that is remembered of what IPv4 headers carry, by function. */
+const REMEMBERED: WeakMap<Lowering, Set<PathKey>> = new WeakMap();
+
+/** Remembers something that depends on what an IPv4 header says that it carries. */
+export function rememberUpper(lowering: Lowering, key: PathKey, known: Lowered): void {
+  const keys = REMEMBERED.get(lowering) ?? new Set();
+  REMEMBERED.set(lowering, keys);
+  keys.add(key);
+  lowering.remember(key, known);
+}
+
+/** Some header says something else from here on: it may be any, by whichever view. */
+export function forgetUpper(lowering: Lowering): void {
+  for (const key of REMEMBERED.get(lowering) ?? []) lowering.remember(key, key.initial);
+}
 
 /** What it says. */
 export interface Upper {
@@ -27,7 +42,7 @@ export function readUpper(lowering: Lowering, view: LoweredView): void {
     { kind: "boolean", value: isFirst },
     { kind: "integer", value: protocol, isBig: false },
   ];
-  lowering.remember(key, { kind: "list", elements });
+  rememberUpper(lowering, key, { kind: "list", elements });
 }
 
 /** The protocol number, and whether this is the first fragment. */

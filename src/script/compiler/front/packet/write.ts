@@ -10,9 +10,18 @@ import type { Lowering } from "../lowering.ts";
 import { type Room, writeBits, writeWhole } from "./bits.ts";
 import { roomOf } from "./builtins.ts";
 import { reach } from "./bytes.ts";
-import { differenceOf, patchAt, turned, type Words, wordsAround } from "./checksum-difference.ts";
+import {
+  differenceOf,
+  patchAt,
+  turned,
+  type Words,
+  wordDifference,
+  wordsAround,
+} from "./checksum-difference.ts";
 import { hasOwnDestination, pseudoChecksumOf, tellTransport } from "./checksum-transport.ts";
+import { load } from "./code.ts";
 import type { FieldModel, ProtocolModel } from "./protocol-model.ts";
+import { forgetUpper } from "./upper.ts";
 import { type Written, wholeNumber, writtenTo } from "./value.ts";
 
 const NOTHING: Lowered = { kind: "undefined" };
@@ -35,8 +44,26 @@ export function assignField(
   const room = roomOf(view);
   const change = (): void => writeField(lowering, room, field, written);
   const span = { room, byte, length, oddness: undefined, written: constantIn(lowering, field, written) };
+  const isProtocol = model.name === "ipv4" && field.name === "protocol";
+  const before = isProtocol ? wordsAround(lowering, room, byte, length) : undefined;
   writeAround(lowering, view, span, change);
+  if (before !== undefined) tellProtocol(lowering, view, before, room);
 }
+
+/** The pseudo header of what comes next has the protocol, without the time to live beside it. */
+function tellProtocol(lowering: Lowering, view: LoweredView, { places, before }: Words, room: Room): void {
+  forgetUpper(lowering);
+  const alone = before.map((word) => lowering.binary("and", word, PROTOCOL_MASK));
+  const now = lowering.binary(
+    "and",
+    load(lowering, room.pointer, places[0] ?? 0, 2, "native"),
+    PROTOCOL_MASK,
+  );
+  tellPseudo(lowering, view, "ipv4", wordDifference(lowering, alone[0] as Value, now));
+}
+
+/** The second byte of a word in the machine's order. */
+const PROTOCOL_MASK = 0xff00;
 
 /** What is written, where it is constant and whole words. */
 function constantIn(lowering: Lowering, { at, bits }: FieldModel, written: Written): bigint | undefined {
