@@ -110,7 +110,7 @@ function askTshark(samples: readonly Sample[], folder: string): Row[] {
 
 /** What we do not open, and what quotes a packet: what tshark sees behind it counts for nothing. */
 const CLOSED: ReadonlySet<string> = new Set(
-  "icmp icmpv6 erspan capwap capwap.data openflow esp pim sflow nsh macsec avsp nhrp cmd".split(" "),
+  "icmp icmpv6 capwap capwap.data openflow esp pim sflow nsh macsec avsp nhrp cmd".split(" "),
 );
 
 /** Files that were made, or found, to break a program that reads packets. */

@@ -263,6 +263,41 @@ describe("LayerDecoder.decode() of tags and tunnels", () => {
     assert.deepEqual([summary(layers), layers.tunnelCount], [TCP, 1]);
   });
 
+  const mirrors: readonly (readonly [type: string, header: string])[] = [
+    ["I", "0000 88be"],
+    ["II", "1000 88be 00000001 1005 0007 00000000"],
+    ["III", "1000 22eb 00000001 2005 0007 00000000 0000 8000"],
+    ["III with a subheader", "1000 22eb 00000001 2005 0007 00000000 0000 8001 0000000000000000"],
+  ];
+  for (const [type, header] of mirrors) {
+    it(`LayerDecoder.decode() opens mirrored frames: ERSPAN type ${type}`, () => {
+      const frame = build(ethernet.header({}), ...inner).toBytes();
+      const bytes = build(
+        ethernet.header({}),
+        ipv4.header({ ...ends, protocol: 47 }),
+        parseHex(header),
+        frame,
+      );
+      const layers = decode(bytes);
+      assert.deepEqual([summary(layers), layers.tunnelCount], [TCP, 1]);
+    });
+  }
+
+  it("LayerDecoder.decode() leaves mirrored frames of another version or kind closed", () => {
+    for (const header of [
+      "1000 88be 00000001 2005 0007 00000000",
+      "1000 22eb 00000001 2005 0007 00000000 0000 8800",
+    ]) {
+      const bytes = build(
+        ethernet.header({}),
+        ipv4.header({ ...ends, protocol: 47 }),
+        parseHex(header),
+        innerBytes,
+      );
+      assert.deepEqual([decode(bytes).tunnelCount, decode(bytes).networkOffset], [0, 14]);
+    }
+  });
+
   it("LayerDecoder.decode() makes the key's number of VLANs: exact for two, none where the options say so", () => {
     const numbers: readonly (readonly [number[], number, number])[] = [
       [[7], 7, 7],

@@ -23,6 +23,9 @@ export const EtherType = {
   ppp: 0x880b,
   arp: 0x0806,
   fabricPath: 0x8903,
+  /** A mirrored frame in GRE, behind ERSPAN's header of version 1 or 2, which is its type II or III. */
+  mirrored: 0x88be,
+  mirroredLater: 0x22eb,
 } as const;
 
 const ETHERNET_BYTES = 14;

@@ -1,7 +1,7 @@
 /**
  * Headers of tunnels: IP in IP (RFC 2003, RFC 4213, RFC 2473), GRE (RFC 2784, RFC 2890), its version of PPTP
- * (RFC 2637), NVGRE (RFC 7637), VXLAN (RFC 7348), Geneve (RFC 8926), GTP-U (3GPP TS 29.281), Teredo (RFC 4380),
- * L2TP (RFC 2661). What is no such header, or carries no IP, fails, and the walk takes the packet around it.
+ * (RFC 2637), NVGRE (RFC 7637), ERSPAN (draft-foschiano-erspan), VXLAN (RFC 7348), Geneve (RFC 8926), GTP-U
+ * (3GPP TS 29.281), Teredo (RFC 4380), L2TP (RFC 2661). What is no such header, or carries no IP, fails, and the walk takes the packet around it.
  * @module
  */
 import { type Cursor, Step } from "./cursor.ts";
@@ -54,6 +54,9 @@ export function decodeGre(layers: Layers, cursor: Cursor): Step {
   cursor.etherType = view.getUint16(at + 2);
   cursor.at = next;
   if (version === 0) {
+    if (cursor.etherType === EtherType.mirrored || cursor.etherType === EtherType.mirroredLater) {
+      return decodeErspan(layers, cursor, (flags & 0x1000) !== 0);
+    }
     const key = (flags & 0x2000) !== 0 ? view.getUint32(keyAt) : 0;
     if (cursor.keyTunnel) addTunnel(layers, TunnelKind.gre, greKey(cursor.etherType, key));
     return Step.etherType;
@@ -64,6 +67,27 @@ export function decodeGre(layers: Layers, cursor: Cursor): Step {
   if (cursor.limit > limit) return failed(layers);
   if (cursor.keyTunnel) addTunnel(layers, TunnelKind.gre, 0);
   return Step.ppp;
+}
+
+/**
+ * A mirror's header, and the Ethernet frame behind it. Type I has none, and no sequence number in GRE. The session is the
+ * mirror's: each direction may have its own.
+ */
+function decodeErspan(layers: Layers, cursor: Cursor, hasSequence: boolean): Step {
+  const { view } = layers;
+  const { at } = cursor;
+  if (cursor.etherType === EtherType.mirroredLater) {
+    if (at + 12 > endOf(layers, cursor) || view.getUint8(at) >> 4 !== 2) return failed(layers);
+    const rest = view.getUint16(at + 10);
+    // Frame type 0 is Ethernet; the last bit says that a subheader follows.
+    if ((rest & 0x7c00) !== 0) return failed(layers);
+    cursor.at = at + 12 + ((rest & 1) !== 0 ? 8 : 0);
+  } else if (hasSequence) {
+    if (at + 8 > endOf(layers, cursor) || view.getUint8(at) >> 4 !== 1) return failed(layers);
+    cursor.at = at + 8;
+  }
+  if (cursor.keyTunnel) addTunnel(layers, TunnelKind.gre, 0);
+  return Step.ethernet;
 }
 
 /** NVGRE has 24 bits of network and 8 of flow, which are the frame's own. */
