@@ -13,6 +13,7 @@ import { native } from "#linux/native.ts";
 import { INSTRUCTION_BYTES } from "#wire/ebpf.ts";
 import { readCounters } from "../../src/app/script/kernel-statistics.ts";
 import { type ObjectPut, obey, type PlacedCount, type PlacedInfo } from "./router-orders.ts";
+import { type RunTime, runTimeOf, runTimeSince } from "./run-time.ts";
 
 /** `struct statistics` of `ebpf/packet.h`. */
 const COUNTERS = ["bytes", "drop", "accept", "passed", "mark", "redirect", "handed", "errors", "lost"];
@@ -29,11 +30,11 @@ interface Loaded {
   readonly statistics: KernelMap | undefined;
 }
 
-interface Placed {
+interface Placed extends Loaded {
   readonly name: string;
   readonly link: KernelLink;
-  readonly statistics: KernelMap | undefined;
-  readonly before: number;
+  readonly packetsBefore: number;
+  readonly timeBefore: RunTime;
 }
 
 const kernel = new LinuxKernelPrograms();
@@ -49,15 +50,17 @@ async function put({ object, section, kind, device }: ObjectPut): Promise<Placed
   const { program, statistics } = found;
   const link = program.attach({ kind, interfaceIndex: native().interfaceIndex(device) });
   const name = `${basename(object, ".o")} ${section}`;
-  placed.push({ name, link, statistics, before: packetsOf(statistics) });
+  const before = { packetsBefore: packetsOf(statistics), timeBefore: runTimeOf(program) };
+  placed.push({ name, link, program, statistics, ...before });
   const instructions = program.image.instructions.length / INSTRUCTION_BYTES;
   return { name, instructions, machineBytes: program.machineBytes };
 }
 
 async function take(): Promise<readonly PlacedCount[]> {
-  return placed.splice(0).flatMap(({ name, link, statistics, before }) => {
+  return placed.splice(0).map(({ name, link, program, statistics, packetsBefore, timeBefore }) => {
     link.detach();
-    return statistics ? [{ name, packets: packetsOf(statistics) - before, errors: 0 }] : [];
+    const packets = statistics && packetsOf(statistics) - packetsBefore;
+    return { name, packets, errors: 0, ...runTimeSince(timeBefore, runTimeOf(program)) };
   });
 }
 

@@ -3,7 +3,7 @@
  * `router-orders.ts` has them. A script is compiled once, and loaded for each of its turns.
  * @module
  */
-import type { KernelProgram } from "#io/kernel-programs.ts";
+import type { LinuxKernelProgram } from "#linux/bpf/program.ts";
 import { LinuxKernelPrograms } from "#linux/bpf/programs.ts";
 import { LinuxClock } from "#linux/clock.ts";
 import { native } from "#linux/native.ts";
@@ -18,14 +18,15 @@ import { KernelScriptEngine } from "../../src/app/script/kernel-engine.ts";
 import { KernelMapStore } from "../../src/app/script/kernel-maps.ts";
 import { UserScriptEngine } from "../../src/app/script/user-engine.ts";
 import { obey, type PlacedCount, type PlacedInfo, type ScriptPut } from "./router-orders.ts";
+import { runTimeOf } from "./run-time.ts";
 
-/** Remembers what it loaded last. */
+/** Remembers what is loaded. */
 class RememberingPrograms extends LinuxKernelPrograms {
-  last: KernelProgram | undefined;
+  readonly loaded: LinuxKernelProgram[] = [];
 
-  override load(...what: Parameters<LinuxKernelPrograms["load"]>): ReturnType<LinuxKernelPrograms["load"]> {
+  override load(...what: Parameters<LinuxKernelPrograms["load"]>): LinuxKernelProgram {
     const program = super.load(...what);
-    this.last = program;
+    this.loaded.push(program);
     return program;
   }
 }
@@ -76,12 +77,18 @@ rules.close();
 async function put(script: ScriptPut): Promise<PlacedInfo> {
   const name = script.function;
   await engine.load(scriptSpec({ name, ...script }));
-  const instructions = (programs.last?.image.instructions.length ?? 0) / INSTRUCTION_BYTES;
-  return { name, instructions, machineBytes: programs.last?.machineBytes ?? 0 };
+  const program = programs.loaded.at(-1);
+  const instructions = (program?.image.instructions.length ?? 0) / INSTRUCTION_BYTES;
+  return { name, instructions, machineBytes: program?.machineBytes ?? 0 };
 }
 
 async function take(): Promise<readonly PlacedCount[]> {
   const all = await engine.list();
+  const times = programs.loaded.splice(0).map(runTimeOf);
   for (const { spec } of all) await engine.unload(spec.name);
-  return all.map(({ spec, statistics: { packets, errors } }) => ({ name: spec.name, packets, errors }));
+  return all.map(({ spec, statistics: { packets, errors } }, index) => {
+    // At netfilter's hooks a script has two programs, whose times count as those of what jumps to them.
+    const time = times.length === all.length ? times[index] : undefined;
+    return { name: spec.name, packets, errors, ...(time ?? { nanoseconds: 0, runs: 0 }) };
+  });
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import { createInterface } from "node:readline";
+import type { RunTime } from "./run-time.ts";
 
 /** A program in place. */
 export interface PlacedInfo {
@@ -13,10 +14,11 @@ export interface PlacedInfo {
   readonly machineBytes: number;
 }
 
-/** What a program counted while it was in place; programs that count nothing are not told of. */
-export interface PlacedCount {
+/** What a program did while it was in place, and what the kernel kept of its times. */
+export interface PlacedCount extends RunTime {
   readonly name: string;
-  readonly packets: number;
+  /** `undefined` of programs that count nothing. */
+  readonly packets: number | undefined;
   readonly errors: number;
 }
 

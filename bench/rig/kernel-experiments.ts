@@ -8,6 +8,7 @@ import {
   NAT_HANDLERS,
   NAT_HANDLERS_AND_BARE,
   NAT6_HANDLERS,
+  programsOf,
 } from "./kernel-handlers.ts";
 import type { KernelCell } from "./kernel-tables.ts";
 import { ECHO_PORT, FAR_ECHO_PORT, flood, type LoadOptions, latency, stream } from "./load.ts";
@@ -19,13 +20,15 @@ export interface KernelExperiment extends Pick<KernelCell, "experiment" | "part"
   /** Generators of small packets: one on each. The client, and the server on another. */
   readonly cores: 1 | 2;
   readonly handlers: readonly KernelHandler[];
+  /** The kernel keeps the times of its programs, and they are what is measured. */
+  readonly keepsTimes?: true;
   /** What is measured, under the names of its figures. */
   readonly round: (network: BenchNetwork, programs: Programs) => Promise<Record<string, number>>;
 }
 
-const MILLISECONDS = { quick: 250, long: 500 };
-/** Half a second of a stream, and a second, at 12 Gbit/s. */
-const STREAM_BYTES = { quick: 750_000_000, long: 1_500_000_000 };
+const MILLISECONDS = { quick: 200, long: 500 };
+/** 0.4 seconds of a stream, and one, at 12 Gbit/s. */
+const STREAM_BYTES = { quick: 600_000_000, long: 1_500_000_000 };
 
 export function kernelExperiments(long: boolean): readonly KernelExperiment[] {
   const length = long ? "long" : "quick";
@@ -46,10 +49,17 @@ export function kernelExperiments(long: boolean): readonly KernelExperiment[] {
       const load = place.endsWith("IPv6") ? six : four;
       return { experiment: place, part: "drop", handlers, ...drops(load) };
     }),
+    { ...nat, experiment: INSIDE, ...times(NAT_HANDLERS_AND_BARE, four) },
+    { ...nat, experiment: `${INSIDE}, IPv6`, ...times(NAT6_HANDLERS, six) },
+    ...(["interface ingress", "interface ingress, IPv6"] as const).map((place): KernelExperiment => {
+      const load = place.endsWith("IPv6") ? six : four;
+      return { experiment: `${place}, ${INSIDE}`, part: "drop", ...times(DROP_HANDLERS[place], load) };
+    }),
   ];
 }
 
 const SMALL = "60-byte packets";
+const INSIDE = "time in the program";
 
 type Measure = Pick<KernelExperiment, "unit" | "better" | "cores" | "round">;
 
@@ -88,5 +98,19 @@ function drops(load: LoadOptions): Measure {
   return {
     ...{ unit: "packets/s", better: "more", cores: 1 },
     round: async (network, programs) => ({ handled: (await flood(network, programs, load)).sent }),
+  };
+}
+
+/** Nanoseconds of a run of the program that the packets meet. */
+function times(
+  handlers: readonly KernelHandler[],
+  load: LoadOptions,
+): Measure & Pick<KernelExperiment, "handlers" | "keepsTimes"> {
+  return {
+    ...{ handlers: programsOf(handlers), keepsTimes: true, unit: "ns", better: "less", cores: 1 },
+    round: async (network, programs) => {
+      await flood(network, programs, load);
+      return {};
+    },
   };
 }

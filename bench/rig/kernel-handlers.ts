@@ -6,8 +6,9 @@
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import type { ObjectPut, PlacedInfo, ScriptPut } from "../peers/router-orders.ts";
-import type { Handler, Running } from "./handler.ts";
+import type { ObjectPut, PlacedCount, PlacedInfo, ScriptPut } from "../peers/router-orders.ts";
+import type { RunTime } from "../peers/run-time.ts";
+import type { Done, Handler } from "./handler.ts";
 import { routerOf } from "./kernel-router.ts";
 import { ADDRESSES, type BenchNetwork, SINK_PORT } from "./network.ts";
 import type { Programs } from "./programs.ts";
@@ -17,10 +18,14 @@ const NAT_SCRIPT = join(import.meta.dirname, "../../example/packet/nat.ts");
 const NAT6_SCRIPT = join(PEERS, "nat6-script.ts");
 const SINK_SCRIPT = join(PEERS, "sink-script.ts");
 
+/** What programs of the kernel have done, and how long it took by the kernel's own account, where it kept one. */
+export type KernelDone = Done & RunTime;
+
 /** One that has its turn, and the programs it has put in place. */
-export interface KernelRunning extends Running {
+export interface KernelRunning {
   /** Of those at an interface, where C's can be, too. */
   readonly placed?: readonly PlacedInfo[];
+  stop(): Promise<KernelDone | undefined>;
 }
 
 /** One that brings its own rules for its turn; the rig's modes mean nothing here. */
@@ -54,11 +59,14 @@ function rules(name: string, chains: string, family = "inet"): KernelHandler {
 }
 
 /** A handler past which the packets went, or one that failed, would win every comparison. */
-function requireWork(counted: readonly { readonly packets: number; readonly errors: number }[]): number {
-  const packets = counted.reduce((sum, one) => sum + one.packets, 0);
-  if (packets === 0 || counted.some(({ errors }) => errors > 0))
+function doneOf(counted: readonly PlacedCount[]): KernelDone {
+  const sum = (of: (one: PlacedCount) => number): number => counted.reduce((all, one) => all + of(one), 0);
+  const packets = sum((one) => one.packets ?? 0);
+  const isCounted = counted.every((one) => one.packets !== undefined);
+  if ((isCounted && packets === 0) || sum(({ errors }) => errors) > 0)
     throw new Error(`Cannot compare: programs in the kernel counted ${JSON.stringify(counted)}`);
-  return packets;
+  const times = { nanoseconds: sum((one) => one.nanoseconds), runs: sum(({ runs }) => runs) };
+  return { packets, counted: 0, modified: packets, ...times };
 }
 
 /** Scripts through the engine, as `script load --engine kernel` has it. */
@@ -70,10 +78,7 @@ function scripts(name: string, ...put: readonly ScriptPut[]): KernelHandler {
       const router = await routerOf<ScriptPut>(network, "router-kernel");
       return {
         placed: await router.put(put),
-        async stop() {
-          const packets = requireWork(await router.take());
-          return { packets, counted: 0, modified: packets };
-        },
+        stop: async () => doneOf(await router.take()),
       };
     },
   };
@@ -98,12 +103,7 @@ function clang(
       const router = await routerOf<ObjectPut>(network, "router-c");
       return {
         placed: await router.put(sections.map((section) => ({ object, ...section }))),
-        async stop() {
-          const counted = await router.take();
-          if (counted.length === 0) return undefined;
-          const packets = requireWork(counted);
-          return { packets, counted: 0, modified: packets };
-        },
+        stop: async () => doneOf(await router.take()),
       };
     },
   };
@@ -212,6 +212,11 @@ const NFT_AT_DEVICE = rules(
   `chain early { type filter hook ingress device src0 priority 0; ${TO_SINK}; }`,
   "netdev",
 );
+
+/** What of a place's handlers the kernel keeps times of. */
+export function programsOf(handlers: readonly KernelHandler[]): readonly KernelHandler[] {
+  return handlers.filter(({ name }) => [SCRIPT, C_SAME, C_BARE].includes(name));
+}
 
 /** Those that drop at one place, by the name of the place. */
 export const DROP_HANDLERS = {

@@ -55,6 +55,19 @@ describe("kernelRowsOf()", () => {
     );
   });
 
+  it("has no target for what the kernel's clock says of a program", () => {
+    const inside = { experiment: "time in the program", unit: "ns", better: "less" } as const;
+    const [row] = kernelRowsOf({
+      long: false,
+      cells: [
+        cell("C, as the script", "peer", { nanoseconds: [60, 61, 62] }, inside),
+        cell("script", "ours", { nanoseconds: [120, 122, 124] }, inside),
+      ],
+    });
+    assert.equal(row?.what, "NAT, time in the program, 1 core");
+    assert.deepEqual([row?.ours, row?.ratio, row?.target], ["122 ns", 0.5, "no target"]);
+  });
+
   it("judges a target by the digits that are told", () => {
     const close = (own: number): boolean | undefined =>
       kernelRowsOf({

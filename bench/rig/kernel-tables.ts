@@ -12,8 +12,9 @@ import { type Cell, formatFigure } from "./script-tables.ts";
 import { CONFIDENCE, CONFIDENT_COUNT_MIN, type Spread, spreadOf } from "./spread.ts";
 
 /** The figures of one handler in one experiment. Rounds that failed have no figure: `null` in the file. */
-export interface KernelCell extends Omit<Cell, "rounds"> {
+export interface KernelCell extends Omit<Cell, "rounds" | "unit"> {
   readonly part: "NAT" | "drop";
+  readonly unit: Cell["unit"] | "ns";
   readonly rounds: Readonly<Record<string, readonly (number | null)[]>>;
   /** Its programs, where it has some. */
   readonly placed?: readonly PlacedInfo[];
@@ -110,10 +111,12 @@ export function kernelRowsOf({ cells }: KernelData): Row[] {
     const ours = group.find((cell) => cell.kind === "ours");
     if (!ours) return [];
     const linux = group.filter(({ kind, handler }) => kind === "peer" && !isC(handler));
-    const names = ours.better === "more" ? [Object.keys(ours.rounds)[0] ?? ""] : ["p50", "p99"];
+    const names = ours.unit === "us" ? ["p50", "p99"] : [Object.keys(ours.rounds)[0] ?? ""];
+    // What the kernel's clock says of a program is told beside what comes of it.
+    const target = ours.unit === "ns" ? undefined : TARGET;
     return names.flatMap((name) => [
       ...(linux.length > 0 ? [rowOf(ours, bestOf(linux, name), name, TARGET)] : []),
-      ...group.filter(({ handler }) => handler === C_SAME).map((cell) => rowOf(ours, cell, name, TARGET)),
+      ...group.filter(({ handler }) => handler === C_SAME).map((cell) => rowOf(ours, cell, name, target)),
       ...group.filter(({ handler }) => handler === C_BARE).map((cell) => rowOf(ours, cell, name, undefined)),
     ]);
   });
@@ -142,8 +145,8 @@ function rowOf(ours: KernelCell, peer: KernelCell, name: string, target: number 
   });
   const { median: ratio, low, high } = spreadOf(ratios);
   const figure = (cell: KernelCell): string =>
-    formatFigure(spreadOf(numbers(cell.rounds[name] ?? [])).median, cell.unit);
-  const detail = ours.better === "less" ? `, ${name}` : "";
+    formatUnit(spreadOf(numbers(cell.rounds[name] ?? [])).median, cell.unit);
+  const detail = ours.unit === "us" ? `, ${name}` : "";
   return {
     what: `${ours.part === "drop" ? "drop at " : "NAT, "}${ours.experiment}${detail}, ${coreWords(ours.cores)}`,
     ours: figure(ours),
@@ -192,13 +195,17 @@ function describe({ rounds, unit }: KernelCell): string {
   const name = Object.keys(rounds)[0] ?? "";
   const { median, low, high } = of(name);
   if (Number.isNaN(median)) return "failed";
-  const told = `${formatFigure(median, unit)} (${[low, high].map((value) => plain(value, unit)).join("–")})`;
-  if (rounds.p99) return `${told}, p99 ${formatFigure(of("p99").median, unit)}`;
+  const told = `${formatUnit(median, unit)} (${[low, high].map((value) => plain(value, unit)).join("–")})`;
+  if (rounds.p99) return `${told}, p99 ${formatUnit(of("p99").median, unit)}`;
   const loss = rounds.loss ? of("loss").median : 0;
   return loss < LOSS_TOLD ? told : `${told}, loss ${(100 * loss).toFixed(0)} %`;
 }
 
+function formatUnit(value: number, unit: KernelCell["unit"]): string {
+  return unit === "ns" ? `${value.toFixed(0)} ns` : formatFigure(value, unit);
+}
+
 /** A figure without its unit. */
 function plain(value: number, unit: KernelCell["unit"]): string {
-  return formatFigure(value, unit).split(" ")[0] ?? "";
+  return formatUnit(value, unit).split(" ")[0] ?? "";
 }
