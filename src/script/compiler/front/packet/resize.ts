@@ -5,6 +5,7 @@
  */
 import type TypeScript from "typescript";
 import type { Value } from "../../ir/ir.ts";
+import { ABILITIES } from "../../target.ts";
 import type { Lowered, LoweredView } from "../lowered.ts";
 import type { Lowering } from "../lowering.ts";
 import { outersWith } from "../outer-views.ts";
@@ -30,7 +31,8 @@ export function splice(
   view: LoweredView,
   given: readonly Lowered[],
 ): Lowered {
-  lowering.writes(node);
+  // What fails in front of the change leaves the packet as it came.
+  if (!ABILITIES[lowering.target.attach].resizes) lowering.writes(node);
   const at = wholeNumber(lowering, node, given[0] ?? NOTHING, "the offset");
   const remove = wholeNumber(lowering, node, given[1] ?? NOTHING, "the number of bytes to take out");
   const insert = insertOf(lowering, node, given[2] ?? NOTHING);
@@ -66,7 +68,7 @@ export function splice(
         return known;
       };
       const where = { at: near(at), place: near(place), remove: near(remove) };
-      return inside(lowering, veiledChain(chain, near), insert, where);
+      return inside(lowering, node, { chain: veiledChain(chain, near), insert, where });
     },
     () => truth(lowering, false),
   );
@@ -130,7 +132,11 @@ function tellWaiting(lowering: Lowering): void {
 type Place = Omit<Change, "grows" | "length" | "growth">;
 
 /** Where the bytes that go are inside of the view. */
-function inside(lowering: Lowering, chain: ResizeChain, insert: Insert, where: Place): Lowered {
+function inside(
+  lowering: Lowering,
+  node: TypeScript.Node,
+  { chain, insert, where }: { readonly chain: ResizeChain; readonly insert: Insert; readonly where: Place },
+): Lowered {
   refuseAggregate(lowering);
   const change = changeOf(lowering, insert, where);
   const isIdle = lowering.compare("equal", change.length, 0);
@@ -141,7 +147,7 @@ function inside(lowering: Lowering, chain: ResizeChain, insert: Insert, where: P
       () =>
         lowering.either(
           isPossible(lowering, chain, change),
-          () => resize(lowering, chain, insert, change),
+          () => resize(lowering, node, { chain, insert, change }),
           () => truth(lowering, false),
         ) ?? NOTHING,
     ) ?? NOTHING
@@ -172,9 +178,18 @@ function changeOf(lowering: Lowering, { count }: Insert, where: Place): Change {
   return { ...where, grows, length, growth };
 }
 
-function resize(lowering: Lowering, chain: ResizeChain, insert: Insert, change: Change): Lowered {
+function resize(
+  lowering: Lowering,
+  node: TypeScript.Node,
+  {
+    chain,
+    insert,
+    change,
+  }: { readonly chain: ResizeChain; readonly insert: Insert; readonly change: Change },
+): Lowered {
   const ready = prepare(lowering, insert);
   const difference = byteDifference(lowering, chain, change, ready);
+  lowering.writes(node);
   const { builder, place } = lowering;
   const result = builder.value("integer");
   builder.append({
