@@ -54,7 +54,7 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   },
   netpipe: {
     rows: netpipeRows,
-    says: "NetPIPE's curves through NAT by scripts, by Linux, by C programs; 80 s (--long: 10 min)",
+    says: "NetPIPE's curves through NAT by scripts, by Linux, by C programs; 2 min (--long: 14 min)",
     onlyNamed: true,
   },
   caches: {
