@@ -20,9 +20,14 @@ const FIXES: Readonly<Record<string, string>> = {
 
 /**
  * Opens the file, to be read or to be written anew.
+ * @param name what errors call it, where it is another file that stands for it in the meantime
  * @throws ConfigurationError when the operator has to mend something, else UnavailableError.
  */
-export async function openCaptureFile(use: "read" | "write", path: string): Promise<FileHandle> {
+export async function openCaptureFile(
+  use: "read" | "write",
+  path: string,
+  name: string = path,
+): Promise<FileHandle> {
   let handle: FileHandle | undefined;
   try {
     handle = await open(path, use === "read" ? "r" : "w");
@@ -34,7 +39,7 @@ export async function openCaptureFile(use: "read" | "write", path: string): Prom
     const errno = errnoOf(cause);
     const fix = FIXES[errno];
     const Kind = fix ? ConfigurationError : UnavailableError;
-    throw new Kind(`Cannot ${use} ${path}: ${fix ?? errno}`, { cause });
+    throw new Kind(`Cannot ${use} ${name}: ${fix ?? errno}`, { cause });
   }
 }
 

@@ -53,7 +53,7 @@ export async function writeCapture(path: string, options: WriteCaptureOptions): 
   if (path === "-") return new StandardOutput(options.writer);
   const isAtomic = (options.isAtomic ?? true) && (await isReplaceable(path));
   const writtenPath = isAtomic ? `${path}.${process.pid}.next` : path;
-  const handle = await openCaptureFile("write", writtenPath);
+  const handle = await openCaptureFile("write", writtenPath, path);
   return new WrittenFile(options.writer, { handle, path, writtenPath });
 }
 

@@ -11,7 +11,7 @@ const FIXES: Record<string, string> = {
   EADDRINUSE: "another program has it; stop that one first",
   EADDRNOTAVAIL: "no interface has this address",
   ENODEV: "there is no such interface; see `ip link`",
-  ENETDOWN: "the interface is down; bring it up with `ip link set NAME up`",
+  ENETDOWN: "the interface is down or gone; see `ip link`, bring it up with `ip link set NAME up`",
   ENETUNREACH: "there is no route; does the interface have an address?",
   EMFILE: "too many open files; raise `ulimit -n`",
   EAFNOSUPPORT: "this kernel is built without it",
