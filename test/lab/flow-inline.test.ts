@@ -9,14 +9,15 @@ import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { after, afterEach, before, describe, test } from "node:test";
+import { afterEach, describe, test } from "node:test";
 import { SeededRandom } from "#base/seeded-random.ts";
 import type { LoadedScript, ScriptSpec } from "#script/engine.ts";
 import { edited } from "./flow-inline-edits.ts";
 import type { PeerReport } from "./flow-inline-peer.ts";
 import { rootProblem } from "./own-namespace.ts";
-import { PacketQueueNet, SERVER, type Version } from "./packet-queue-net.ts";
-import { eventually, newEngine, type TestEngine, testSpec } from "./packet-script-engine.ts";
+import { SERVER, type Version } from "./packet-queue-net.ts";
+import { eventually, testSpec } from "./packet-script-engine.ts";
+import { ScriptLab } from "./packet-script-lab.ts";
 
 const CASES = join(import.meta.dirname, "flow-inline-cases.ts");
 const PEER = join(import.meta.dirname, "flow-inline-peer.ts");
@@ -24,22 +25,12 @@ const PORT = 8099;
 const MEGABYTE = 1 << 20;
 
 describe("flow programs inline", { skip: rootProblem(), timeout: 600_000 }, () => {
-  let net: PacketQueueNet;
-  let engine: TestEngine;
+  const lab = new ScriptLab();
   const children = new Set<ChildProcess>();
 
-  before(() => {
-    net = new PacketQueueNet();
-    engine = newEngine();
-  });
-  after(async () => {
-    await engine.close();
-    net.close();
-  });
   afterEach(async () => {
     for (const child of children) child.kill("SIGKILL");
-    for (const { spec } of await engine.list()) await engine.unload(spec.name);
-    engine.log.length = 0;
+    lab.engine.log.length = 0;
   });
 
   function spec(change: Partial<ScriptSpec> & { readonly function: string }): ScriptSpec {
@@ -53,13 +44,13 @@ describe("flow programs inline", { skip: rootProblem(), timeout: 600_000 }, () =
   }
 
   async function listed(name: string): Promise<LoadedScript> {
-    const found = (await engine.list()).find((one) => one.spec.name === name);
+    const found = (await lab.engine.list()).find((one) => one.spec.name === name);
     assert.ok(found);
     return found;
   }
 
   function peer(role: "client" | "server", version: Version, seed: number, lengthBytes: number): Peer {
-    const host = role === "client" ? net.client : net.server;
+    const host = role === "client" ? lab.net.client : lab.net.server;
     const words = [PEER, role, SERVER[version], `${PORT}`, `${seed}`, `${lengthBytes}`];
     const args = ["netns", "exec", host, process.execPath, "-C", "metanet-source", ...words];
     const child = spawn("ip", args, { stdio: ["ignore", "pipe", "inherit"] });
@@ -73,7 +64,7 @@ describe("flow programs inline", { skip: rootProblem(), timeout: 600_000 }, () =
     await server.line();
     const client = peer("client", version, 2, lengthBytes);
     const reports = await Promise.all([client.report(), server.report()]);
-    assert.deepEqual(engine.log, []);
+    assert.deepEqual(lab.engine.log, []);
     return reports;
   }
 
@@ -91,20 +82,20 @@ describe("flow programs inline", { skip: rootProblem(), timeout: 600_000 }, () =
   for (const version of [4, 6] as const) {
     for (const isOffloading of [true, false]) {
       test(`a megabyte each way with edits, IPv${version}, offload ${isOffloading ? "on" : "off"}`, async () => {
-        net.setOffload(isOffloading);
+        lab.net.setOffload(isOffloading);
         try {
-          await engine.load(spec({ function: "edits" }));
+          await lab.engine.load(spec({ function: "edits" }));
           assertEdited(await converse(version, MEGABYTE), MEGABYTE);
           assert.equal((await listed("edits")).statistics.errors, 0);
         } finally {
-          net.setOffload(true);
+          lab.net.setOffload(true);
         }
       });
     }
     test(`a megabyte each way with edits over a path that loses and reorders on both sides, IPv${version}`, async (t) => {
-      await engine.load(spec({ function: "edits" }));
-      await engine.load(spec({ function: "loses", hook: "prerouting" }));
-      await engine.load(spec({ function: "losesMore", hook: "postrouting" }));
+      await lab.engine.load(spec({ function: "edits" }));
+      await lab.engine.load(spec({ function: "loses", hook: "prerouting" }));
+      await lab.engine.load(spec({ function: "losesMore", hook: "postrouting" }));
       const start = performance.now();
       assertEdited(await converse(version, MEGABYTE), MEGABYTE);
       t.diagnostic(`${((performance.now() - start) / 1000).toFixed(1)} s`);
@@ -121,9 +112,9 @@ describe("flow programs inline", { skip: rootProblem(), timeout: 600_000 }, () =
   }
 
   test("a header line is inserted into a request; one is removed from a response, its status replaced", async () => {
-    await engine.load(spec({ function: "headers" }));
+    await lab.engine.load(spec({ function: "headers" }));
     const server = runIn(
-      net.server,
+      lab.net.server,
       `require("node:http").createServer((asked, answer) => {
          answer.setHeader("X-Secret", "none of your business");
          answer.end("inline: " + asked.headers["x-inline"]);
@@ -131,7 +122,7 @@ describe("flow programs inline", { skip: rootProblem(), timeout: 600_000 }, () =
     );
     await server.line();
     const client = runIn(
-      net.client,
+      lab.net.client,
       `fetch("http://${SERVER[4]}:${PORT}/").then(async (answer) => console.log(
          JSON.stringify([answer.status, answer.headers.get("x-secret"), await answer.text()])));`,
     );
@@ -139,13 +130,13 @@ describe("flow programs inline", { skip: rootProblem(), timeout: 600_000 }, () =
   });
 
   test("send speaks for an end", async () => {
-    await engine.load(spec({ function: "speaks" }));
+    await lab.engine.load(spec({ function: "speaks" }));
     const server = runIn(
-      net.server,
+      lab.net.server,
       serving('socket.write("this"); setTimeout(() => socket.end("!"), 500);'),
     );
     await server.line();
-    const client = runIn(net.client, connecting(""));
+    const client = runIn(lab.net.client, connecting(""));
     let text = "";
     for (let line = await client.line(); line !== "close "; line = await client.line()) text += line.slice(5);
     assert.equal(text, "thisand more!");
@@ -154,10 +145,10 @@ describe("flow programs inline", { skip: rootProblem(), timeout: 600_000 }, () =
   });
 
   test("reset ends both sockets at once", async () => {
-    await engine.load(spec({ function: "resets" }));
-    const server = runIn(net.server, serving(""));
+    await lab.engine.load(spec({ function: "resets" }));
+    const server = runIn(lab.net.server, serving(""));
     await server.line();
-    const client = runIn(net.client, connecting('socket.write("fine");'));
+    const client = runIn(lab.net.client, connecting('socket.write("fine");'));
     await server.line();
     assert.equal(await server.line(), "data fine");
     client.say("FORBIDDEN");
@@ -166,15 +157,15 @@ describe("flow programs inline", { skip: rootProblem(), timeout: 600_000 }, () =
   });
 
   test("a firewall drops", async () => {
-    await engine.load(spec({ function: "firewall" }));
+    await lab.engine.load(spec({ function: "firewall" }));
     const [client] = await converse(4, 1000);
     assert.equal(client.error, "");
-    runIn(net.client, `require("node:net").connect(${PORT + 1}, "${SERVER[4]}");`);
+    runIn(lab.net.client, `require("node:net").connect(${PORT + 1}, "${SERVER[4]}");`);
     await eventually(async () => ((await listed("firewall")).statistics.verdicts.drop ?? 0) > 1);
   });
 
   test("a program that only reads gets aggregates whole", async () => {
-    await engine.load(spec({ function: "reads" }));
+    await lab.engine.load(spec({ function: "reads" }));
     const [client, server] = await converse(4, 8 * MEGABYTE);
     assert.deepEqual(
       [client.lengthBytes, server.lengthBytes, client.error],
@@ -186,9 +177,9 @@ describe("flow programs inline", { skip: rootProblem(), timeout: 600_000 }, () =
   });
 
   test("two queues: both directions of a connection come to one isolate", async () => {
-    await engine.load(spec({ function: "places", queueCount: 2 }));
+    await lab.engine.load(spec({ function: "places", queueCount: 2 }));
     for (let count = 0; count < 8; count++) await converse(count % 2 === 0 ? 4 : 6, 1000);
-    const map = engine.maps.open("places", { key: "text", countMax: 4096 }) as unknown as {
+    const map = lab.engine.maps.open("places", { key: "text", countMax: 4096 }) as unknown as {
       keys(): Iterable<string>;
     };
     const isolates = new Map<string, Set<string>>();
@@ -206,16 +197,16 @@ describe("flow programs inline", { skip: rootProblem(), timeout: 600_000 }, () =
     try {
       copyFileSync(CASES, file);
       copyFileSync(join(import.meta.dirname, "flow-inline-edits.ts"), join(folder, "flow-inline-edits.ts"));
-      await engine.load(spec({ function: "edits", file }));
-      const server = runIn(net.server, serving(""));
+      await lab.engine.load(spec({ function: "edits", file }));
+      const server = runIn(lab.net.server, serving(""));
       await server.line();
-      const client = runIn(net.client, connecting('socket.write("x".repeat(25000));'));
+      const client = runIn(lab.net.client, connecting('socket.write("x".repeat(25000));'));
       await server.line();
       let text = "";
       while (text.length < edited(new Uint8Array(25_000)).length) text += (await server.line()).slice(5);
       assert.match(text, /<instead 2, and a bit longer than before>/);
       copyFileSync(CASES, file);
-      await engine.load(spec({ function: "edits", file }));
+      await lab.engine.load(spec({ function: "edits", file }));
       client.say("more");
       assert.equal(await server.line(), "close ECONNRESET");
       assert.equal(await client.line(), "close ECONNRESET");

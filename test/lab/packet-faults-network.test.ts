@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { after, afterEach, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import fc from "fast-check";
 import { fold, sumWords } from "#base/checksum.ts";
@@ -16,29 +16,16 @@ import { LinuxPacketSender } from "#linux/packet-sender.ts";
 import type { LoadedScript, ScriptSpec } from "#script/engine.ts";
 import { corpusOf, spoiledBytes } from "../../fuzz/target.ts";
 import { rootProblem } from "./own-namespace.ts";
-import { CLIENT, PacketQueueNet, run, SERVER, type UdpHost, type Version } from "./packet-queue-net.ts";
-import { newEngine, type TestEngine } from "./packet-script-engine.ts";
+import { CLIENT, run, SERVER, type UdpHost, type Version } from "./packet-queue-net.ts";
+import { ScriptLab } from "./packet-script-lab.ts";
 
 const CASES = join(import.meta.dirname, "packet-faults-network-cases.ts");
 const FRAME_COUNT = 3000;
 const ETHERNET_BYTES = 14;
 
 describe("odd packets through scripts", { skip: rootProblem() }, () => {
-  let net: PacketQueueNet;
-  let engine: TestEngine;
+  const lab = new ScriptLab();
   let port = 4000;
-
-  before(() => {
-    net = new PacketQueueNet();
-    engine = newEngine();
-  });
-  after(async () => {
-    await engine.close();
-    net.close();
-  });
-  afterEach(async () => {
-    for (const { spec } of await engine.list()) await engine.unload(spec.name);
-  });
 
   function spec(change: Partial<ScriptSpec> & { readonly function: string }): ScriptSpec {
     return {
@@ -57,15 +44,15 @@ describe("odd packets through scripts", { skip: rootProblem() }, () => {
   }
 
   async function listed(): Promise<LoadedScript> {
-    const [found] = await engine.list();
+    const [found] = await lab.engine.list();
     assert.ok(found);
     return found;
   }
 
   function ends(version: Version): { from: UdpHost; to: UdpHost; at: number } {
     port += 2;
-    const from = net.udp(net.client, CLIENT[version], port);
-    return { from, to: net.udp(net.server, SERVER[version], port + 1), at: port + 1 };
+    const from = lab.net.udp(lab.net.client, CLIENT[version], port);
+    return { from, to: lab.net.udp(lab.net.server, SERVER[version], port + 1), at: port + 1 };
   }
 
   test(`${FRAME_COUNT} spoiled packets: nothing fails, and what was right stays right`, async (context) => {
@@ -74,8 +61,8 @@ describe("odd packets through scripts", { skip: rootProblem() }, () => {
     const corpus = corpusOf("packet").map(parseHex);
     const frames = [...corpus, ...fc.sample(spoiledBytes(corpus), { numRuns: FRAME_COUNT, seed })];
     const router = parseHex(JSON.parse(run("ip -j link show lan0"))[0].address.replaceAll(":", ""));
-    await engine.load(spec({ function: "changes" }));
-    const { sender, index } = inNamespace(net.client, () => ({
+    await lab.engine.load(spec({ function: "changes" }));
+    const { sender, index } = inNamespace(lab.net.client, () => ({
       sender: new LinuxPacketSender(),
       index: native().interfaceIndex("eth0"),
     }));
@@ -108,7 +95,7 @@ describe("odd packets through scripts", { skip: rootProblem() }, () => {
   for (const version of [4, 6] as const) {
     test(`fragments over IPv${version}: one by one, and whole where connections are tracked`, async () => {
       const [pieces, whole] = version === 4 ? [3, 4028] : [3, 4048];
-      await engine.load(
+      await lab.engine.load(
         spec({ function: "tellsLengths", match: `ip${version === 4 ? "" : "6"} version ${version}` }),
       );
       const { from, to, at } = ends(version);
@@ -122,17 +109,17 @@ describe("odd packets through scripts", { skip: rootProblem() }, () => {
       assert.equal(names.length, pieces, names.join());
       assert.equal(names.filter((name) => !name.endsWith("no udp")).length, 1);
       // The checksum in the first fragment is that of all of them.
-      await engine.load(spec({ function: "changes" }));
+      await lab.engine.load(spec({ function: "changes" }));
       from.send(SERVER[version], at, text);
       assert.deepEqual(await to.receive(1), [`F${text.slice(1)}`]);
       run("nft add table inet tracking");
       run("nft add chain inet tracking forward { type filter hook forward priority 0 ; }");
       run("nft add rule inet tracking forward ct state invalid counter");
       try {
-        await engine.load(spec({ function: "changes" }));
+        await lab.engine.load(spec({ function: "changes" }));
         from.send(SERVER[version], at, text);
         assert.deepEqual(await to.receive(1), [`F${text.slice(1)}`]);
-        await engine.load(spec({ function: "tellsLengths" }));
+        await lab.engine.load(spec({ function: "tellsLengths" }));
         from.send(SERVER[version], at, text);
         assert.deepEqual(await to.receive(1), [text]);
         assert.equal((await listed()).statistics.counters[`whole ${whole} udp`], 1);
@@ -144,11 +131,11 @@ describe("odd packets through scripts", { skip: rootProblem() }, () => {
 
   for (const isOffloading of [false, true]) {
     test(`empty, jumbo and growing datagrams, checksum offload ${isOffloading ? "on" : "off"}`, async () => {
-      net.setOffload(isOffloading);
+      lab.net.setOffload(isOffloading);
       for (const name of ["lan0", "wan0"]) run(`ip link set ${name} mtu 9000`);
-      for (const name of [net.client, net.server]) run(`ip -n ${name} link set eth0 mtu 9000`);
+      for (const name of [lab.net.client, lab.net.server]) run(`ip -n ${name} link set eth0 mtu 9000`);
       try {
-        await engine.load(spec({ function: "changes" }));
+        await lab.engine.load(spec({ function: "changes" }));
         for (const version of [4, 6] as const) {
           const { from, to, at } = ends(version);
           for (const text of ["", "j".repeat(8900)]) {
@@ -158,7 +145,7 @@ describe("odd packets through scripts", { skip: rootProblem() }, () => {
         }
         assert.deepEqual((await listed()).statistics.faults, []);
         run("ip link set wan0 mtu 1500");
-        await engine.load(spec({ function: "grows", hook: "forward", match: "udp dport 4000-9999" }));
+        await lab.engine.load(spec({ function: "grows", hook: "forward", match: "udp dport 4000-9999" }));
         const { from, to, at } = ends(4);
         const text = "\x05".padEnd(1450, "g");
         from.send(SERVER[4], at, text);
@@ -170,8 +157,8 @@ describe("odd packets through scripts", { skip: rootProblem() }, () => {
         assert.deepEqual((await listed()).statistics.faults, []);
       } finally {
         for (const name of ["lan0", "wan0"]) run(`ip link set ${name} mtu 1500`);
-        for (const name of [net.client, net.server]) run(`ip -n ${name} link set eth0 mtu 1500`);
-        net.setOffload(true);
+        for (const name of [lab.net.client, lab.net.server]) run(`ip -n ${name} link set eth0 mtu 1500`);
+        lab.net.setOffload(true);
       }
     });
   }

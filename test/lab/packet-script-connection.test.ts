@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { join } from "node:path";
-import { after, afterEach, before, describe, test } from "node:test";
+import { afterEach, describe, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { promisify } from "node:util";
 import { milliseconds } from "#base/time.ts";
@@ -9,8 +9,9 @@ import { ConntrackTable } from "#linux/packet-queue-conntrack.ts";
 import type { ScriptSpec } from "#script/engine.ts";
 import { ConntrackStatus } from "#wire/conntrack.ts";
 import { rootProblem } from "./own-namespace.ts";
-import { CLIENT, PacketQueueNet, run, SERVER, type UdpHost, type Version } from "./packet-queue-net.ts";
-import { eventually, newEngine, type TestEngine, testSpec } from "./packet-script-engine.ts";
+import { CLIENT, run, SERVER, type UdpHost, type Version } from "./packet-queue-net.ts";
+import { eventually, testSpec } from "./packet-script-engine.ts";
+import { ScriptLab } from "./packet-script-lab.ts";
 
 const CASES = join(import.meta.dirname, "packet-script-connection-cases.ts");
 /** An address that nobody has; a translation makes the server's of it. */
@@ -19,24 +20,12 @@ const ROUTER = "10.91.1.1";
 const RELAYED = "10.91.2.1";
 
 describe("packet scripts and connections", { skip: rootProblem() }, () => {
-  let net: PacketQueueNet;
-  let engine: TestEngine;
-  let port = 5000;
-
-  before(() => {
-    net = new PacketQueueNet();
-    engine = newEngine();
-  });
-  after(async () => {
-    await engine.close();
-    net.close();
-  });
+  // Before the lab unloads them.
   afterEach(async () => {
-    for (const { spec, statistics } of await engine.list()) {
+    for (const { statistics } of await lab.engine.list()) {
       assert.equal(statistics.errors, 0, JSON.stringify(statistics.faults));
-      await engine.unload(spec.name);
     }
-    assert.deepEqual(engine.log.splice(0), []);
+    assert.deepEqual(lab.engine.log.splice(0), []);
     for (const table of ["translated", "watched", "raw"]) {
       try {
         run(`nft delete table inet ${table}`);
@@ -45,16 +34,18 @@ describe("packet scripts and connections", { skip: rootProblem() }, () => {
       }
     }
   });
+  const lab = new ScriptLab();
+  let port = 5000;
 
   async function load(change: Partial<ScriptSpec> & { readonly function: string }): Promise<void> {
     const own = { name: change.function, file: CASES, isolate: "connections", timeLimit: milliseconds(500) };
-    await engine.load(testSpec({ ...own, ...change }));
+    await lab.engine.load(testSpec({ ...own, ...change }));
   }
 
   function ends(version: Version = 4): { from: UdpHost; to: UdpHost; at: number } {
     port += 2;
-    const from = net.udp(net.client, CLIENT[version], port);
-    return { from, to: net.udp(net.server, SERVER[version], port + 1), at: port + 1 };
+    const from = lab.net.udp(lab.net.client, CLIENT[version], port);
+    return { from, to: lab.net.udp(lab.net.server, SERVER[version], port + 1), at: port + 1 };
   }
 
   /** Waits until the script's counters say so many packets in all. */
@@ -70,7 +61,7 @@ describe("packet scripts and connections", { skip: rootProblem() }, () => {
   }
 
   async function counters(name: string): Promise<Readonly<Record<string, number>>> {
-    const found = (await engine.list()).find((one) => one.spec.name === name);
+    const found = (await lab.engine.list()).find((one) => one.spec.name === name);
     assert.ok(found);
     return found.statistics.counters;
   }
@@ -181,7 +172,7 @@ describe("packet scripts and connections", { skip: rootProblem() }, () => {
     await load({ function: "tells", name: "in", hook: "input" });
     await load({ function: "tells", name: "out", hook: "output" });
     port += 2;
-    const [from, own] = [net.udp(net.client, CLIENT[4], port), net.ownUdp(ROUTER, port + 1)];
+    const [from, own] = [lab.net.udp(lab.net.client, CLIENT[4], port), lab.net.ownUdp(ROUTER, port + 1)];
     from.send(ROUTER, port + 1, "1");
     assert.deepEqual(await own.receive(1), ["1"]);
     own.send(CLIENT[4], port, "2");
@@ -200,12 +191,12 @@ describe("packet scripts and connections", { skip: rootProblem() }, () => {
     await load({ function: "segments", name: "back", match: "tcp sport 8081" });
     const serve = `require("node:net").createServer((s) => s.end(Buffer.alloc(1 << 20))).listen(8081, () => console.log("on"))`;
     const fetch = `let n = 0; require("node:net").connect(8081, "${SERVER[4]}").on("data", (d) => (n += d.length)).on("end", () => { console.log(n); process.exit(); })`;
-    const server = spawn("ip", ["netns", "exec", net.server, process.execPath, "-e", serve], {
+    const server = spawn("ip", ["netns", "exec", lab.net.server, process.execPath, "-e", serve], {
       stdio: ["ignore", "pipe", "inherit"],
     });
     try {
       await new Promise((resolve) => server.stdout.once("data", resolve));
-      const words = ["netns", "exec", net.client, process.execPath, "-e", fetch];
+      const words = ["netns", "exec", lab.net.client, process.execPath, "-e", fetch];
       const { stdout } = await promisify(execFile)("ip", words, { timeout: 20_000 });
       assert.equal(stdout.trim(), String(1 << 20));
     } finally {
@@ -222,11 +213,11 @@ describe("packet scripts and connections", { skip: rootProblem() }, () => {
   test("ICMP: an echo has its identifier, an error belongs to what it is about", async () => {
     await load({ function: "messages", match: "ip protocol icmp" });
     await load({ function: "messages", name: "six", match: "icmpv6 type 1-129" });
-    run(`ip netns exec ${net.client} ping -qc 1 ${SERVER[4]}`);
-    run(`ip netns exec ${net.client} ping -qc 1 ${SERVER[6]}`);
+    run(`ip netns exec ${lab.net.client} ping -qc 1 ${SERVER[4]}`);
+    run(`ip netns exec ${lab.net.client} ping -qc 1 ${SERVER[6]}`);
     port += 2;
     for (const version of [4, 6] as const) {
-      net.udp(net.client, CLIENT[version], port).send(SERVER[version], port + 1, "nobody");
+      lab.net.udp(lab.net.client, CLIENT[version], port).send(SERVER[version], port + 1, "nobody");
     }
     for (const name of ["messages", "six"]) await counted(name, 3);
     assert.deepEqual(await counters("messages"), {
@@ -267,7 +258,7 @@ describe("packet scripts and connections", { skip: rootProblem() }, () => {
   test("a thousand connections get a thousand marks", async () => {
     await load({ function: "marks" });
     port += 2;
-    const from = net.udp(net.client, CLIENT[4], port);
+    const from = lab.net.udp(lab.net.client, CLIENT[4], port);
     for (let index = 0; index < 1000; index++) from.send(SERVER[4], 8000 + index, "1");
     await pause(500);
     await load({ function: "ports" });

@@ -4,34 +4,22 @@ import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, afterEach, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { promisify } from "node:util";
 import { RulesUnsupportedError } from "#io/queue-rules.ts";
 import type { LoadedScript, ScriptSpec } from "#script/engine.ts";
 import { rootProblem } from "./own-namespace.ts";
-import { CLIENT, LEFT, PacketQueueNet, RIGHT, run, SERVER, type UdpHost } from "./packet-queue-net.ts";
-import { eventually, newEngine, type TestEngine, testSpec } from "./packet-script-engine.ts";
+import { CLIENT, LEFT, RIGHT, run, SERVER, type UdpHost } from "./packet-queue-net.ts";
+import { eventually, testSpec } from "./packet-script-engine.ts";
+import { ScriptLab } from "./packet-script-lab.ts";
 
 const CASES = join(import.meta.dirname, "packet-script-cases.ts");
 const SENDERS = join(import.meta.dirname, "packet-script-senders.ts");
 
 describe("packet scripts and traffic", { skip: rootProblem() }, () => {
-  let net: PacketQueueNet;
-  let engine: TestEngine;
+  const lab = new ScriptLab();
   let port = 5000;
-
-  before(() => {
-    net = new PacketQueueNet();
-    engine = newEngine();
-  });
-  after(async () => {
-    await engine.close();
-    net.close();
-  });
-  afterEach(async () => {
-    for (const { spec } of await engine.list()) await engine.unload(spec.name);
-  });
 
   function spec(change: Partial<ScriptSpec> & { readonly function: string }): ScriptSpec {
     return testSpec({ name: change.function, file: CASES, isolate: change.function, ...change });
@@ -39,8 +27,8 @@ describe("packet scripts and traffic", { skip: rootProblem() }, () => {
 
   function ends(): { from: UdpHost; to: UdpHost; at: number } {
     port += 2;
-    const from = net.udp(net.client, CLIENT[4], port);
-    return { from, to: net.udp(net.server, SERVER[4], port + 1), at: port + 1 };
+    const from = lab.net.udp(lab.net.client, CLIENT[4], port);
+    return { from, to: lab.net.udp(lab.net.server, SERVER[4], port + 1), at: port + 1 };
   }
 
   async function pass(texts: readonly string[], count = texts.length): Promise<string[]> {
@@ -50,7 +38,7 @@ describe("packet scripts and traffic", { skip: rootProblem() }, () => {
   }
 
   async function listed(name: string): Promise<LoadedScript> {
-    const found = (await engine.list()).find((one) => one.spec.name === name);
+    const found = (await lab.engine.list()).find((one) => one.spec.name === name);
     assert.ok(found);
     return found;
   }
@@ -66,14 +54,14 @@ describe("packet scripts and traffic", { skip: rootProblem() }, () => {
       require("node:net").connect(8080, "${to}").on("data", (d) => hash.update(d)).on("end", () => {
         console.log(hash.digest("hex")); process.exit(0); });
       setTimeout(() => { console.log("too slow"); process.exit(1); }, 60000);`;
-    const server = spawn("ip", ["netns", "exec", net.server, process.execPath, "-e", serve], {
+    const server = spawn("ip", ["netns", "exec", lab.net.server, process.execPath, "-e", serve], {
       stdio: ["ignore", "pipe", "inherit"],
     });
     try {
       const sent = await new Promise<string>((resolve) =>
         server.stdout.once("data", (text) => resolve(`${text}`)),
       );
-      const words = ["netns", "exec", net.client, process.execPath, "-e", fetch];
+      const words = ["netns", "exec", lab.net.client, process.execPath, "-e", fetch];
       const { stdout } = await promisify(execFile)("ip", words);
       return { sent, got: stdout };
     } finally {
@@ -83,11 +71,11 @@ describe("packet scripts and traffic", { skip: rootProblem() }, () => {
 
   for (const isOffloading of [false, true]) {
     test(`a NAT in two scripts, checksum offload ${isOffloading ? "on" : "off"}: what passes is whole`, async () => {
-      net.setOffload(isOffloading);
-      run(`ip -n ${net.server} route del default`);
+      lab.net.setOffload(isOffloading);
+      run(`ip -n ${lab.net.server} route del default`);
       try {
         const isolate = "nat";
-        await engine.load(
+        await lab.engine.load(
           spec({
             function: "nat",
             name: "out",
@@ -97,7 +85,7 @@ describe("packet scripts and traffic", { skip: rootProblem() }, () => {
             match: "ip daddr 10.91.2.2",
           }),
         );
-        await engine.load(
+        await lab.engine.load(
           spec({
             function: "nat",
             name: "in",
@@ -117,14 +105,14 @@ describe("packet scripts and traffic", { skip: rootProblem() }, () => {
         assert.deepEqual(await from.receive(1), ["back"]);
         assert.equal((await listed("in")).statistics.errors, 0);
       } finally {
-        run(`ip -n ${net.server} route add default via 10.91.2.1`);
-        net.setOffload(true);
+        run(`ip -n ${lab.net.server} route add default via 10.91.2.1`);
+        lab.net.setOffload(true);
       }
     });
   }
 
   test("a script that only reads sees aggregates whole, and what passes is whole", async () => {
-    await engine.load(spec({ function: "measures", match: "tcp sport 8080" }));
+    await lab.engine.load(spec({ function: "measures", match: "tcp sport 8080" }));
     const { sent, got } = await download(8, SERVER[4]);
     assert.equal(got, sent);
     const { isWriting, statistics } = await listed("measures");
@@ -134,41 +122,41 @@ describe("packet scripts and traffic", { skip: rootProblem() }, () => {
   });
 
   test("two isolates share a map; names of interfaces and hooks are told", async () => {
-    await engine.load(spec({ function: "shares", name: "one", isolate: "one" }));
-    await engine.load(spec({ function: "shares", name: "two", isolate: "two", hook: "prerouting" }));
+    await lab.engine.load(spec({ function: "shares", name: "one", isolate: "one" }));
+    await lab.engine.load(spec({ function: "shares", name: "two", isolate: "two", hook: "prerouting" }));
     assert.deepEqual(await pass(["a", "b", "a"]), ["a", "b", "a"]);
-    const map = engine.maps.open("seen", { key: "text", countMax: 16 }) as unknown as {
+    const map = lab.engine.maps.open("seen", { key: "text", countMax: 16 }) as unknown as {
       get(key: string): number;
     };
     assert.equal(map.get("a"), 4);
     assert.equal(map.get("b"), 2);
     assert.deepEqual((await listed("one")).statistics.counters, { "at forward from lan0 to wan0": 3 });
     assert.deepEqual((await listed("two")).statistics.counters, { "at prerouting from lan0 to ": 3 });
-    await engine.unload("one");
+    await lab.engine.unload("one");
     assert.deepEqual(
-      engine.maps.list().map(({ name }) => name),
+      lab.engine.maps.list().map(({ name }) => name),
       ["seen"],
     );
-    await engine.unload("two");
-    assert.deepEqual(engine.maps.list(), []);
+    await lab.engine.unload("two");
+    assert.deepEqual(lab.engine.maps.list(), []);
   });
 
   test("two queues have an isolate each, and connections are spread over them", async () => {
-    await engine.load(spec({ function: "shares", queueCount: 2 }));
+    await lab.engine.load(spec({ function: "shares", queueCount: 2 }));
     const pairs = Array.from({ length: 24 }, ends);
     for (const { from, at } of pairs) from.send(SERVER[4], at, "q");
     for (const { to } of pairs) assert.deepEqual(await to.receive(1), ["q"]);
     const { statistics } = await listed("shares");
     assert.equal(statistics.packets, 24);
     await assert.rejects(
-      engine.load(spec({ function: "measures", isolate: "shares" })),
+      lab.engine.load(spec({ function: "measures", isolate: "shares" })),
       /Cannot load measures with 1 queues: isolate shares has 2; take as many, or another isolate/,
     );
   });
 
   test("connections and their marks are read and written", async () => {
-    await engine.load(spec({ function: "tracks", match: "udp sport 4000-9999" }));
-    assert.deepEqual(engine.log, []);
+    await lab.engine.load(spec({ function: "tracks", match: "udp sport 4000-9999" }));
+    assert.deepEqual(lab.engine.log, []);
     const { from, to, at } = ends();
     for (const text of ["1", "2"]) {
       from.send(SERVER[4], at, text);
@@ -182,27 +170,27 @@ describe("packet scripts and traffic", { skip: rootProblem() }, () => {
   });
 
   test("send: built packets, copies, delays, frames; scripts do not meet what scripts send", async () => {
-    await engine.load(spec({ function: "sends", file: SENDERS }));
+    await lab.engine.load(spec({ function: "sends", file: SENDERS }));
     assert.deepEqual(await pass(["b"], 2), ["built", "built"]);
     assert.deepEqual(await pass(["2x"], 3), ["2x", "2x", "2x"]);
     assert.deepEqual(await pass(["ox"], 1), ["ox"]);
     const { statistics } = await listed("sends");
     assert.deepEqual([statistics.packets, statistics.sent, statistics.deferred], [3, 5, 1]);
-    await engine.unload("sends");
-    await engine.load(spec({ function: "sendsFrames", file: SENDERS }));
+    await lab.engine.unload("sends");
+    await lab.engine.load(spec({ function: "sendsFrames", file: SENDERS }));
     assert.deepEqual((await pass(["f1", "c1"], 2)).sort(), ["c1", "f1"]);
   });
 
   test("a bridge's packets are read and changed", async (t) => {
-    const [from, to] = [net.udp(net.left, LEFT, 4100), net.udp(net.right, RIGHT, 4101)];
+    const [from, to] = [lab.net.udp(lab.net.left, LEFT, 4100), lab.net.udp(lab.net.right, RIGHT, 4101)];
     try {
-      await engine.load(spec({ function: "capitals", family: "bridge" }));
+      await lab.engine.load(spec({ function: "capitals", family: "bridge" }));
     } catch (error) {
       if (!(error instanceof RulesUnsupportedError)) throw error;
       // The other way that the message names.
       t.diagnostic(error.message);
       run("ip link set br0 type bridge nf_call_iptables 1");
-      await engine.load(spec({ function: "capitals" }));
+      await lab.engine.load(spec({ function: "capitals" }));
     }
     from.send(RIGHT, 4101, "bridged");
     assert.deepEqual(await to.receive(1), ["BRIDGED"]);
@@ -210,11 +198,11 @@ describe("packet scripts and traffic", { skip: rootProblem() }, () => {
   });
 
   test("defer runs behind the packets that are here, in turns", async () => {
-    await engine.load(spec({ function: "puts" }));
+    await lab.engine.load(spec({ function: "puts" }));
     assert.deepEqual(await pass(["a"]), ["a"]);
     await eventually(
-      () => engine.log.includes("puts: a deferred"),
-      () => engine.log.join(),
+      () => lab.engine.log.includes("puts: a deferred"),
+      () => lab.engine.log.join(),
     );
   });
 
@@ -261,12 +249,12 @@ describe("packet scripts and traffic", { skip: rootProblem() }, () => {
     try {
       write(0);
       const wanted = spec({ function: "signs", file, match: "udp dport 4000-9999" });
-      await engine.load(wanted);
+      await lab.engine.load(wanted);
       const loading = load();
       for (let version = 1; version <= 50; version++) {
         write(version);
         // Every tenth time another queue, by another rule.
-        const { version: now } = await engine.load(
+        const { version: now } = await lab.engine.load(
           version % 10 === 0 ? { ...wanted, onError: "accept" } : wanted,
         );
         assert.equal(now, version + 1);
@@ -289,9 +277,9 @@ describe("packet scripts and traffic", { skip: rootProblem() }, () => {
       assert.ok(versions.size > 40, `${versions.size} versions were seen`);
       // A version that cannot be loaded changes nothing.
       writeFileSync(file, "export function signs( {");
-      await assert.rejects(engine.load(wanted), /Cannot load/);
+      await assert.rejects(lab.engine.load(wanted), /Cannot load/);
       writeFileSync(file, "for (;;);");
-      await assert.rejects(engine.load(wanted), /does it loop while it is loaded/);
+      await assert.rejects(lab.engine.load(wanted), /does it loop while it is loaded/);
       from.send(SERVER[4], at, "__ there");
       assert.match((await to.receive(1))[0] ?? "", /^V/);
       assert.equal((await listed("signs")).version, 51);
@@ -326,21 +314,21 @@ describe("packet scripts and traffic", { skip: rootProblem() }, () => {
       context.diagnostic(first === undefined ? "no packet" : `first packet after ${first.toFixed(0)} ms`);
       assert.equal(first !== undefined, onError === "accept");
       // The next engine finds what was left, and clears it away.
-      await engine.load(spec({ function: "byLetter" }));
-      await engine.unload("byLetter");
+      await lab.engine.load(spec({ function: "byLetter" }));
+      await lab.engine.unload("byLetter");
       assert.deepEqual(await pass(["d"]), ["d"]);
     });
   }
 
   test("unload and close leave nothing behind", async () => {
-    await engine.load(spec({ function: "byLetterLater" }));
+    await lab.engine.load(spec({ function: "byLetterLater" }));
     const { from, to, at } = ends();
     from.send(SERVER[4], at, "s");
     await pause(20);
     // What is held gets its verdict first.
-    assert.equal(await engine.unload("byLetterLater"), true);
+    assert.equal(await lab.engine.unload("byLetterLater"), true);
     assert.deepEqual(await to.receive(1), ["s"]);
-    assert.equal(await engine.unload("byLetterLater"), false);
+    assert.equal(await lab.engine.unload("byLetterLater"), false);
     assert.doesNotMatch(run("nft list tables"), /metanet-scripts$/m);
   });
 });

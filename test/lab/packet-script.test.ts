@@ -1,32 +1,20 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { after, afterEach, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { milliseconds } from "#base/time.ts";
 import type { LoadedScript, ScriptSpec } from "#script/engine.ts";
 import { rootProblem } from "./own-namespace.ts";
-import { CLIENT, PacketQueueNet, SERVER, type UdpHost, type Version } from "./packet-queue-net.ts";
-import { eventually, newEngine, type TestEngine, testSpec } from "./packet-script-engine.ts";
+import { CLIENT, SERVER, type UdpHost, type Version } from "./packet-queue-net.ts";
+import { eventually, testSpec } from "./packet-script-engine.ts";
+import { ScriptLab } from "./packet-script-lab.ts";
 
 const CASES = join(import.meta.dirname, "packet-script-cases.ts");
 const PORT = 4242;
 
 describe("packet scripts in the kernel's packet path", { skip: rootProblem() }, () => {
-  let net: PacketQueueNet;
-  let engine: TestEngine;
+  const lab = new ScriptLab();
   let port = PORT;
-
-  before(() => {
-    net = new PacketQueueNet();
-    engine = newEngine();
-  });
-  after(async () => {
-    await engine.close();
-    net.close();
-  });
-  afterEach(async () => {
-    for (const { spec } of await engine.list()) await engine.unload(spec.name);
-  });
 
   function spec(change: Partial<ScriptSpec> & { readonly function: string }): ScriptSpec {
     return testSpec({ file: CASES, ...change });
@@ -45,19 +33,19 @@ describe("packet scripts in the kernel's packet path", { skip: rootProblem() }, 
 
   function ends(version: Version): { from: UdpHost; to: UdpHost; at: number } {
     port += 2;
-    const from = net.udp(net.client, CLIENT[version], port);
-    return { from, to: net.udp(net.server, SERVER[version], port + 1), at: port + 1 };
+    const from = lab.net.udp(lab.net.client, CLIENT[version], port);
+    return { from, to: lab.net.udp(lab.net.server, SERVER[version], port + 1), at: port + 1 };
   }
 
   async function listed(name = "case"): Promise<LoadedScript> {
-    const found = (await engine.list()).find((one) => one.spec.name === name);
+    const found = (await lab.engine.list()).find((one) => one.spec.name === name);
     assert.ok(found);
     return found;
   }
 
   for (const version of [4, 6] as const) {
     test(`accept, drop, mark and nothing do what they say, over IPv${version}`, async () => {
-      await engine.load(spec({ function: "byLetter" }));
+      await lab.engine.load(spec({ function: "byLetter" }));
       assert.deepEqual(await pass(["a1", "d1", "c1", "m1", "q1", "a2"], 4, version), [
         "a1",
         "c1",
@@ -97,17 +85,17 @@ describe("packet scripts in the kernel's packet path", { skip: rootProblem() }, 
   }
 
   test("repeat asks again, and no more than eight times", async () => {
-    await engine.load(spec({ function: "thrice" }));
+    await lab.engine.load(spec({ function: "thrice" }));
     assert.deepEqual(await pass(["r1", "c1"]), ["r1", "c1"]);
     assert.equal((await listed()).statistics.verdicts.repeat, 2);
-    await engine.load(spec({ function: "byLetter" }));
+    await lab.engine.load(spec({ function: "byLetter" }));
     assert.deepEqual(await pass(["r1", "c1"], 1), ["c1"]);
     assert.match((await faults())[0] ?? "", /^nonsense byLetter repeat, 8 times in a row x1$/);
   });
 
   for (const onError of ["drop", "accept"] as const) {
     test(`a script that throws or answers nonsense: ${onError}, counted with its line`, async () => {
-      await engine.load(spec({ function: "byLetter", onError }));
+      await lab.engine.load(spec({ function: "byLetter", onError }));
       const passed = onError === "drop" ? ["c1"] : ["t1", "n1", "c1", "t2"];
       assert.deepEqual(await pass(["t1", "n1", "c1", "t2"], passed.length), passed);
       assert.deepEqual(await faults(2), [
@@ -119,7 +107,7 @@ describe("packet scripts in the kernel's packet path", { skip: rootProblem() }, 
   }
 
   test("later verdicts: promises, delays, deadlines, and changes made meanwhile", async () => {
-    await engine.load(spec({ function: "byLetterLater" }));
+    await lab.engine.load(spec({ function: "byLetterLater" }));
     const seen = await passTimed(["p", "x", "s", "e", "z", "w", "c"], 4);
     assert.deepEqual([...seen.keys()].sort(), ["W", "c", "p", "s"]);
     assert.ok((seen.get("s") ?? 0) >= 99, `delayed by ${seen.get("s")} ms`);
@@ -140,7 +128,7 @@ describe("packet scripts in the kernel's packet path", { skip: rootProblem() }, 
     ] as const) {
       test(`a script that ${name} is ended and started again: ${onError}`, async (context) => {
         const loadedAt = performance.now();
-        await engine.load(
+        await lab.engine.load(
           spec({ function: name, onError, timeLimit: milliseconds(name === "hoards" ? 5000 : 250) }),
         );
         const loadTook = performance.now() - loadedAt;
@@ -182,14 +170,14 @@ describe("packet scripts in the kernel's packet path", { skip: rootProblem() }, 
   }
 
   test("what an isolate holds when it is ended goes by the rule at once", async () => {
-    await engine.load(spec({ function: "holdsAndLoops", onError: "accept" }));
+    await lab.engine.load(spec({ function: "holdsAndLoops", onError: "accept" }));
     const seen = await passTimed(["h", "c", "l", "d"], 4);
     assert.deepEqual([...seen.keys()].sort(), ["c", "d", "h", "l"]);
     assert.equal((await listed()).statistics.held, 0);
   });
 
   test("what cannot be loaded changes nothing", async () => {
-    await engine.load(spec({ function: "capitals" }));
+    await lab.engine.load(spec({ function: "capitals" }));
     for (const [change, expected] of [
       [{ function: "nothing" }, /Cannot load nothing of .*: there is no export of that name/],
       [{ function: "capitals", file: "/nowhere.ts" }, /Cannot load .*nowhere.ts: there is no such file/],
@@ -198,14 +186,14 @@ describe("packet scripts in the kernel's packet path", { skip: rootProblem() }, 
       [{ function: "capitals", queueCount: 65 }, /with 65 queues: not 1 to 64/],
       [{ function: "capitals", timeLimit: milliseconds(1) }, /a time limit of 1 ms: not 20 to 60000/],
     ] as const) {
-      await assert.rejects(engine.load(spec(change)), expected);
+      await assert.rejects(lab.engine.load(spec(change)), expected);
       assert.deepEqual(await pass(["a"]), ["A"]);
       assert.equal((await listed()).version, 1);
     }
     // Loaded twice is loaded again, under the same name.
-    assert.equal((await engine.load(spec({ function: "capitals" }))).version, 2);
-    assert.equal((await engine.list()).length, 1);
-    assert.equal((await engine.load(spec({ function: "byLetter", hook: "prerouting" }))).version, 3);
+    assert.equal((await lab.engine.load(spec({ function: "capitals" }))).version, 2);
+    assert.equal((await lab.engine.list()).length, 1);
+    assert.equal((await lab.engine.load(spec({ function: "byLetter", hook: "prerouting" }))).version, 3);
     assert.deepEqual(await pass(["a"]), ["a"]);
   });
 
@@ -219,28 +207,28 @@ describe("packet scripts in the kernel's packet path", { skip: rootProblem() }, 
       };
       return { onError, change, passing, to, kill: () => from.send(SERVER[4], at, "k") };
     });
-    for (const { change } of scripts) await engine.load(spec({ function: "ends", ...change }));
+    for (const { change } of scripts) await lab.engine.load(spec({ function: "ends", ...change }));
     await eventually(async () => {
       for (const { kill } of scripts) kill();
-      return (await engine.list()).every(({ state }) => state === "failed");
+      return (await lab.engine.list()).every(({ state }) => state === "failed");
     });
     for (const { onError, change, passing, to } of scripts) {
       // Those that came meanwhile.
       assert.ok((await to.receive(0)).every((text) => text === "k"));
       const passed = onError === "drop" ? [] : ["a", "b"];
       assert.deepEqual(await passing(["a", "b"], passed.length), passed);
-      await engine.load(spec({ function: "byLetter", ...change }));
+      await lab.engine.load(spec({ function: "byLetter", ...change }));
       assert.equal((await listed(onError)).state, "running");
       assert.deepEqual(await passing(["a", "d", "b"], 2), ["a", "b"]);
     }
   });
 
   test("two scripts at one hook run in order: accept ends, nothing goes on", async () => {
-    await engine.load(spec({ function: "byLetter", name: "first" }));
-    await engine.load(spec({ function: "capitals", name: "second", isolate: "second" }));
+    await lab.engine.load(spec({ function: "byLetter", name: "first" }));
+    await lab.engine.load(spec({ function: "capitals", name: "second", isolate: "second" }));
     assert.deepEqual(await pass(["ax", "cx", "dx"], 2), ["ax", "CX"]);
     assert.equal((await listed("second")).statistics.packets, 1);
-    await engine.unload("second");
+    await lab.engine.unload("second");
     assert.deepEqual(await pass(["ax", "cx"]), ["ax", "cx"]);
   });
 });
