@@ -17,7 +17,7 @@ export class ConfirmedView {
 
   /** The offset that a direction has been shown to. */
   shown(row: number, direction: Direction): number {
-    return this.#shown.get(row * 2 + direction) ?? 0;
+    return this.#shown.size === 0 ? 0 : (this.#shown.get(row * 2 + direction) ?? 0);
   }
 
   /** Shows all up to `to`; returns the most bytes that a monitor has left unread. */

@@ -427,12 +427,9 @@ export class Delivery extends StreamOffsets {
 
   /** Lets go of what nobody needs any more. */
   #settle(row: number, direction: Direction, buffer: StreamBuffer): void {
-    const needed = this.#dispatcher.neededFrom(
-      row,
-      direction,
-      buffer.next,
-      this.#confirmed.shown(row, direction),
-    );
+    if (buffer.isWaiting) return;
+    const shown = this.#confirmed.shown(row, direction);
+    const needed = this.#dispatcher.neededFrom(row, direction, buffer.next, shown);
     buffer.release(needed);
     const { words } = this.#table;
     const isKept = ((words[row * RECORD_WORDS + Word.monitors] as number) & this.#dispatcher.keeping) !== 0;

@@ -35,6 +35,9 @@ export class Streams {
   readonly #pool: PagePool;
   /** By row and direction: `row * 2 + direction`. */
   readonly #buffers = new Map<number, StreamBuffer>();
+  /** The one asked for last, which a packet asks for several times; -1 for none. */
+  #recentKey = -1;
+  #recent: StreamBuffer | undefined;
   readonly #spare: StreamBuffer[] = [];
 
   constructor(table: FlowTable, dispatcher: Dispatcher, policy: FlowPolicy, limits: FlowLimits) {
@@ -55,7 +58,12 @@ export class Streams {
   }
 
   get(row: number, direction: Direction): StreamBuffer | undefined {
-    return this.#buffers.get(row * 2 + direction);
+    const key = row * 2 + direction;
+    if (key !== this.#recentKey) {
+      this.#recent = this.#buffers.get(key);
+      this.#recentKey = key;
+    }
+    return this.#recent;
   }
 
   /** The buffer of a direction; a new one begins at `startOffset`. */
@@ -68,6 +76,7 @@ export class Streams {
     const buffer = this.#spare.pop() ?? this.#make();
     buffer.reopen(startOffset, compares ? this.#limits.compareBytes : 0);
     this.#buffers.set(row * 2 + direction, buffer);
+    this.#recent = buffer;
     words[base + Word.flags] = (words[base + Word.flags] as number) | BUFFER_FLAGS[direction];
     return buffer;
   }
@@ -94,6 +103,7 @@ export class Streams {
     if (buffer === undefined) return;
     buffer.clear();
     this.#buffers.delete(row * 2 + direction);
+    this.#recent = undefined;
     if (this.#spare.length < SPARE_COUNT_MAX) this.#spare.push(buffer);
   }
 

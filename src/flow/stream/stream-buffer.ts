@@ -220,6 +220,11 @@ export class StreamBuffer {
     return this.#decidedCount < this.#runs.count ? this.#runs.start(this.#decidedCount) : -1;
   }
 
+  /** Whether it only waits for `next`: something lies above, and below nobody needs anything, so {@link release} is done. */
+  get isWaiting(): boolean {
+    return this.#released === this.#next && this.#decidedCount < this.#runs.count;
+  }
+
   /** Nobody needs bytes below an offset any more; `compareBytes` below `next` stay while there is room. */
   release(before: number): void {
     const released = Math.min(before, this.#next);
