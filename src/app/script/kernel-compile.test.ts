@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import type { CompileTarget } from "#script/compiler/target.ts";
-import { compileForKernel } from "./kernel-compile.ts";
+import { compileForKernel, scriptProgram } from "./kernel-compile.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "metanet-kernel-compile-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -30,7 +30,7 @@ export function guard(packet: Packet) {
 }
 
 export function halved(packet: Packet) {
-  return half(packet.mark) > 3 ? drop : undefined;
+  return half(packet.mark) * 3 > 4 ? drop : undefined;
 }
 `,
 );
@@ -71,5 +71,21 @@ describe("compileForKernel()", () => {
       result?.problems.map(({ code, why }) => `${code}: ${why}`),
       ["kernel-function: the script exports no nobody"],
     );
+  });
+});
+
+describe("scriptProgram()", () => {
+  it("parses files again that were written again, and no others", () => {
+    const [entry, helper] = [join(folder, "again.ts"), join(folder, "helper.ts")];
+    writeFileSync(helper, "export const PORT = 53;\n");
+    writeFileSync(entry, 'export { PORT } from "./helper.ts";\n');
+    const before = scriptProgram(entry).program;
+    writeFileSync(helper, "export const PORT = 54;\n");
+    const after = scriptProgram(entry).program;
+    assert.match(after.getSourceFile(helper)?.text ?? "", /54/);
+    assert.equal(after.getSourceFile(entry), before.getSourceFile(entry));
+    const libraries = before.getSourceFiles().filter((one) => before.isSourceFileDefaultLibrary(one));
+    assert(libraries.length > 0);
+    for (const library of libraries) assert.equal(after.getSourceFile(library.fileName), library);
   });
 });

@@ -1,8 +1,10 @@
 /**
  * Compiles a script's function for the kernel: makes TypeScript's program of it, as the check of its types does, and
- * gives that to the compiler.
+ * gives that to the compiler. Files that many scripts have in common are read and parsed once.
  * @module
  */
+import { statSync } from "node:fs";
+import { release } from "node:os";
 import { basename, dirname, relative, resolve } from "node:path";
 import type TypeScript from "typescript";
 import { compileFunction } from "#script/compiler/compile.ts";
@@ -32,9 +34,39 @@ export function scriptProgram(file: string, known?: TypeScript.Program): ScriptP
   return { program, file: path, nameOf };
 }
 
+/** Files of the last program, by when they were written: the language's own and Node's are most of them. */
+const known = new Map<string, { readonly version: string; readonly source: TypeScript.SourceFile }>();
+
 function readProgram(path: string): TypeScript.Program {
   const { options } = ts.convertCompilerOptionsFromJson(scriptCompilerOptions(), ".");
-  return ts.createProgram([path], options, ts.createCompilerHost(options, true));
+  const host = ts.createCompilerHost(options, true);
+  const { getSourceFile } = host;
+  host.getSourceFile = (name, ...rest) => {
+    const version = versionOf(name);
+    const before = known.get(name);
+    if (before !== undefined && before.version === version) return before.source;
+    const source = getSourceFile(name, ...rest);
+    if (source !== undefined) known.set(name, { version, source });
+    return source;
+  };
+  const program = ts.createProgram([path], options, host);
+  const used = new Set(program.getSourceFiles());
+  for (const [name, { source }] of known) if (!used.has(source)) known.delete(name);
+  return program;
+}
+
+/** Differs when a file was written again. */
+function versionOf(path: string): string {
+  const { mtimeNs, ctimeNs, size, ino } = statSync(path, { bigint: true, throwIfNoEntry: false }) ?? {};
+  return `${mtimeNs} ${ctimeNs} ${size} ${ino}`;
+}
+
+/** Linux before 6.9 has nothing that counts the rounds of loops. */
+function hasLoopCounts(): boolean {
+  const [major = 0, minor = 0] = release()
+    .split(".")
+    .map((part) => Number.parseInt(part, 10));
+  return major > 6 || (major === 6 && minor >= 9);
 }
 
 /**
@@ -47,5 +79,8 @@ export function compileForKernel(
   targets: readonly CompileTarget[],
 ): readonly CompileResult[] {
   const script = scriptProgram(file);
-  return targets.map((target) => compileFunction({ ts, ...script, function: functionName, target }));
+  const followsLoops = !hasLoopCounts();
+  return targets.map((target) =>
+    compileFunction({ ts, ...script, function: functionName, target: { followsLoops, ...target } }),
+  );
 }

@@ -13,8 +13,8 @@ const ENTRY: URL = new URL(
   import.meta.url.endsWith(".ts") ? "./kernel-compile-main.ts" : "./kernel-compile-main.js",
   import.meta.url,
 );
-/** Milliseconds that the thread stays without work. */
-const IDLE_MAX = 30_000;
+/** Milliseconds that the thread stays without work: what is written is loaded again and again. */
+const IDLE_MAX = 120_000;
 /** Milliseconds that one script may take; a busy machine's slow ones included. */
 const TIME_MAX = 25_000;
 /** Megabytes of the thread's heap: the types of Node and of a script's packages are in it. */
