@@ -151,6 +151,15 @@ export interface KernelRing {
   close(): void;
 }
 
+/** How a packet comes to a program that is tested. */
+export interface TestOptions {
+  /** So many runs, of which each is given what the one before left; 1 unless told. */
+  readonly repeat?: number;
+  readonly mark?: number;
+  /** At traffic control only: bytes of each segment of an aggregate; 0, which is none, unless told. */
+  readonly segmentBytes?: number;
+}
+
 export interface TestRun {
   /** What the program returned, as a signed number of 32 bits. */
   readonly verdict: number;
@@ -193,7 +202,7 @@ export interface KernelProgram {
   /** Bytes of machine code; 0 where it is interpreted. */
   readonly machineBytes: number;
   /** Runs it over a packet, beginning where its type's packets begin, without any network. */
-  test(packet: Uint8Array, options?: { readonly repeat?: number; readonly mark?: number }): TestRun;
+  test(packet: Uint8Array, options?: TestOptions): TestRun;
   /** @throws ConfigurationError, UnavailableError when the place is taken or not there */
   attach(point: AttachPoint): KernelLink;
   close(): void;

@@ -14,7 +14,7 @@ import {
   type Surroundings,
 } from "./generate/script.ts";
 import { evaluateModule } from "./module.ts";
-import { differences } from "./outcome.ts";
+import { differences, type Outcome } from "./outcome.ts";
 import { PlainRun } from "./plain-run.ts";
 import type { ModulePrograms } from "./program.ts";
 
@@ -62,7 +62,7 @@ export function moduleOf(
 
 /** What an engine made of one script. */
 export type Finding =
-  | { readonly kind: "agrees"; readonly frameCount: number }
+  | { readonly kind: "agrees"; readonly outcomes: readonly (readonly [Outcome, TestFrame])[] }
   /** The engine does not take the script. */
   | { readonly kind: "refused"; readonly code: string; readonly text: string }
   /** Something went wrong in the engine itself, which is never right. */
@@ -71,22 +71,28 @@ export type Finding =
   | { readonly kind: "differs"; readonly frame: number; readonly lines: readonly string[] };
 
 export function compareCase(module: TestModule, { script, frames }: ScriptCase, engine: Engine): Finding {
-  const plain = new PlainRun({ script: module.functions[script.name] as never, first: engine.first });
+  const { first, isUserSpace, hasAggregates } = engine;
+  const plain = new PlainRun({
+    script: module.functions[script.name] as never,
+    first,
+    isUserSpace,
+    hasAggregates,
+  });
   try {
     const started = engine.start(module, script.name);
     if ("refusal" in started) return { kind: "refused", ...started.refusal };
     const { run } = started;
     try {
-      let frameCount = 0;
+      const outcomes: [Outcome, TestFrame][] = [];
       for (const [frame, shown] of frames.entries()) {
         if (!engine.takes(shown.bytes)) continue;
         const expected = plain.step(shown);
         if (expected.verdict === "fault") throw new Error(`the script itself fails: ${String(plain.thrown)}`);
         const lines = differences(expected, run.step(shown), engine);
         if (lines.length > 0) return { kind: "differs", frame, lines };
-        frameCount++;
+        outcomes.push([expected, shown]);
       }
-      return { kind: "agrees", frameCount };
+      return { kind: "agrees", outcomes };
     } finally {
       run.close();
     }

@@ -6,7 +6,9 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { compareCase, moduleOf } from "./batch.ts";
 import { engines } from "./engines.ts";
+import { frameOf } from "./frames.ts";
 import { text } from "./generate/piece.ts";
+import { JUDGES } from "./generate/scope.ts";
 import { ModulePrograms } from "./program.ts";
 
 /** Ethernet, IPv4 with the identification 5002, UDP of 20 bytes. */
@@ -56,8 +58,8 @@ describe("checksums that are either zero", () => {
         body,
         "}",
       ].join("\n");
-      const script = { name: "script", abilities: { writes: true, marks: false }, piece: text`${main}` };
-      const one = { script, frames: frames().map((bytes) => ({ bytes, mark: 0, delay: 0 })) };
+      const script = { name: "script", abilities: { ...JUDGES, writes: true }, piece: text`${main}` };
+      const one = { script, frames: frames().map((bytes) => frameOf(bytes)) };
       const module = moduleOf(programs, { protocols: [], lists: [] }, [one]);
       for (const engine of engines()) {
         if (!engine.may(script.abilities)) continue;

@@ -3,21 +3,43 @@
  * its maps and counters hold afterwards.
  * @module
  */
+import { decodeKernelEvent } from "#app/script/kernel-events.ts";
 import { instant } from "#base/time.ts";
 import type { KernelMap, KernelProgram, KernelPrograms } from "#io/kernel-programs.ts";
-import { type CompiledScript, STATISTICS_MAP } from "#script/compiler/compiled.ts";
+import {
+  type CompiledScript,
+  type EmittedEvent,
+  EVENTS_MAP,
+  STATISTICS_MAP,
+} from "#script/compiler/compiled.ts";
 import type { AttachType } from "#script/compiler/target.ts";
-import { kernelMapLayout } from "#script/kernel-map-layout.ts";
 import { KernelMapView } from "#script/kernel-map-view.ts";
+import { asksOutside, fixedImage } from "./fixed-image.ts";
 import { packetOf, type TestFrame } from "./frames.ts";
-import { countersOf, left, mapsOf, type Outcome, type ScriptRun, type SeenVerdict } from "./outcome.ts";
+import {
+  countersOf,
+  eventText,
+  hex,
+  left,
+  mapsOf,
+  type Outcome,
+  type ScriptRun,
+  type SeenVerdict,
+} from "./outcome.ts";
+import { START } from "./plain-run.ts";
+
+/** An event as programs put it into the ring. */
+export function eventOf(bytes: Uint8Array, events: readonly EmittedEvent[]): string {
+  const event = decodeKernelEvent(bytes, events);
+  return event === undefined ? `not an event: ${hex(bytes)}` : eventText(event.address, event.fields);
+}
 
 /** What programs return, by where they run. */
 const VERDICTS: Readonly<Record<AttachType, Readonly<Record<number, SeenVerdict>>>> = {
   netfilter: { 0: "drop", 1: "continue" },
-  "tcx-ingress": { [-1]: "continue", 0: "accept", 2: "drop" },
-  "tcx-egress": { [-1]: "continue", 0: "accept", 2: "drop" },
-  xdp: { 1: "drop", 2: "continue" },
+  "tcx-ingress": { [-1]: "continue", 0: "accept", 2: "drop", 7: "redirect" },
+  "tcx-egress": { [-1]: "continue", 0: "accept", 2: "drop", 7: "redirect" },
+  xdp: { 1: "drop", 2: "continue", 4: "redirect" },
 };
 
 const NOTHING = new Uint8Array(0);
@@ -30,60 +52,72 @@ function readOnly(): never {
 export interface CompiledRunOptions {
   readonly kernel: KernelPrograms;
   readonly script: CompiledScript;
-  /** Milliseconds since 1970, as the kernel's programs see it. */
-  readonly now: () => number;
+  /** Reads a ring: tells of the events that came since it was asked last. */
+  readonly openRing: (ring: KernelMap) => OpenRing;
+}
+
+/** A ring that is read when it is asked to be. */
+export interface OpenRing {
+  read(event: (bytes: Uint8Array) => void): void;
+  close(): void;
 }
 
 export class CompiledRun implements ScriptRun {
   readonly #options: CompiledRunOptions;
   readonly #maps = new Map<string, KernelMap>();
-  readonly #program: KernelProgram;
   readonly #views: readonly KernelMapView[];
+  readonly #ring: OpenRing | undefined;
+  readonly #time = { now: instant(START) };
+  readonly #isFixed: boolean;
+  #program: KernelProgram;
+  /** For which time and chance the program was loaded. */
+  #loadedFor = "";
 
   /** @throws ProgramRefusedError when the verifier finds something, which is a fault of the compiler */
   constructor(options: CompiledRunOptions) {
     this.#options = options;
-    const { kernel, script, now } = options;
+    const { kernel, script } = options;
     this.#program = kernel.load(script.image, this.#maps);
-    const time = {
-      get now() {
-        return instant(now());
-      },
-    };
+    this.#isFixed = asksOutside(script.image);
     // A map that is opened and not used is not in the program.
     this.#views = script.facts.maps.flatMap(({ name, shape }) => {
       const map = this.#maps.get(name);
-      return map === undefined ? [] : [new KernelMapView(name, shape, map, { time, run: readOnly })];
+      return map === undefined
+        ? []
+        : [new KernelMapView(name, shape, map, { time: this.#time, run: readOnly })];
     });
+    const ring = this.#maps.get(EVENTS_MAP);
+    this.#ring = ring && options.openRing(ring);
   }
 
   step(frame: TestFrame): Outcome {
-    this.#age(frame.delay);
+    this.#time.now = instant(this.#time.now + frame.delay);
+    this.#fix(frame);
     const { attach } = this.#options.script.target;
     const seen = attach === "netfilter" ? packetOf(frame.bytes, "network") : undefined;
     const shown = seen?.bytes ?? frame.bytes;
-    const { verdict, bytes, mark } = this.#program.test(shown, { mark: frame.mark });
+    const { mark: before } = frame;
+    const segmentBytes = attach.startsWith("tcx") ? frame.segmentBytes : 0;
+    const { verdict, bytes, mark } = this.#program.test(shown, { mark: before, segmentBytes });
     const { counters, errors } = this.#counters();
     const known = VERDICTS[attach][verdict];
     const told = known === undefined || errors > 0 ? "fault" : known;
-    const parts = { hidden: seen?.hidden ?? NOTHING, bytes, mark: attach === "xdp" ? frame.mark : mark };
-    return { ...left(told, parts), counters, maps: mapsOf(this.#views) };
+    const parts = { hidden: seen?.hidden ?? NOTHING, bytes, mark: attach === "xdp" ? before : mark };
+    const events: string[] = [];
+    this.#ring?.read((event) => events.push(eventOf(event, this.#options.script.facts.events)));
+    return { ...left(told, parts), counters, maps: mapsOf(this.#views), events };
   }
 
-  /** Lets time pass for the entries of maps, as the kernel's clock cannot be moved. */
-  #age(delay: number): void {
-    if (delay === 0) return;
-    for (const { name, shape } of this.#options.script.facts.maps) {
-      const { expiresAt } = kernelMapLayout(shape);
-      const map = this.#maps.get(name);
-      if (expiresAt === undefined || map === undefined) continue;
-      for (const [key, value] of [...map.entries()]) {
-        const older = value.slice();
-        const data = new DataView(older.buffer);
-        data.setBigInt64(expiresAt, data.getBigInt64(expiresAt, true) - BigInt(delay), true);
-        map.set(key.slice(), older);
-      }
-    }
+  /** The kernel's clock and its chance are nobody's to set: a program that asks for them is loaded with the answers. */
+  #fix({ chance }: TestFrame): void {
+    const { now } = this.#time;
+    const wanted = `${now} ${chance}`;
+    if (!this.#isFixed || this.#loadedFor === wanted) return;
+    const { kernel, script } = this.#options;
+    const program = kernel.load(fixedImage(script.image, { now, chance }), this.#maps);
+    this.#program.close();
+    this.#program = program;
+    this.#loadedFor = wanted;
   }
 
   /** The sums over all processors. */
@@ -105,6 +139,7 @@ export class CompiledRun implements ScriptRun {
   }
 
   close(): void {
+    this.#ring?.close();
     this.#program.close();
     for (const map of this.#maps.values()) map.close();
   }

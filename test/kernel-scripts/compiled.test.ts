@@ -21,7 +21,7 @@ const REFUSED_PERCENT_MAX: Readonly<Record<string, number>> = {
 it(`${SCRIPT_COUNT} random scripts do everywhere what they do as plain TypeScript (seed ${seed})`, (context) => {
   const reason = whyNoKernel();
   if (reason !== "") context.diagnostic(`not in this machine's kernel: ${reason}`);
-  const { failures, tallies } = runDifferential({
+  const { failures, tallies, constructs } = runDifferential({
     engines: enginesInTurns(),
     seed,
     scriptCount: SCRIPT_COUNT,
@@ -30,6 +30,13 @@ it(`${SCRIPT_COUNT} random scripts do everywhere what they do as plain TypeScrip
   assert.deepEqual(
     failures.map(({ text }) => text),
     [],
+  );
+  const told = [...constructs].map(([what, count]) => `${what} ${count}`);
+  context.diagnostic(`scripts with ${told.join(", ")}`);
+  assert.deepEqual(
+    [...constructs].filter(([, count]) => count === 0).map(([what]) => what),
+    [],
+    "what was in no script",
   );
   const refused = new Map<string, number>();
   const places = new Map<string, number>();

@@ -3,7 +3,9 @@
  * @module
  */
 import { type Batch, compareCase, type Finding, moduleOf, randomBatch, type ScriptCase } from "./batch.ts";
+import { type ConstructTally, countOutcome, countScript, emptyTally } from "./constructs.ts";
 import type { Engine, TestModule } from "./engine.ts";
+import type { TestFrame } from "./frames.ts";
 import { textOf } from "./generate/piece.ts";
 import type { Abilities } from "./generate/scope.ts";
 import { hex } from "./outcome.ts";
@@ -29,6 +31,8 @@ export interface Failure {
 
 export interface Report {
   readonly tallies: ReadonlyMap<string, EngineTally>;
+  /** What the scripts and frames were on which the last of a script's engines agreed. */
+  readonly constructs: ConstructTally;
   readonly failures: readonly Failure[];
 }
 
@@ -56,6 +60,7 @@ export function runDifferential(options: DifferentialOptions): Report {
   const programs = new ModulePrograms();
   const end = performance.now() + (options.timeMax ?? Number.POSITIVE_INFINITY);
   const tallies = new Map<string, EngineTally>();
+  const constructs = emptyTally();
   const failures: Failure[] = [];
   for (let done = 0; done < scriptCount && failures.length < failureCountMax; done += batchCount) {
     if (performance.now() > end) break;
@@ -68,6 +73,7 @@ export function runDifferential(options: DifferentialOptions): Report {
         if (!engine.may(one.script.abilities) || failures.length >= failureCountMax) continue;
         const finding = compareCase(module, one, engine);
         count(tallyOf(tallies, engine), finding);
+        if (engine === chosen.at(-1)) countConstructs(constructs, one, finding);
         if (!isFailure(finding, options)) continue;
         options.onFailure?.(engine.name, one.script.name, finding);
         const { shrinkTimeMax = 30_000 } = options;
@@ -75,7 +81,13 @@ export function runDifferential(options: DifferentialOptions): Report {
       }
     }
   }
-  return { tallies, failures };
+  return { tallies, constructs, failures };
+}
+
+function countConstructs(constructs: ConstructTally, { script }: ScriptCase, finding: Finding): void {
+  if (finding.kind !== "agrees") return;
+  countScript(constructs, textOf(script.piece));
+  for (const [outcome, frame] of finding.outcomes) countOutcome(constructs, outcome, frame);
 }
 
 function tallyOf(tallies: Map<string, EngineTally>, { name }: Engine): EngineTally {
@@ -92,7 +104,7 @@ function isFailure(finding: Finding, { isWrongRefusal }: DifferentialOptions): b
 function count(tally: EngineTally, finding: Finding): void {
   if (finding.kind === "agrees") {
     tally.scripts++;
-    tally.frames += finding.frameCount;
+    tally.frames += finding.outcomes.length;
   } else if (finding.kind === "refused") {
     tally.refusals.set(finding.code, (tally.refusals.get(finding.code) ?? 0) + 1);
   }
@@ -140,9 +152,15 @@ function explain({ programs, batch, one, engine, finding, shrinkTimeMax }: Faile
     `${engine.name}, seed ${batch.seed}, script ${one.script.name}: ${tell(seen)}`,
     ...batch.surroundings.protocols.map((protocol) => protocol.text).filter((_, index) => uses(small, index)),
     textOf(small.script.piece).replace(/\n\n+/g, "\n"),
-    ...small.frames.map(({ bytes, mark, delay }) => `frame ${hex(bytes)} mark ${mark} after ${delay} ms`),
+    ...small.frames.map(tellFrame),
   ].join("\n");
   return { engine: engine.name, seed: batch.seed, script: one.script.name, finding: seen, text };
+}
+
+/** What is not 0 of a frame. */
+function tellFrame({ bytes, ...rest }: TestFrame): string {
+  const told = Object.entries(rest).flatMap(([name, value]) => (value === 0 ? [] : [` ${name} ${value}`]));
+  return `frame ${hex(bytes)}${told.join("")}`;
 }
 
 function uses({ script }: ScriptCase, index: number): boolean {

@@ -26,6 +26,10 @@ export interface Engine {
   readonly first: "ethernet" | "network";
   /** It cannot tell accept from continue. */
   readonly isCoarse: boolean;
+  /** Chance, and what is handed over, are those of user space. */
+  readonly isUserSpace: boolean;
+  /** It is shown aggregates. */
+  readonly hasAggregates: boolean;
   /** Whether it may do what a script does. */
   may(abilities: Abilities): boolean;
   start(module: TestModule, name: string): Started;
@@ -37,6 +41,8 @@ export const userEngine: Engine = {
   name: "user-space engine",
   first: "network",
   isCoarse: false,
+  isUserSpace: true,
+  hasAggregates: true,
   may: () => true,
   takes: () => true,
   start: ({ functions }, name) => ({ run: new UserEngineRun(functions[name] as PacketScript) }),

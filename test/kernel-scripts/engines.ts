@@ -3,18 +3,18 @@
  * machine's own, at each place where programs are attached.
  * @module
  */
-import { type KernelPrograms, ProgramRefusedError } from "#io/kernel-programs.ts";
+import { type KernelMap, type KernelPrograms, ProgramRefusedError } from "#io/kernel-programs.ts";
 import { LinuxKernelPrograms } from "#linux/bpf/programs.ts";
+import { EVENT_WORDS, native } from "#linux/native.ts";
 import type { CompileProblem } from "#script/compiler/problem.ts";
 import { ABILITIES, type CompileTarget } from "#script/compiler/target.ts";
 import { SimKernelPrograms } from "#sim/ebpf/programs.ts";
-import { CompiledRun, type CompiledRunOptions } from "./compiled-run.ts";
+import { CompiledRun, type CompiledRunOptions, type OpenRing } from "./compiled-run.ts";
 import { compileOnce, frontAt } from "./compiler.ts";
 import { type Engine, type Started, userEngine } from "./engine.ts";
 import { ETHERNET_BYTES, packetOf } from "./frames.ts";
 import type { Abilities } from "./generate/scope.ts";
 import { InterpretedRun } from "./interpreted-run.ts";
-import { START } from "./plain-run.ts";
 
 type Target = Pick<CompileTarget, "attach" | "first"> & Partial<CompileTarget>;
 
@@ -47,9 +47,10 @@ function takes({ attach, family = "ipv4" }: Target, bytes: Uint8Array): boolean 
   return seen.bytes.length >= HEADER_BYTES[family] && version === (family === "ipv4" ? 4 : 6);
 }
 
-function may({ attach }: Target, { writes, marks }: Abilities): boolean {
+function may({ attach }: Target, { writes, marks, redirects, handsOver }: Abilities): boolean {
   const can = ABILITIES[attach];
-  return (can.writes || !writes) && (can.marks || !marks);
+  if (handsOver && attach !== "tcx-ingress") return false;
+  return (can.writes || !writes) && (can.marks || !marks) && (can.redirects || !redirects);
 }
 
 function refused(problems: readonly CompileProblem[]): Started {
@@ -72,17 +73,19 @@ function load(options: CompiledRunOptions): Started {
 }
 
 /** Compiled scripts in a kernel. */
-function compiled(word: string, kernel: KernelPrograms, now: () => number): Engine[] {
+function compiled(word: string, kernel: KernelPrograms, openRing: CompiledRunOptions["openRing"]): Engine[] {
   return TARGETS.map((target) => ({
     name: `${word}, ${target.name}`,
     first: target.first,
     isCoarse: target.attach === "netfilter" || target.attach === "xdp",
+    isUserSpace: false,
+    hasAggregates: target.attach === "tcx-ingress" || target.attach === "tcx-egress",
     may: (abilities) => may(target, abilities),
     takes: (bytes) => takes(target, bytes),
     start: (module, name) => {
       const { script, problems } = compileOnce(module.compiled(), name, target);
       if (script === undefined) return refused(problems);
-      return load({ kernel, script, now });
+      return load({ kernel, script, openRing });
     },
   }));
 }
@@ -92,24 +95,53 @@ export const interpreted: Engine = {
   name: "intermediate form",
   first: "network",
   isCoarse: false,
+  isUserSpace: false,
+  hasAggregates: true,
   may: () => true,
   takes: (bytes) => bytes.length >= ETHERNET_BYTES,
   start: (module, name) => {
     const front = frontAt(module.compiled(), name, { attach: "tcx-ingress", first: "network" });
     if (front.function === undefined) return refused(front.problems);
-    return { run: new InterpretedRun(front.function, front.facts.maps) };
+    return { run: new InterpretedRun(front.function, front.facts) };
   },
 };
 
 /** Compiled scripts on a simulated machine. */
 export function simulatedEngines(): readonly Engine[] {
-  const kernel = new SimKernelPrograms({ nanoseconds: () => BigInt(START) * 1_000_000n });
-  return compiled("simulated kernel", kernel, () => START);
+  const kernel = new SimKernelPrograms({ interfaceIndex: () => 1 });
+  return compiled("simulated kernel", kernel, (ring) => simulatedRing(kernel, ring));
 }
 
 /** Compiled scripts in this machine's kernel. */
 export function kernelEngines(): readonly Engine[] {
-  return compiled("kernel", new LinuxKernelPrograms(), () => Date.now());
+  return compiled("kernel", new LinuxKernelPrograms(), linuxRing);
+}
+
+/** Events come when they are emitted; they are told when they are asked for. */
+function simulatedRing(kernel: SimKernelPrograms, ring: KernelMap): OpenRing {
+  const events: Uint8Array[] = [];
+  const { close } = kernel.listen(ring, (bytes) => events.push(bytes.slice()));
+  return {
+    read: (event) => {
+      for (const bytes of events.splice(0)) event(bytes);
+    },
+    close,
+  };
+}
+
+/** Without the event loop, for which a test of thousands of scripts does not wait. */
+function linuxRing({ descriptor }: KernelMap): OpenRing {
+  const events = native().openEvents(descriptor);
+  const slab = new Uint8Array(1 << 16);
+  const table = new Int32Array(256 * EVENT_WORDS);
+  const read = (event: (bytes: Uint8Array) => void): void => {
+    const count = native().readEvents(events, slab, table);
+    for (let row = 0; row < count; row++) {
+      const [offset = 0, length = 0] = table.subarray(EVENT_WORDS * row);
+      event(slab.subarray(offset, offset + length));
+    }
+  };
+  return { read, close: () => native().closeEvents(events) };
 }
 
 let known: readonly Engine[] | undefined;

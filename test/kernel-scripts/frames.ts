@@ -26,6 +26,10 @@ export interface TestFrame {
   readonly mark: number;
   /** Milliseconds since the frame before; entries of maps may expire meanwhile. */
   readonly delay: number;
+  /** The 32 bits that chance gives for this frame. */
+  readonly chance: number;
+  /** Not 0 for an aggregate: bytes of each of its segments. */
+  readonly segmentBytes: number;
 }
 
 /** Bytes of an Ethernet header; the kernel makes no packet of fewer. */
@@ -45,23 +49,29 @@ export function randomFrames(random: SeededRandom, count: number): TestFrame[] {
     const bytes = randomFrame(random);
     const mark = below(random, 3) === 0 ? random.word() : 0;
     const delay = below(random, 4) === 0 ? below(random, 5) * 200_000 : 0;
-    frames.push({ bytes, mark, delay });
+    const segmentBytes = below(random, 6) === 0 ? 1 + below(random, 1400) : 0;
+    frames.push(frameOf(bytes, { mark, delay, segmentBytes, chance: anyChance(random) }));
     // The same once more, so that what was remembered is met again; then with fewer bytes.
-    if (below(random, 3) === 0) frames.push({ bytes, mark: 0, delay: 0 });
-    if (below(random, 3) === 0)
-      frames.push({ bytes: bytes.slice(0, below(random, bytes.length + 1)), mark: 0, delay: 0 });
-    if (below(random, 3) === 0) frames.push({ bytes: spoiled(random, bytes), mark, delay: 0 });
+    if (below(random, 3) === 0) frames.push(frameOf(bytes, { chance: anyChance(random) }));
+    if (below(random, 3) === 0) frames.push(frameOf(bytes.slice(0, below(random, bytes.length + 1))));
+    if (below(random, 3) === 0) frames.push(frameOf(spoiled(random, bytes), { mark }));
   }
   return frames.slice(0, count);
 }
 
+/** A frame of which all that is not told is 0. */
+export function frameOf(bytes: Uint8Array, rest: Partial<Omit<TestFrame, "bytes">> = {}): TestFrame {
+  return { bytes, mark: 0, delay: 0, chance: 0, segmentBytes: 0, ...rest };
+}
+
+/** Both ends of what chance may give are as likely as all between. */
+function anyChance(random: SeededRandom): number {
+  return pick(random, [0, 2 ** 32 - 1, 2 ** 31, random.word(), random.word(), random.word()]);
+}
+
 /** Every length of one frame, from nothing to all of it. */
 export function allLengths(bytes: Uint8Array): TestFrame[] {
-  return Array.from({ length: bytes.length + 1 }, (_, length) => ({
-    bytes: bytes.slice(0, length),
-    mark: 0,
-    delay: 0,
-  }));
+  return Array.from({ length: bytes.length + 1 }, (_, length) => frameOf(bytes.slice(0, length)));
 }
 
 export function randomFrame(random: SeededRandom): Uint8Array {

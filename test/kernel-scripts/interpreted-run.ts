@@ -2,12 +2,13 @@
  * Runs the compiler's intermediate form, as the front end made it or as the passes left it: tells which stage is wrong.
  * @module
  */
-import type { UsedMap } from "#script/compiler/compiled.ts";
+import type { EmittedEvent, FunctionFacts, UsedMap } from "#script/compiler/compiled.ts";
 import { interpretFunction } from "#script/compiler/ir/interpret.ts";
 import { PlainMap, PlainWorld } from "#script/compiler/ir/interpreted-world.ts";
 import { type IrFunction, VerdictCode } from "#script/compiler/ir/ir.ts";
 import { decodeKernelKey } from "#script/kernel-map-key.ts";
 import { type KernelMapLayout, kernelMapLayout } from "#script/kernel-map-layout.ts";
+import { eventOf } from "./compiled-run.ts";
 import type { TestFrame } from "./frames.ts";
 import { countersOf, entriesOf, left, type Outcome, type ScriptRun, type SeenVerdict } from "./outcome.ts";
 import { START } from "./plain-run.ts";
@@ -16,6 +17,7 @@ const VERDICTS: Readonly<Record<number, SeenVerdict>> = {
   [VerdictCode.drop]: "drop",
   [VerdictCode.accept]: "accept",
   [VerdictCode.continue]: "continue",
+  [VerdictCode.redirect]: "redirect",
 };
 
 interface OpenMap {
@@ -24,42 +26,21 @@ interface OpenMap {
   readonly map: PlainMap;
 }
 
-/** Keys begin with their length in bits, 32 bits in the machine's order. */
-class PrefixMap extends PlainMap {
-  override find(wanted: Uint8Array): Uint8Array | undefined {
-    let best: { readonly bits: number; readonly value: Uint8Array } | undefined;
-    for (const { key, value } of this.entries()) {
-      const bits = prefixBits(key);
-      if (bits > prefixBits(wanted) || bits < (best?.bits ?? 0)) continue;
-      if (haveSameStart(key, wanted, bits)) best = { bits, value };
-    }
-    return best?.value;
-  }
-}
-
-function prefixBits(key: Uint8Array): number {
-  return new DataView(key.buffer, key.byteOffset).getUint32(0, true);
-}
-
-function haveSameStart(one: Uint8Array, other: Uint8Array, bits: number): boolean {
-  const bitAt = (key: Uint8Array, index: number): number => ((key[4 + (index >> 3)] ?? 0) >> (7 - (index & 7))) & 1;
-  for (let index = 0; index < bits; index++) if (bitAt(one, index) !== bitAt(other, index)) return false;
-  return true;
-}
-
 export class InterpretedRun implements ScriptRun {
   readonly #function: IrFunction;
   readonly #maps: readonly OpenMap[];
   readonly #counters = new Map<string, bigint>();
+  readonly #events: readonly EmittedEvent[];
   #now = START;
 
-  constructor(fn: IrFunction, maps: readonly UsedMap[]) {
+  constructor(fn: IrFunction, { maps, events }: Pick<FunctionFacts, "maps" | "events">) {
     this.#function = fn;
+    this.#events = events;
     this.#maps = maps.map((used) => {
       const layout = kernelMapLayout(used.shape);
       const { countMax, kind } = used.shape;
-      const sizes = { keyBytes: layout.keyBytes, valueBytes: layout.valueBytes, countMax };
-      const map = kind === "prefix" ? new PrefixMap(sizes) : new PlainMap(sizes);
+      // Scripts put whole keys into maps of prefixes, and those are found as they are.
+      const map = new PlainMap({ keyBytes: layout.keyBytes, valueBytes: layout.valueBytes, countMax });
       for (let index = 0; kind === "array" && index < countMax; index++) {
         const key = Uint8Array.from(new Uint8Array(Uint32Array.of(index).buffer));
         map.update(key, new Uint8Array(layout.valueBytes), "any");
@@ -72,7 +53,12 @@ export class InterpretedRun implements ScriptRun {
     this.#now += frame.delay;
     const world = new PlainWorld({
       packet: frame.bytes,
-      facts: { mark: BigInt(frame.mark), etherType: BigInt(etherTypeOf(frame.bytes)) },
+      facts: {
+        mark: BigInt(frame.mark),
+        etherType: BigInt(etherTypeOf(frame.bytes)),
+        segmentBytes: BigInt(frame.segmentBytes),
+      },
+      random: () => BigInt(frame.chance),
       maps: new Map(this.#maps.map(({ used, map }) => [used.name, map])),
     });
     world.nanoseconds = BigInt(this.#now) * 1_000_000n;
@@ -81,7 +67,8 @@ export class InterpretedRun implements ScriptRun {
       this.#counters.set(name, BigInt.asIntN(64, (this.#counters.get(name) ?? 0n) + count));
     const verdict = outcome.kind === "verdict" ? (VERDICTS[Number(outcome.verdict)] ?? "fault") : "fault";
     const parts = { hidden: new Uint8Array(0), bytes: world.packet.bytes, mark: Number(world.mark) };
-    return { ...left(verdict, parts), counters: this.#named(), maps: this.#read() };
+    const events = world.events.map((bytes) => eventOf(bytes, this.#events));
+    return { ...left(verdict, parts), counters: this.#named(), maps: this.#read(), events };
   }
 
   #named(): Record<string, number> {

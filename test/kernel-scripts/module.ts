@@ -4,7 +4,25 @@
  */
 import { stripTypeScriptTypes } from "node:module";
 import * as offered from "#app/script.ts";
-import type { PacketScript } from "#script/context.ts";
+import type { Packet } from "#packet/packet.ts";
+import type { Context, PacketScript } from "#script/context.ts";
+import type { Verdict } from "#script/verdict.ts";
+
+/** What a run of plain TypeScript puts into a context, so that packets are handed over as the kernel does it. */
+export interface HandingOver {
+  readonly $handsOver?: (packet: Packet) => Verdict;
+}
+
+function handOver<Answer>(
+  packet: Packet,
+  context: Context,
+  decide: (packet: Packet, context: Context) => Answer,
+): Answer | Verdict {
+  const handed = (context as Context & HandingOver).$handsOver?.(packet);
+  return handed ?? offered.handOver(packet, context, decide);
+}
+
+const PARTS = { ...offered, handOver };
 
 /** Turns the text of a module into its exported functions, by name. */
 export function evaluateModule(text: string): Readonly<Record<string, PacketScript>> {
@@ -15,9 +33,6 @@ export function evaluateModule(text: string): Readonly<Record<string, PacketScri
       names.push(name);
       return `${word} ${name}`;
     });
-  const make = new Function(
-    ...Object.keys(offered),
-    `"use strict";\n${body}\nreturn { ${names.join(", ")} };`,
-  );
-  return make(...Object.values(offered)) as Readonly<Record<string, PacketScript>>;
+  const make = new Function(...Object.keys(PARTS), `"use strict";\n${body}\nreturn { ${names.join(", ")} };`);
+  return make(...Object.values(PARTS)) as Readonly<Record<string, PacketScript>>;
 }

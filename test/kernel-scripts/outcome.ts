@@ -7,7 +7,7 @@ import type { MapShape } from "#script/shared-map-layout.ts";
 import type { TestFrame } from "./frames.ts";
 
 /** `fault` when the script failed; `unseen` where a place does not show such frames to scripts. */
-export type SeenVerdict = "drop" | "accept" | "continue" | "fault" | "unseen";
+export type SeenVerdict = "drop" | "accept" | "continue" | "redirect" | "fault" | "unseen";
 
 export interface Outcome {
   readonly verdict: SeenVerdict;
@@ -18,7 +18,12 @@ export interface Outcome {
   readonly counters: Readonly<Record<string, number>>;
   /** By the maps' names: `key=number` of every live entry, sorted. */
   readonly maps: Readonly<Record<string, readonly string[]>>;
+  /** What this frame made the script post to the bus, in its order; see {@link eventText}. */
+  readonly events: readonly string[];
 }
+
+/** What a script has remembered and told. */
+export type OutcomeState = Pick<Outcome, "counters" | "maps" | "events">;
 
 /** One engine with one script loaded, which remembers from frame to frame. */
 export interface ScriptRun {
@@ -28,17 +33,29 @@ export interface ScriptRun {
 
 const NOTHING = new Uint8Array(0);
 
-export function unseen(frame: TestFrame, state: Pick<Outcome, "counters" | "maps">): Outcome {
+export function unseen(frame: TestFrame, state: OutcomeState): Outcome {
   return { verdict: "unseen", bytes: frame.bytes, mark: frame.mark, ...state };
 }
 
-/** What left: a dropped packet leaves nothing that could differ. */
+/** An event as a text: its address, and its fields in their order. */
+export function eventText(address: string, fields: Readonly<Record<string, unknown>> = {}): string {
+  const told = Object.entries(fields).map(([name, value]) => {
+    if (value instanceof Uint8Array) return `${name}: ${hex(value)}`;
+    if (typeof value === "bigint") return `${name}: ${value}n`;
+    // Zeros have no sign here.
+    return `${name}: ${typeof value === "number" ? value + 0 : JSON.stringify(value)}`;
+  });
+  return `${address} { ${told.join(", ")} }`;
+}
+
+/** What left: a dropped packet leaves nothing that could differ, and one that leaves elsewhere loses its mark. */
 export function left(
   verdict: SeenVerdict,
   parts: { readonly hidden: Uint8Array; readonly bytes: Uint8Array; readonly mark: number },
 ): Pick<Outcome, "verdict" | "bytes" | "mark"> {
   if (verdict === "drop") return { verdict, bytes: NOTHING, mark: 0 };
-  return { verdict, bytes: Uint8Array.from([...parts.hidden, ...parts.bytes]), mark: parts.mark };
+  const mark = verdict === "redirect" ? 0 : parts.mark;
+  return { verdict, bytes: Uint8Array.from([...parts.hidden, ...parts.bytes]), mark };
 }
 
 /**
@@ -82,6 +99,7 @@ export function differences(
   compare("bytes", hex(expected.bytes), hex(seen.bytes));
   compare("mark", String(expected.mark), String(seen.mark));
   compare("counters", JSON.stringify(expected.counters), JSON.stringify(seen.counters));
+  compare("events", expected.events.join("; "), seen.events.join("; "));
   for (const name of new Set([...Object.keys(expected.maps), ...Object.keys(seen.maps)])) {
     compare(`map ${name}`, (expected.maps[name] ?? []).join(" "), (seen.maps[name] ?? []).join(" "));
   }

@@ -5,18 +5,23 @@
  */
 import { SeededRandom } from "#base/seeded-random.ts";
 import { instant } from "#base/time.ts";
+import type { Value } from "#base/value.ts";
 import { Packet } from "#packet/packet.ts";
 import type { Context, PacketScript } from "#script/context.ts";
 import { ScriptCounters } from "#script/counters.ts";
 import { MapDirectory, type MapOptions } from "#script/map-directory.ts";
 import type { SharedMap } from "#script/shared-map.ts";
-import { kindOf, markOf, type Verdict } from "#script/verdict.ts";
+import { kindOf, markOf, proceed, type Verdict } from "#script/verdict.ts";
+import { HAND_OVER_MARK } from "./compiler.ts";
 import { packetOf, type TestFrame } from "./frames.ts";
+import type { HandingOver } from "./module.ts";
 import {
   countersOf,
+  eventText,
   left,
   mapsOf,
   type Outcome,
+  type OutcomeState,
   type ScriptRun,
   type SeenVerdict,
   unseen,
@@ -49,6 +54,10 @@ export class TestMaps {
 export interface RunOptions {
   readonly script: PacketScript;
   readonly first: "ethernet" | "network";
+  /** Chance is that of user space, and what is handed over is decided there; as in the kernel when absent. */
+  readonly isUserSpace?: boolean;
+  /** Whether the place knows of aggregates. */
+  readonly hasAggregates?: boolean;
 }
 
 export class PlainRun implements ScriptRun {
@@ -57,27 +66,51 @@ export class PlainRun implements ScriptRun {
   readonly #counters = new ScriptCounters();
   readonly #packet = new Packet();
   readonly #context: Context;
+  readonly #events: string[] = [];
+  #frame: TestFrame | undefined;
+  #isRedirected = false;
   /** What the script threw last. */
   thrown: unknown;
 
   constructor(options: RunOptions) {
     this.#options = options;
     const { time, open } = this.#maps;
-    const random = new SeededRandom(1);
     const context = {
       get now() {
         return time.now;
       },
-      random: () => random.fraction(),
-      randomInteger: (limit: number) => random.below(limit),
+      ...(options.isUserSpace === true ? chanceOfUserSpace() : this.#chanceOfKernel()),
       counter: (name: string) => this.#counters.named(name),
       map: open,
-      bus: { post: () => undefined },
+      bus: {
+        post: (address: string, fields?: Readonly<Record<string, Value>>) =>
+          this.#events.push(eventText(address, fields)),
+      },
+      send: () => {
+        this.#isRedirected = true;
+        return true;
+      },
     };
     this.#context = context as unknown as Context;
   }
 
+  /** Of the frame's 32 bits, as the kernel's programs make it; a packet that is handed over gets its mark. */
+  #chanceOfKernel(): Pick<Context, "random" | "randomInteger"> & HandingOver {
+    const word = (): number => this.#frame?.chance ?? 0;
+    return {
+      random: () => word() / 2 ** 32,
+      randomInteger: (limit) => Number((BigInt(word()) * BigInt(limit)) >> 32n),
+      $handsOver: (packet) => {
+        packet.mark = (packet.mark | HAND_OVER_MARK) >>> 0;
+        return proceed;
+      },
+    };
+  }
+
   step(frame: TestFrame): Outcome {
+    this.#frame = frame;
+    this.#events.length = 0;
+    this.#isRedirected = false;
     this.#maps.move(frame.delay);
     const seen = packetOf(frame.bytes, this.#options.first);
     if (seen === undefined) return unseen(frame, this.#state());
@@ -86,6 +119,7 @@ export class PlainRun implements ScriptRun {
     packet.$marked(frame.mark);
     // As the modules' options say.
     packet.$looksIntoTunnels = false;
+    packet.isAggregate = this.#options.hasAggregates === true && frame.segmentBytes > 0;
     const verdict = this.#ask(packet);
     const isFault = verdict === "fault";
     const parts = {
@@ -103,6 +137,7 @@ export class PlainRun implements ScriptRun {
       const kind = typeof answer === "number" ? kindOf(answer) : undefined;
       if (kind === "mark") packet.mark = markOf(answer as Verdict);
       if (kind === "mark" || kind === "continue") return "continue";
+      if (kind === "drop" && this.#isRedirected) return "redirect";
       if (kind === "drop" || kind === "accept") return kind;
       throw new TypeError(`the script answered ${String(answer)}`);
     } catch (error) {
@@ -111,11 +146,18 @@ export class PlainRun implements ScriptRun {
     }
   }
 
-  #state(): Pick<Outcome, "counters" | "maps"> {
-    return { counters: countersOf(this.#counters.read().named), maps: this.#maps.read() };
+  #state(): OutcomeState {
+    const counters = countersOf(this.#counters.read().named);
+    return { counters, maps: this.#maps.read(), events: [...this.#events] };
   }
 
   close(): void {
     this.thrown = undefined;
   }
+}
+
+/** As user space's engine has it with the same seed. */
+function chanceOfUserSpace(): Pick<Context, "random" | "randomInteger"> {
+  const random = new SeededRandom(1);
+  return { random: () => random.fraction(), randomInteger: (limit) => random.below(limit) };
 }

@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { compareCase, moduleOf } from "./batch.ts";
 import { engines } from "./engines.ts";
+import { frameOf } from "./frames.ts";
 import { text } from "./generate/piece.ts";
+import { JUDGES } from "./generate/scope.ts";
 import { ModulePrograms } from "./program.ts";
 import { REGRESSIONS, type Regression } from "./regressions.ts";
 
@@ -12,8 +14,8 @@ const programs = new ModulePrograms();
 function caseOf({ top = "", body, writes = false, marks = false, frames }: Regression) {
   const main = `export function script(packet: Packet, context: Context) {\n${body}\n}`;
   return {
-    script: { name: "script", abilities: { writes, marks }, piece: text`${top}\n${main}` },
-    frames: frames.map((bytes) => ({ bytes: Uint8Array.from(Buffer.from(bytes, "hex")), mark: 0, delay: 0 })),
+    script: { name: "script", abilities: { ...JUDGES, writes, marks }, piece: text`${top}\n${main}` },
+    frames: frames.map((bytes) => frameOf(Uint8Array.from(Buffer.from(bytes, "hex")))),
   };
 }
 

@@ -76,6 +76,8 @@ function* simplerFrames(frames: readonly TestFrame[]): Iterable<readonly TestFra
       frames.map((one, at) => (at === index ? { ...frame, ...change } : one));
     if (frame.mark !== 0) yield others({ mark: 0 });
     if (frame.delay !== 0) yield others({ delay: 0 });
+    if (frame.chance !== 0) yield others({ chance: 0 });
+    if (frame.segmentBytes !== 0) yield others({ segmentBytes: 0 });
     const { length } = frame.bytes;
     for (const shorter of [length >> 1, length - 8, length - 1])
       if (shorter >= 14 && shorter < length) yield others({ bytes: frame.bytes.slice(0, shorter) });

@@ -3,14 +3,22 @@
  * @module
  */
 
-import type { Duration } from "#base/time.ts";
+import { FLAG_SEGMENTED } from "#script/columns.ts";
 import type { PacketScript } from "#script/context.ts";
 import type { ScriptHost } from "#script/host.ts";
 import { ScriptRunner } from "#script/runner.ts";
-import { SimClock } from "#sim/clock.ts";
 import { QueueColumns } from "#wire/nfqueue-columns.ts";
 import { packetOf, type TestFrame } from "./frames.ts";
-import { countersOf, left, type Outcome, type ScriptRun, type SeenVerdict, unseen } from "./outcome.ts";
+import {
+  countersOf,
+  eventText,
+  left,
+  type Outcome,
+  type OutcomeState,
+  type ScriptRun,
+  type SeenVerdict,
+  unseen,
+} from "./outcome.ts";
 import { TestMaps } from "./plain-run.ts";
 
 /** Bytes in front of a packet in the columns' memory, and behind it. */
@@ -19,21 +27,32 @@ const PACKET_BYTES = 4096;
 /** A verdict that no run gives, so that one that was not given is seen. */
 const UNSET = 0xdead;
 
+/** Scripts that the kernel can run put nothing off. */
+const NO_TIMER = { cancel: () => undefined };
+
 export class UserEngineRun implements ScriptRun {
   readonly #maps = new TestMaps();
-  readonly #clock = new SimClock();
+  readonly #events: string[] = [];
+  /** What left elsewhere. */
+  #redirected: Uint8Array | undefined;
   readonly #runner: ScriptRunner;
   readonly #columns = new QueueColumns(new Uint8Array(PACKET_BYTES + 2 * ROOM_BYTES), 1);
 
   constructor(script: PacketScript) {
     const host: ScriptHost = {
-      clock: this.#clock,
+      clock: { now: () => this.#maps.time.now, after: () => NO_TIMER },
       steady: () => 0,
-      soon: () => undefined,
+      soon: (action) => action(),
       settle: () => undefined,
-      send: () => 0,
+      send: (packets) => {
+        this.#redirected = Uint8Array.from(packets[0]?.flatMap((part) => [...part]) ?? []);
+        return packets.length;
+      },
       map: this.#maps.open,
-      bus: { post: () => undefined, call: async () => ({}) },
+      bus: {
+        post: (address, fields) => void this.#events.push(eventText(address, fields)),
+        call: async () => ({}),
+      },
       log: () => undefined,
       interfaceName: () => "",
       connection: () => undefined,
@@ -53,10 +72,10 @@ export class UserEngineRun implements ScriptRun {
 
   step(frame: TestFrame): Outcome {
     this.#maps.move(frame.delay);
-    void this.#clock.advance(frame.delay as Duration);
     const seen = packetOf(frame.bytes, "network");
     if (seen === undefined) return unseen(frame, this.#state());
     const columns = this.#columns;
+    this.#redirected = undefined;
     columns.clear(0, UNSET);
     columns.count = 1;
     columns.bytes.fill(0xa5);
@@ -67,14 +86,18 @@ export class UserEngineRun implements ScriptRun {
     columns.limit[0] = columns.bytes.length;
     columns.etherType[0] = seen.etherType;
     columns.mark[0] = frame.mark;
+    columns.packetFlags[0] = frame.segmentBytes > 0 ? FLAG_SEGMENTED : 0;
     const before = this.#runner.judge.counters.read().fixed;
     this.#runner.run(columns);
     const after = this.#runner.judge.counters.read().fixed;
     const verdict = (["accept", "drop", "continue", "mark"] as const).find(
       (kind) => after[kind] > before[kind],
     );
-    const parts = { hidden: seen.hidden, bytes: this.#bytes(seen.bytes), mark: this.#mark(frame.mark) };
-    return { ...left(seenVerdict(verdict, columns.verdict[0] ?? UNSET), parts), ...this.#state() };
+    const bytes = this.#redirected ?? this.#bytes(seen.bytes);
+    const parts = { hidden: seen.hidden, bytes, mark: this.#mark(frame.mark) };
+    const told = seenVerdict(verdict, columns.verdict[0] ?? UNSET);
+    const isElsewhere = told === "drop" && this.#redirected !== undefined;
+    return { ...left(isElsewhere ? "redirect" : told, parts), ...this.#state() };
   }
 
   #bytes(before: Uint8Array): Uint8Array {
@@ -89,8 +112,9 @@ export class UserEngineRun implements ScriptRun {
     return ((changes[0] ?? 0) & 1) === 0 ? before : (newMark[0] ?? 0);
   }
 
-  #state(): Pick<Outcome, "counters" | "maps"> {
-    return { counters: countersOf(this.#runner.judge.counters.read().named), maps: this.#maps.read() };
+  #state(): OutcomeState {
+    const counters = countersOf(this.#runner.judge.counters.read().named);
+    return { counters, maps: this.#maps.read(), events: this.#events.splice(0) };
   }
 
   close(): void {

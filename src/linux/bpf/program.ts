@@ -3,7 +3,7 @@
  * @module
  */
 import { ConfigurationError } from "#base/errors.ts";
-import type { AttachPoint, ProgramImage, TestRun } from "#io/kernel-programs.ts";
+import type { AttachPoint, ProgramImage, TestOptions, TestRun } from "#io/kernel-programs.ts";
 import { attribute, bpf, type Descriptor, fieldOf } from "./bpf-call.ts";
 import { type AttachableProgram, attachProgram, type LinuxKernelLink } from "./link.ts";
 import { testRun } from "./test-run.ts";
@@ -32,7 +32,7 @@ export class LinuxKernelProgram implements AttachableProgram {
     return this.#descriptor.number;
   }
 
-  test(packet: Uint8Array, options?: { readonly repeat?: number; readonly mark?: number }): TestRun {
+  test(packet: Uint8Array, options?: TestOptions): TestRun {
     return testRun(this.image, this.descriptor, packet, options);
   }
 

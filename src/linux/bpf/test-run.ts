@@ -3,15 +3,17 @@
  * @module
  */
 import { ConfigurationError } from "#base/errors.ts";
-import type { ProgramImage, TestRun } from "#io/kernel-programs.ts";
+import type { ProgramImage, TestOptions, TestRun } from "#io/kernel-programs.ts";
 import { attribute, bpf, errnoName, fieldOf } from "./bpf-call.ts";
 import { bpfError } from "./bpf-error.ts";
 import { needOf } from "./load.ts";
 
 const TEST_BYTES = 80;
-/** `struct __sk_buff`, of which only the mark matters here. */
+/** `struct __sk_buff`, of which only the mark and the segments matter here. */
 const SKB_BYTES = 192;
 const SKB_MARK_AT = 8;
+const SKB_SEGMENT_COUNT_AT = 164;
+const SKB_SEGMENT_BYTES_AT = 176;
 /** `struct nf_hook_state`: the hook, the family, and addresses, which the kernel fills in. */
 const HOOK_STATE_BYTES = 48;
 const HOOK_OUTPUT = 3;
@@ -28,14 +30,14 @@ export function testRun(
   image: ProgramImage,
   descriptor: number,
   packet: Uint8Array,
-  { repeat = 1, mark = 0 }: { readonly repeat?: number; readonly mark?: number } = {},
+  { repeat = 1, mark = 0, segmentBytes = 0 }: TestOptions = {},
 ): TestRun {
   const doing = `run ${image.name} over a packet`;
   const least = PACKET_BYTES_MIN[image.type];
   if (packet.length < least) {
     throw new ConfigurationError(`Cannot ${doing}: it has ${packet.length} bytes, wanted ${least} or more`);
   }
-  const context = contextOf(image, packet, mark);
+  const context = contextOf(image, packet, { mark, segmentBytes });
   const contextOut =
     image.type === "netfilter" || context === undefined ? undefined : new Uint8Array(SKB_BYTES);
   const out = new Uint8Array(packet.length + GROWTH_BYTES_MAX);
@@ -59,9 +61,21 @@ export function testRun(
   };
 }
 
-function contextOf(image: ProgramImage, packet: Uint8Array, mark: number): Uint8Array | undefined {
+function contextOf(
+  image: ProgramImage,
+  packet: Uint8Array,
+  { mark = 0, segmentBytes = 0 }: TestOptions,
+): Uint8Array | undefined {
   if (image.type === "xdp") return undefined;
-  if (image.type !== "netfilter") return attribute(SKB_BYTES, [SKB_MARK_AT, mark]);
+  if (image.type !== "netfilter") {
+    const count = segmentBytes === 0 ? 0 : Math.ceil(packet.length / segmentBytes);
+    return attribute(
+      SKB_BYTES,
+      [SKB_MARK_AT, mark],
+      [SKB_SEGMENT_COUNT_AT, count],
+      [SKB_SEGMENT_BYTES_AT, segmentBytes],
+    );
+  }
   const state = new Uint8Array(HOOK_STATE_BYTES);
   state[0] = HOOK_OUTPUT;
   state[1] = (packet[0] ?? 0) >> 4 === 6 ? NFPROTO_IPV6 : NFPROTO_IPV4;

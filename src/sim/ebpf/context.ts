@@ -28,6 +28,9 @@ export const SIM_KERNEL_FIELDS: Readonly<Record<string, number>> = {
   "sk_buff.len": 0,
   "sk_buff.mark": 8,
   "sk_buff.protocol": 16,
+  "sk_buff.end": 20,
+  "sk_buff.head": 24,
+  "skb_shared_info.gso_size": 0,
   "nf_hook_state.hook": 0,
 };
 
@@ -49,6 +52,7 @@ function skbContext(state: RunState): SimContext {
   const bytes = new Uint8Array(Skb.bytes);
   const data = new DataView(bytes.buffer);
   data.setUint32(Skb.mark, state.mark, true);
+  data.setUint32(Skb.segmentBytes, state.segmentBytes, true);
   data.setUint32(Skb.interface, 1, true);
   const [high = 0, low = 0] = state.packet.subarray(12, 14);
   // In network order, as the kernel has it.
@@ -93,6 +97,10 @@ function netfilterContext(state: RunState): SimContext {
   const fields = new DataView(skb.buffer);
   fields.setUint32(0, state.packet.length, true);
   fields.setUint32(8, state.mark, true);
+  // What the packet's fragments and segments are stands at its end, which is its head here.
+  const segments = new Uint8Array(8);
+  new DataView(segments.buffer).setUint16(0, state.segmentBytes, true);
+  fields.setBigUint64(24, memory.map(segments, false), true);
   const context = new Uint8Array(16);
   const pointers = new DataView(context.buffer);
   pointers.setBigUint64(0, memory.map(new Uint8Array(48), false), true);

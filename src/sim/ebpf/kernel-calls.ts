@@ -14,6 +14,8 @@ export interface RunState {
   /** From the packet's first byte; replaced when it becomes longer or shorter. */
   packet: Uint8Array;
   mark: number;
+  /** Not 0 for an aggregate, at traffic control. */
+  readonly segmentBytes: number;
   /** By the address that a program knows a map by. */
   readonly maps: ReadonlyMap<bigint, SimKernelMap>;
   /** Nanoseconds since 1970 of a wall clock. */
@@ -187,6 +189,8 @@ export function kernelFunction(name: string, state: RunState): Callee {
     case "bpf_dynptr_from_skb":
     case "bpf_dynptr_from_xdp":
       return () => 0n;
+    case "bpf_rdonly_cast":
+      return ([address = 0n]) => address;
     case "bpf_dynptr_size":
       return () => BigInt(state.packet.length);
     case "bpf_dynptr_slice":

@@ -14,6 +14,7 @@ import {
   type KernelRing,
   type ProgramImage,
   type Relocation,
+  type TestOptions,
   type TestRun,
 } from "#io/kernel-programs.ts";
 import { decodeEbpf, type EbpfInstruction, PseudoCall, PseudoConstant } from "#wire/ebpf.ts";
@@ -145,27 +146,25 @@ export class SimKernelProgram implements KernelProgram {
     );
   }
 
-  test(
-    packet: Uint8Array,
-    { repeat = 1, mark = 0 }: { readonly repeat?: number; readonly mark?: number } = {},
-  ): TestRun {
+  test(packet: Uint8Array, { repeat = 1, mark = 0, segmentBytes = 0 }: TestOptions = {}): TestRun {
     const least = this.image.type === "netfilter" ? 20 : 14;
     if (packet.length < least)
       throw new ConfigurationError(
         `Cannot run ${this.image.name} over a packet of ${packet.length} bytes: wanted ${least} or more`,
       );
-    let run = this.#run(packet, mark);
-    for (let count = 1; count < repeat; count++) run = this.#run(run.bytes, run.mark);
+    let run = this.#run(packet, mark, segmentBytes);
+    for (let count = 1; count < repeat; count++) run = this.#run(run.bytes, run.mark, segmentBytes);
     return run;
   }
 
-  #run(packet: Uint8Array, mark: number): TestRun {
+  #run(packet: Uint8Array, mark: number, segmentBytes: number): TestRun {
     const { nanoseconds = () => 0n, random = () => 0 } = this.#kernel.options;
     const memory = new MachineMemory();
     const state: RunState = {
       memory,
       packet: Uint8Array.from(packet),
       mark,
+      segmentBytes,
       maps: addressesOf(this.#maps, memory),
       nanoseconds,
       random,

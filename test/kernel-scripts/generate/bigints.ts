@@ -26,7 +26,7 @@ export function bigint(scope: Scope, depth: number): BigintPiece {
 }
 
 function leaf(scope: Scope, depth: number): BigintPiece {
-  const found = pick(scope, [variable, variable, bigintField, bigintField])(scope);
+  const found = pick(scope, [variable, variable, bigintField, bigintField, element])(scope);
   if (found !== undefined) return found;
   if (depth > -4 && chance(scope, 50)) {
     const plain = scope.make.number(scope, Math.min(depth, 0) - 1);
@@ -38,6 +38,15 @@ function leaf(scope: Scope, depth: number): BigintPiece {
 function variable(scope: Scope): BigintPiece | undefined {
   const found = pickSome(scope, scope.bigints);
   return found && bigintIn(found.least, found.most)`${found.name}`;
+}
+
+function element(scope: Scope): BigintPiece | undefined {
+  const array = pickSome(scope, scope.bigArrays);
+  if (array === undefined) return undefined;
+  const { name, count, isSigned } = array;
+  const index = fit(scope, scope.make.number(scope, 0), 0, count - 1);
+  const inBounds = isSigned ? bigintIn(INT64_LEAST, INT64_MOST) : bigintIn(0n, UINT64_MOST);
+  return inBounds`(${name}[${index}] as bigint)`;
 }
 
 function isIn64(least: bigint, most: bigint): boolean {

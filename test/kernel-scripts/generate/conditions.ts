@@ -7,6 +7,7 @@ import { booleanField, isThere, optionalComparison } from "./fields.ts";
 import { of, type Piece } from "./piece.ts";
 import { chance, pick, pickSome, type Scope } from "./scope.ts";
 import { mapCondition } from "./state.ts";
+import { chanceCondition } from "./surroundings.ts";
 
 const made: ReturnType<typeof of> = of("boolean");
 const COMPARISONS = ["===", "!==", "<", "<=", ">", ">="] as const;
@@ -42,6 +43,8 @@ const LEAVES: readonly ((scope: Scope, depth: number) => Piece | undefined)[] = 
   optionalComparison,
   isThere,
   mapCondition,
+  chanceCondition,
+  (scope) => (scope.hasPacket ? made`packet.isAggregate` : undefined),
   (scope) => {
     const variable = pickSome(scope, scope.booleans);
     return variable && made`${variable.name}`;

@@ -30,7 +30,8 @@ function known(scope: Scope, isOptional: boolean): HeaderVariable | undefined {
 export function lookUp(scope: Scope, wanted?: HeaderModel): Access | undefined {
   if (!scope.hasPacket || scope.models.length === 0) return undefined;
   const model = wanted ?? someModel(scope);
-  if (scope.finds && chance(scope, 55)) return { piece: HEADER`packet.find(${model.name})`, model, isOptional: true };
+  if (scope.finds && chance(scope, 55))
+    return { piece: HEADER`packet.find(${model.name})`, model, isOptional: true };
   const outer = pick(scope, model.inside);
   if (outer === "packet") return { piece: HEADER`packet.payload(${model.name})`, model, isOptional: true };
   const header = pickSome(
@@ -39,7 +40,7 @@ export function lookUp(scope: Scope, wanted?: HeaderModel): Access | undefined {
   );
   if (header !== undefined) {
     const dot = header.isOptional ? "?." : ".";
-    const method = chance(scope, 90) ? "payload" : "as";
+    const method = chance(scope, 80) ? "payload" : "as";
     return { piece: HEADER`${header.name}${dot}${method}(${model.name})`, model, isOptional: true };
   }
   return { piece: HEADER`${wayTo(scope, outer)}?.payload(${model.name})`, model, isOptional: true };
@@ -74,7 +75,9 @@ function access(scope: Scope): Access | undefined {
 function fieldOf(scope: Scope, model: HeaderModel, type: FieldModel["type"]): FieldModel | undefined {
   return pickSome(
     scope,
-    model.fields.filter((field) => field.type === type),
+    model.fields.filter(
+      (field) => field.type === type && !(scope.packet.isWritten && field.name === "checksum"),
+    ),
   );
 }
 
@@ -85,6 +88,7 @@ export function numberField(scope: Scope, depth: number): NumberPiece | undefine
   const found = access(scope);
   if (found === undefined) return undefined;
   const { piece, model, isOptional } = found;
+  if (model.name === "tcp" && chance(scope, 15)) return tcpOption(scope, found);
   const length = chance(scope, 12) ? pick(scope, ["lengthBytes", "headerBytes", "offsetBytes"]) : undefined;
   const field = fieldOf(scope, model, "number");
   if (length === undefined && field === undefined) return undefined;
@@ -98,8 +102,20 @@ export function numberField(scope: Scope, depth: number): NumberPiece | undefine
   return numberIn(least, high)`(${piece}?.${name} ?? ${other})`;
 }
 
+/** What TCP's options say, which are found by walking through them. */
+function tcpOption(scope: Scope, { piece, isOptional }: Access): NumberPiece {
+  const [name, most] = pick(scope, [
+    ["maximumSegmentSize", 65_535],
+    ["windowScale", 255],
+    ["timestamp", 2 ** 32 - 1],
+    ["timestampEcho", 2 ** 32 - 1],
+  ] as const);
+  return numberIn(0, most)`(${piece}${isOptional ? "?" : ""}.${name} ?? ${pick(scope, [0, 7])})`;
+}
+
 /** Bytes of a header or a payload, at an offset that may vary and may be outside. */
 function byteNumber(scope: Scope, depth: number): NumberPiece | undefined {
+  if (scope.packet.isWritten) return undefined;
   const header = known(scope, false);
   const view = pick(scope, ["packet", ...scope.raws, ...(header === undefined ? [] : [header.name])]);
   const bits = pick(scope, [8, 16, 32]);

@@ -8,6 +8,7 @@ import { fit, INT32_LEAST, INT32_MOST, literal, number32, numberWithin, SAFE, UI
 import { type NumberPiece, numberIn } from "./piece.ts";
 import { chance, pick, pickSome, type Scope } from "./scope.ts";
 import { mapNumber } from "./state.ts";
+import { chanceNumber, timeNumber } from "./surroundings.ts";
 
 /** Where machines and JavaScript part ways. */
 const LITERALS: readonly number[] = [
@@ -49,6 +50,8 @@ const LEAVES: readonly Operation[] = [
   (scope) => (scope.hasPacket && scope.abilities.marks ? numberIn(0, UINT32_MOST)`packet.mark` : undefined),
   element,
   listElement,
+  timeNumber,
+  chanceNumber,
   call,
 ];
 

@@ -10,7 +10,13 @@ import type { BigintPiece, NumberPiece, Piece } from "./piece.ts";
 export interface Abilities {
   readonly writes: boolean;
   readonly marks: boolean;
+  /** It sends packets out of another interface. */
+  readonly redirects: boolean;
+  /** It lets user space decide about some packets. */
+  readonly handsOver: boolean;
 }
+
+export const JUDGES: Abilities = { writes: false, marks: false, redirects: false, handsOver: false };
 
 export interface NumberVariable {
   readonly name: string;
@@ -50,6 +56,13 @@ export interface ArrayVariable {
   readonly most: number;
 }
 
+/** Likewise, of bigints of 64 bits. */
+export interface BigArrayVariable {
+  readonly name: string;
+  readonly count: number;
+  readonly isSigned: boolean;
+}
+
 export interface LocalFunction {
   readonly name: string;
   /** Each parameter is a number of this range. */
@@ -68,6 +81,7 @@ export interface Scope {
   readonly raws: string[];
   readonly maps: MapVariable[];
   readonly arrays: ArrayVariable[];
+  readonly bigArrays: BigArrayVariable[];
   readonly functions: LocalFunction[];
   /** Names of the constant lists of numbers at the module's top, with their elements. */
   readonly lists: readonly { readonly name: string; readonly elements: readonly number[] }[];
@@ -78,6 +92,11 @@ export interface Scope {
   /** Prefix of names that the whole module sees. */
   readonly prefix: string;
   readonly names: { count: number };
+  /**
+   * Whether the packet was written to: from there on a transport's checksum is not to be read. And whether bytes of it
+   * went into an event: each length that they may have is a way of its own for the verifier.
+   */
+  readonly packet: { isWritten: boolean; isCopied: boolean };
   /** Loops around this place. */
   readonly loopDepth: number;
   /** Operations in each other, statements in each other, statements in a row: how large the script becomes. */
@@ -106,6 +125,7 @@ export function inside(scope: Scope, change: Partial<Scope> = {}): Scope {
     raws: [...scope.raws],
     maps: [...scope.maps],
     arrays: [...scope.arrays],
+    bigArrays: [...scope.bigArrays],
     functions: [...scope.functions],
     ...change,
   };

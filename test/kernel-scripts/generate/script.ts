@@ -10,7 +10,9 @@ import { BUILT_IN_MODELS, type DefinedProtocol } from "./headers.ts";
 import { number } from "./numbers.ts";
 import { block, type Piece, statement, text, textOf } from "./piece.ts";
 import { type Abilities, chance, fresh, type MapVariable, pick, type Scope } from "./scope.ts";
-import { blockIn, body, returned } from "./statements.ts";
+import { blockIn, body, declareHeader, returned } from "./statements.ts";
+import { inspector } from "./surroundings.ts";
+import { writeStatement } from "./writes.ts";
 
 export interface GeneratedScript {
   /** The exported function's. */
@@ -37,9 +39,14 @@ export function generateScript(
   name: string,
   { protocols, lists }: Surroundings,
 ): GeneratedScript {
-  const kind = random.below(4);
+  const kind = random.below(5);
   const size = sizeOfScript(random.below(100));
-  const abilities = { writes: kind >= 2, marks: kind === 3 };
+  const abilities = {
+    writes: kind >= 2,
+    marks: kind >= 3,
+    redirects: kind >= 2 && random.below(4) === 0,
+    handsOver: kind === 4 && random.below(2) === 0,
+  };
   const scope: Scope = {
     random,
     abilities,
@@ -50,13 +57,15 @@ export function generateScript(
     raws: [],
     maps: [],
     arrays: [],
+    bigArrays: [],
     functions: [],
     lists,
     // Walks through headers are most of what compiling costs, and arithmetic needs none.
-    models: random.below(100) < 60 ? [...BUILT_IN_MODELS, ...protocols.map(({ model }) => model)] : [],
+    models: random.below(100) < 55 ? [...BUILT_IN_MODELS, ...protocols.map(({ model }) => model)] : [],
     hasPacket: false,
     prefix: name,
     names: { count: 0 },
+    packet: { isWritten: false, isCopied: false },
     loopDepth: 0,
     size,
     finds: random.below(100) < (size.depth > 2 ? 8 : 20),
@@ -68,10 +77,14 @@ export function generateScript(
   );
   const inner: Scope = { ...scope, hasPacket: true };
   const maps = Array.from({ length: random.below(3) }, () => openMap(inner));
+  // Without a header that is there most statements find nothing to look at or to write to.
+  const headers = several(inner, 70, () => declareHeader(inner, 1));
   const statements = blockIn(inner, size.depth, size.statements);
-  const then = block([...maps, statements, returned(inner)]);
+  const writes = several(inner, 70, () => writeStatement(inner));
+  const then = block([...maps, ...headers, statements, ...writes, returned(inner)]);
   const main = text`export function ${name}(packet: Packet, context: Context) {\n${then}\n}`;
-  return { name, abilities, piece: text`${block(helpers)}\n${main}\n` };
+  const inspect = abilities.handsOver ? [inspector(name)] : [];
+  return { name, abilities, piece: text`${block([...helpers, ...inspect])}\n${main}\n` };
 }
 
 /** Most scripts have one construct or two, so that there can be thousands; some have many, so that they meet. */
@@ -80,6 +93,12 @@ function sizeOfScript(chance: number): Scope["size"] {
   return chance < 98
     ? { operations: 2, depth: 2, statements: 4 }
     : { operations: 3, depth: 3, statements: 6 };
+}
+
+/** One or two of them, or none. */
+function several(scope: Scope, percent: number, make: () => Piece | undefined): Piece[] {
+  const count = chance(scope, percent) ? (chance(scope, 75) ? 1 : 2) : 0;
+  return Array.from({ length: count }, make).filter((piece) => piece !== undefined);
 }
 
 function openMap(scope: Scope): Piece {
@@ -105,8 +124,19 @@ function openMap(scope: Scope): Piece {
 
 /** Names that the text of a module takes from `metanet/script`. */
 const IMPORTS = [
-  ...["accept", "arp", "defineProtocol", "drop", "ethernet", "icmp", "icmpv6", "ipv4", "ipv6", "mark"],
-  ...["proceed", "seconds", "tcp", "udp", "verdict", "vlan", "type Context", "type Packet"],
+  ...["accept", "arp", "defineProtocol", "drop", "ethernet", "handOver", "icmp", "icmpv6", "ipv4", "ipv6"],
+  ...[
+    "mark",
+    "proceed",
+    "redirect",
+    "seconds",
+    "tcp",
+    "udp",
+    "verdict",
+    "vlan",
+    "type Context",
+    "type Packet",
+  ],
 ];
 
 /** The text of a module with some scripts. */

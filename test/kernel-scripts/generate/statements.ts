@@ -6,9 +6,10 @@ import { unsigned } from "./bigints.ts";
 import { lookUp } from "./fields.ts";
 import { numberWithin } from "./fit.ts";
 import { functionStatement, RANGES } from "./functions.ts";
-import { block, numberIn, of, type Piece, statement, text } from "./piece.ts";
+import { block, of, type Piece, statement, text } from "./piece.ts";
 import { chance, fresh, inside, pick, pickSome, type Scope } from "./scope.ts";
 import { counterStatement, mapStatement, observe } from "./state.ts";
+import { elsewhere, eventStatement } from "./surroundings.ts";
 import { writeStatement } from "./writes.ts";
 
 /** Some statements in a scope of their own; `last` stands behind them. */
@@ -38,6 +39,8 @@ function one(scope: Scope, depth: number): Piece {
 /** The end of a function's way. */
 export function returned(scope: Scope): Piece {
   const { result } = scope;
+  const other = result === "verdict" && chance(scope, 50) ? elsewhere(scope) : undefined;
+  if (other !== undefined) return other;
   if (result !== "verdict") return statement`return ${numberWithin(scope, result.least, result.most, 2)};`;
   if (scope.abilities.marks && chance(scope, 15))
     return statement`return mark(${numberWithin(scope, 0, 2 ** 32 - 1, 2)});`;
@@ -117,7 +120,7 @@ const assignBigint: MakeStatement = (scope) => {
 };
 
 /** `const t = ip.payload(tcp);`, mostly with a way out for packets without it. */
-const declareHeader: MakeStatement = (scope) => {
+export const declareHeader: MakeStatement = (scope) => {
   const found = lookUp(scope);
   if (found === undefined) return undefined;
   const name = fresh(scope, "h");
@@ -150,11 +153,28 @@ const ARRAYS = [
 ] as const;
 
 const declareArray: MakeStatement = (scope) => {
+  if (chance(scope, 25)) return declareBigArray(scope);
   const { type, least, most } = pick(scope, ARRAYS);
   const name = fresh(scope, "a");
   const count = 2 ** (1 + scope.random.below(3));
   scope.arrays.push({ name, count, least, most });
   return statement`const ${name} = new ${type}(${count});`;
+};
+
+function declareBigArray(scope: Scope): Piece {
+  const name = fresh(scope, "a");
+  const isSigned = chance(scope, 50);
+  const count = 2 ** (1 + scope.random.below(2));
+  scope.bigArrays.push({ name, count, isSigned });
+  const type = isSigned ? "BigInt64Array" : "BigUint64Array";
+  return statement`const ${name} = new ${type}(${count});`;
+}
+
+const assignBigElement: MakeStatement = (scope) => {
+  const array = pickSome(scope, scope.bigArrays);
+  if (array === undefined) return undefined;
+  const index = numberWithin(scope, 0, array.count - 1, 1);
+  return statement`${array.name}[${index}] = ${scope.make.bigint(scope, 2)};`;
 };
 
 const assignElement: MakeStatement = (scope) => {
@@ -199,7 +219,9 @@ const SIMPLE: readonly MakeStatement[] = [
   declareArray,
   assignElement,
   assignElement,
+  assignBigElement,
   declareRecord,
+  eventStatement,
   setMark,
   mapStatement,
   mapStatement,
@@ -265,7 +287,9 @@ const forStatement: MakeStatement = (scope, depth) => {
   const inner = inside(scope, { loopDepth, numbers: numbers(0, count) });
   const then = blockIn(inner, depth - 1, 2);
   if (chance(scope, 15)) return statement`for (let ${name} = ${count}; ${name} > 0; ${name}--) {\n${then}\n}`;
-  const bound = chance(scope, 15) ? numberWithin(scope, 0, count, 1) : numberIn(count, count)`${count}`;
+  // The verifier follows a mask, and no remainder.
+  const mask = 2 ** Math.floor(Math.log2(count + 1)) - 1;
+  const bound = chance(scope, 15) ? text`(${scope.make.number(scope, 1)} & ${mask})` : text`${count}`;
   const by = step === 1 ? "++" : " += 2";
   return statement`for (let ${name} = 0; ${name} < ${bound}; ${name}${by}) {\n${then}\n}`;
 };
