@@ -7,7 +7,7 @@ import { Command } from "commander";
 import { type Duration, formatInstant, instant, milliseconds } from "#base/time.ts";
 import { readCapture } from "../../capture-file.ts";
 import type { LiveOrder } from "../../flow/live-source.ts";
-import { type FlowWatch, watchInterface } from "../../flow/watch.ts";
+import type { FlowWatch } from "../../flow/watch.ts";
 import { WATCH_ORDERS, WatchLane, type WatchOrder, type WatchSnapshot } from "../../flow/watch-lane.ts";
 import { formatBytes } from "../columns.ts";
 import { type EngineOptionTexts, engineChoice, withEngineOptions, workerCount } from "../flow-option.ts";
@@ -92,6 +92,8 @@ async function run(terminal: Terminal, file: string | undefined, options: WatchO
     else {
       const { interface: name = "any", filter, promiscuous = false } = options;
       const live = { interface: name, promiscuous, ...(filter === undefined ? {} : { filter }) };
+      // What reads interfaces is loaded by who does: the other commands stand in the same program.
+      const { watchInterface } = await import("../../flow/watch.ts");
       const watch = await watchInterface(live, engineChoice(options), workers);
       await watchLive(live, watch, { view, interval, limit });
     }
