@@ -57,7 +57,7 @@ export async function* standardInputChunks(): Chunks {
 
 /**
  * What `chunks` hold compressed, member by member (RFC 1952 §2.2). What could be decompressed is given before an
- * error is thrown.
+ * error is thrown, but for what the damaged piece of the input begins with.
  * @throws TruncatedGzipError, MalformedCaptureError
  */
 export async function* gunzipChunks(chunks: Chunks, name: string): Chunks {
