@@ -104,4 +104,27 @@ export const REGRESSIONS: readonly Regression[] = [
     writes: true,
     frames: FRAMES,
   },
+  {
+    name: "a function that a loop leaves behind sees the round that it was made in",
+    body: [
+      "let kept = () => 9;",
+      "for (let i = 0; i < 3; i++) {",
+      "  const round = i * 10;",
+      "  if (i === 0) kept = () => round;",
+      '  context.counter("c").add(kept() + 1);',
+      "}",
+    ].join("\n"),
+    frames: FRAMES,
+  },
+  {
+    name: "a function in an object that a loop leaves behind sees the round that it was made in",
+    body: [
+      "const held = { kept: () => 9 };",
+      "for (const round of [10, 20, 30]) {",
+      "  if (round === 10) held.kept = () => round;",
+      '  context.counter("c").add(held.kept());',
+      "}",
+    ].join("\n"),
+    frames: FRAMES,
+  },
 ];

@@ -71,20 +71,6 @@ export class ExampleLab {
     return found;
   }
 
-  /** Each of these scripts has seen packets, and none of them failed. */
-  async hasNoErrors(names: readonly string[]): Promise<void> {
-    for (const name of names) {
-      const { errors, faults, packets } = await this.listed(name);
-      assert.equal(errors, 0, JSON.stringify(faults));
-      assert.ok(packets > 0, `${name} saw no packet`);
-    }
-  }
-
-  /** The words that start a program of the lab's folder. */
-  node(file: string, ...words: readonly string[]): string[] {
-    return [process.execPath, join(this.folder, file), ...words];
-  }
-
   /** A host's program that runs until the lab is closed; resolves when it has said `ready`, or at once. */
   async start(host: string, words: readonly string[], ready?: RegExp): Promise<ChildProcess> {
     const child = spawn("ip", ["netns", "exec", host, ...words], { stdio: ["ignore", "pipe", "pipe"] });

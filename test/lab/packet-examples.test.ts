@@ -68,6 +68,18 @@ describe("examples of packet scripts, with real programs", { skip: rootProblem()
     loaded.push(functionName);
   }
 
+  async function hasNoErrors(): Promise<void> {
+    for (const name of loaded) {
+      const { errors, faults, packets } = await lab.listed(name);
+      assert.equal(errors, 0, JSON.stringify(faults));
+      assert.ok(packets > 0, `${name} saw no packet`);
+    }
+  }
+
+  function node(file: string, ...words: string[]): string[] {
+    return [process.execPath, join(lab.folder, file), ...words];
+  }
+
   async function client(...words: string[]) {
     return await lab.run(lab.net.client, words);
   }
@@ -78,13 +90,13 @@ describe("examples of packet scripts, with real programs", { skip: rootProblem()
     addAddresses(lab.net.client, "192.168.0.2/24");
     addAddresses(lab.net.server, "10.0.0.2/24");
     run(`ip -n ${lab.net.client} route add 10.0.0.0/24 via 192.168.0.1 src 192.168.0.2`);
-    await lab.start(lab.net.server, lab.node("who.mjs", "10.0.0.2", "80"), /ready/);
+    await lab.start(lab.net.server, node("who.mjs", "10.0.0.2", "80"), /ready/);
     await load("nat.ts", "snat", "--hook", "postrouting", "--out", "wan0");
     await load("nat.ts", "dnat", "--hook", "prerouting", "--in", "wan0");
     const { stdout, stderr } = await client("curl", "-sS", "--max-time", "5", "http://10.0.0.2/");
     assert.equal(stdout, "::ffff:10.0.0.1 at 10.0.0.2".replace("::ffff:", ""), stderr);
     assert.equal((await client("ping", "-c", "2", "-i", "0.2", "-W", "2", "10.0.0.2")).code, 0);
-    await lab.hasNoErrors(loaded);
+    await hasNoErrors();
   });
 
   test("dns-doctor.ts treats dnsmasq's answers, and answers for it, over IPv4 and IPv6", async () => {
@@ -113,11 +125,11 @@ describe("examples of packet scripts, with real programs", { skip: rootProblem()
         ["ads.example.net", "A", "ENOTFOUND"],
         ["deep.ads.example.net", "AAAA", "ENOTFOUND"],
       ] as const) {
-        const { stdout, stderr } = await client(...lab.node("ask.mjs", server, name, type));
+        const { stdout, stderr } = await client(...node("ask.mjs", server, name, type));
         assert.equal(stdout.trim(), answer, `${name} ${type} at ${server}: ${stderr}`);
       }
     }
-    await lab.hasNoErrors(loaded);
+    await hasNoErrors();
   });
 
   test("sni-filter.ts resets curl's connections to listed names, also when the hello comes in pieces", async () => {
@@ -126,7 +138,7 @@ describe("examples of packet scripts, with real programs", { skip: rootProblem()
     execFileSync("openssl", [...words.split(" "), "-keyout", pem, "-out", `${pem}.cert`], { stdio: "pipe" });
     execFileSync("sh", ["-c", 'cat "$1.cert" >> "$1"', "sh", pem]);
     for (const host of [SERVER[4], SERVER[6]])
-      await lab.start(lab.net.server, lab.node("tls.mjs", host, pem), /ready/);
+      await lab.start(lab.net.server, node("tls.mjs", host, pem), /ready/);
     const match = "tcp dport 443 ct mark & 0x1000 == 0";
     await load("sni-filter.ts", "resetListed", "--hook", "forward", "--match", match);
     lab.net.setOffload(false);
@@ -151,14 +163,14 @@ describe("examples of packet scripts, with real programs", { skip: rootProblem()
     const { counters, packets } = await lab.listed("resetListed");
     assert.deepEqual([counters.fine, counters.listed], [3, 6]);
     assert.ok(packets < 60, `${packets} packets: connections that were looked at are brought still`);
-    await lab.hasNoErrors(loaded);
+    await hasNoErrors();
   });
 
   test("load-balancer.ts spreads curl's connections, and goes on when a server is killed", async () => {
     const servers = ["10.91.2.11", "10.91.2.12", "10.91.2.13"];
     addAddresses(lab.net.server, ...servers.map((address) => `${address}/24`));
     const running = await Promise.all(
-      servers.map((address) => lab.start(lab.net.server, lab.node("who.mjs", address, "80"), /ready/)),
+      servers.map((address) => lab.start(lab.net.server, node("who.mjs", address, "80"), /ready/)),
     );
     run(`ip -n ${lab.net.client} route add 192.0.2.80/32 via 10.91.1.1`);
     const isolate = ["--isolate", "balancer"];
@@ -193,7 +205,7 @@ describe("examples of packet scripts, with real programs", { skip: rootProblem()
     if (first) await lab.end(first);
     // Refused at first: the client asks again after a second, and then nobody is sent there for a while.
     assert.deepEqual([...(await ask(20)).keys()].sort(), servers.slice(1));
-    await lab.hasNoErrors(loaded);
+    await hasNoErrors();
   });
 
   test("syn-guard.ts lets a client in through a flood that shuts it out otherwise", async () => {
@@ -202,8 +214,8 @@ describe("examples of packet scripts, with real programs", { skip: rootProblem()
     );
     run(`ip netns exec ${lab.net.server} sysctl -qw net.core.somaxconn=1024`);
     run("ip route add 198.18.0.0/15 via 10.91.1.2 dev lan0");
-    await lab.start(lab.net.server, lab.node("who.mjs", SERVER[4], "8081", "1024"), /ready/);
-    await lab.start(lab.net.server, lab.node("who.mjs", SERVER[4], "8082", "1024"), /ready/);
+    await lab.start(lab.net.server, node("who.mjs", SERVER[4], "8081", "1024"), /ready/);
+    await lab.start(lab.net.server, node("who.mjs", SERVER[4], "8082", "1024"), /ready/);
     const ask = (port: number) => client("curl", "-sS", "--max-time", "6", `http://${SERVER[4]}:${port}/`);
     const flood = new Flood(lab.net.client);
     try {
@@ -230,7 +242,7 @@ describe("examples of packet scripts, with real programs", { skip: rootProblem()
     assert.ok((counters["strangers asked to come again"] ?? 0) > 1000, JSON.stringify(counters));
     // A burst of 200, 100 a second, and the client.
     assert.ok((counters.passed ?? 0) < 200 + 100 * 20, JSON.stringify(counters));
-    await lab.hasNoErrors(loaded);
+    await hasNoErrors();
   });
 });
 

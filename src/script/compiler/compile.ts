@@ -14,6 +14,13 @@ import { CompileError, type CompileProblem } from "./problem.ts";
 /** Blocks of the intermediate form that a function may have, all that it calls included: more take minutes. */
 export const BLOCK_COUNT_MAX = 5000;
 
+/** What is said of a sum whose upper half may not fit. */
+const WIDE_SUM = {
+  code: "kernel-wide",
+  why: "the sum may have more than 128 bits, an IPv6 address's length",
+  instead: "limit the operands before, `x & mask` or `x >> 64n`, or put parts together with `|`",
+};
+
 /** What is compiled, and for where. */
 export type CompileRequest = FrontRequest;
 
@@ -58,7 +65,12 @@ function compileOnce(request: CompileRequest): CompileResult {
   const { front, middle } = lowerRequest(request);
   if (front.function === undefined) return { script: undefined, problems: front.problems };
   if (middle === undefined) return { script: undefined, problems: [tooLarge(front)] };
-  if (middle.function === undefined) return { script: undefined, problems: middle.problems };
+  if (middle.function === undefined) {
+    const isSum = ({ code, place }: CompileProblem): boolean =>
+      code === "kernel-number-range" && front.wideSums.has(place);
+    const problems = middle.problems.map((problem) => (isSum(problem) ? { ...problem, ...WIDE_SUM } : problem));
+    return { script: undefined, problems };
+  }
   const { target } = request;
   const { facts } = front;
   const lineText = lineTexts(request);

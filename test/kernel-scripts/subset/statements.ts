@@ -7,8 +7,13 @@ import type { SubsetRow } from "./row.ts";
 export const STATEMENT_ROWS: readonly SubsetRow[] = [
   {
     construct: "variables",
-    accepted: { body: "let sum = packet.lengthBytes;\nsum += 4;\nreturn sum > 100 ? drop : accept;" },
-    refused: { top: "let count = 0;", body: "count++;\nreturn count > 100 ? drop : accept;" },
+    accepted: {
+      body: "let sum = packet.lengthBytes;\nlet other = 3;\n[sum, other] = [other + 4, sum];\nreturn sum < other ? drop : accept;",
+    },
+    refused: {
+      top: "const PORTS = [22];\nPORTS.push(80);",
+      body: "return PORTS[0] === packet.mark ? drop : accept;",
+    },
     code: "kernel-module-variable",
   },
   {
@@ -61,6 +66,18 @@ export const STATEMENT_ROWS: readonly SubsetRow[] = [
       body: "return depth(packet.lengthBytes) === 100 ? drop : accept;",
     },
     code: "kernel-recursion",
+  },
+  {
+    construct: "functions that functions answer",
+    accepted: {
+      top: "const onPort = (port: number) => (packet: Packet) => packet.payload(ipv4)?.payload(tcp)?.destinationPort === port;\nconst TESTS = [onPort(22), onPort(23)];",
+      body: "return TESTS.some((test) => test(packet)) ? drop : accept;",
+    },
+    refused: {
+      top: "const above = (limit: number) => (length: number) => length > limit;",
+      body: "return above(packet.mark)(packet.lengthBytes) ? drop : accept;",
+    },
+    code: "kernel-closure",
   },
   {
     construct: "early `return`",

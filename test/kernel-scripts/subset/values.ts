@@ -19,8 +19,10 @@ export const VALUE_ROWS: readonly SubsetRow[] = [
   },
   {
     construct: "fractions",
-    accepted: { body: "return Math.trunc(packet.lengthBytes / 3) === 2 ? drop : accept;" },
-    refused: { body: "return packet.lengthBytes / 3 > 2 ? drop : accept;" },
+    accepted: {
+      body: "return Math.round(packet.lengthBytes / 3) === 2 || packet.lengthBytes / 7 > 2 ? drop : accept;",
+    },
+    refused: { body: "return packet.lengthBytes / 3 === 2 ? drop : accept;" },
     code: "kernel-fraction",
   },
   {
@@ -76,17 +78,18 @@ export const VALUE_ROWS: readonly SubsetRow[] = [
   {
     construct: "records",
     accepted: {
-      body: "const seen = { length: packet.lengthBytes, isMarked: packet.mark !== 0 };\nreturn seen.isMarked && seen.length > 5 ? drop : accept;",
+      top: "const CLASSES: Record<number, number> = { 1: 10, 46: 20 };\nconst LIMITS = { low: 5, high: 9 };",
+      body: 'const seen = { length: packet.lengthBytes, isMarked: packet.mark !== 0 };\nlet sum = CLASSES[packet.mark] ?? 0;\nfor (const name in LIMITS) if (name !== "low") sum += 1;\nreturn seen.isMarked && seen.length > LIMITS[sum > 5 ? "low" : "high"] ? drop : accept;',
     },
     refused: {
-      body: 'const seen: Record<string, number> = { a: 1, b: 2 };\nreturn seen[packet.mark === 1 ? "a" : "b"] === 1 ? drop : accept;',
+      body: "const seen = { [packet.mark]: 1 };\nreturn seen[1] === 1 ? drop : accept;",
     },
     code: "kernel-field",
   },
   {
     construct: "typed arrays",
     accepted: {
-      body: "const counts = new Uint32Array(4);\ncounts[packet.mark & 3] = 7;\nreturn counts[2] === 7 ? drop : accept;",
+      body: "const counts = new Uint32Array(4);\ncounts[packet.mark & 3] = 7;\nlet sum = 0;\nfor (const [index, count] of counts.entries()) sum += index * count;\nreturn counts.includes(7) && sum === 7 ? drop : accept;",
     },
     refused: {
       body: "const counts = new Uint32Array(packet.lengthBytes & 7);\nreturn counts[0] === 7 ? drop : accept;",
@@ -96,8 +99,8 @@ export const VALUE_ROWS: readonly SubsetRow[] = [
   {
     construct: "constant lists",
     accepted: {
-      top: "const PORTS = [22, 23, 80];",
-      body: "return PORTS.includes(packet.find(tcp)?.destinationPort ?? 0) ? drop : accept;",
+      top: "const PORTS = [22, 23, 80];\nconst LENGTHS = new Map([[53, 512], [123, 48]]);",
+      body: "const port = packet.find(tcp)?.destinationPort ?? 0;\nreturn PORTS.includes(port) || (LENGTHS.get(port) ?? 0) > packet.lengthBytes ? drop : accept;",
     },
     refused: {
       body: "const seen: number[] = [];\nseen.push(packet.lengthBytes);\nreturn seen.length === 1 ? drop : accept;",

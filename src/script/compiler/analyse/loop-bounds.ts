@@ -119,10 +119,10 @@ export class LoopBounds {
   #roundsWhile(loop: Loop, block: Block, stays: Comparison, counter: Value, end: Value): bigint | undefined {
     const limit = this.#options.ranges.at(end, block);
     if (limit === undefined) return undefined;
-    const halvings = this.#halvings(loop, stays, counter, limit);
-    if (halvings !== undefined) return halvings;
     for (const parameter of loop.head.parameters) {
       if (parameter.type !== "integer") continue;
+      const halvings = this.#halvings(loop, stays, { parameter, counter, limit });
+      if (halvings !== undefined) return halvings;
       const offset = this.#step(loop, parameter, counter, new Map());
       if (offset === undefined) continue;
       const step = this.#stepOfRound(loop, parameter);
@@ -135,19 +135,24 @@ export class LoopBounds {
     return undefined;
   }
 
-  /** Rounds of a loop that goes on while a parameter is more than something, and halves it in each: `n >>= 1`. */
-  #halvings(loop: Loop, stays: Comparison, counter: Value, limit: Range): bigint | undefined {
-    const index = loop.head.parameters.indexOf(counter);
-    if (index < 0 || limit.least < 0n) return undefined;
+  /** Rounds of a loop that halves a parameter in each, `n >>= 1`, and goes on while it is more than something. */
+  #halvings(
+    loop: Loop,
+    stays: Comparison,
+    { parameter, counter, limit }: { readonly parameter: Value; readonly counter: Value; readonly limit: Range },
+  ): bigint | undefined {
+    const index = loop.head.parameters.indexOf(parameter);
+    if (limit.least < 0n) return undefined;
     // What is 0 stays 0: it has to be enough for the end.
     if (stays === "unequal" ? constantIn(limit) !== 0n : stays !== "greater") return undefined;
-    const first = this.#entering(loop, counter);
+    const first = this.#entering(loop, parameter);
     if (first === undefined || first.least < 0n) return undefined;
+    if (counter !== parameter && !this.#isHalfOrLess(counter, parameter, first)) return undefined;
     const { graph, ranges } = this.#options;
     for (const entrance of graph.entrances(loop.head)) {
       if (!graph.isBack(entrance) || !ranges.isTaken(entrance.from, entrance.edge)) continue;
       const value = entrance.edge.with[index];
-      if (value === undefined || !this.#isHalfOrLess(value, counter, first)) return undefined;
+      if (value === undefined || !this.#isHalfOrLess(value, parameter, first)) return undefined;
     }
     return BigInt(first.most.toString(2).length);
   }

@@ -49,6 +49,8 @@ export type FrontResult =
       readonly places: NodePlaces;
       /** Shifts of bigints to the left that are taken for 64 bits, by their places. */
       readonly shifts: ReadonlyMap<Place, TypeScript.Node>;
+      /** Sums of bigints of more than 64 bits. */
+      readonly wideSums: ReadonlySet<Place>;
       readonly problems: readonly [];
     }
   | { readonly function: undefined; readonly problems: readonly CompileProblem[] };
@@ -126,7 +128,8 @@ function lowerExport(
   const prologue = front.emit.prologue.filter((instruction) => used.has(resultOf(instruction)));
   lowered.entry.instructions.unshift(...prologue);
   const { places, report } = front;
-  return { function: lowered, facts: factsOf(front), places, shifts: report.shifts, problems: [] };
+  const { shifts, wideSums } = report;
+  return { function: lowered, facts: factsOf(front), places, shifts, wideSums, problems: [] };
 }
 
 /** What is used anywhere; `undefined` is not. */

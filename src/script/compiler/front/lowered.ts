@@ -122,6 +122,8 @@ export type Lowered =
       readonly isRandom: boolean;
       readonly node: TypeScript.Node;
     }
+  /** A `Map` of constants: keys and what stands there. */
+  | { readonly kind: "table"; readonly entries: readonly (readonly [key: Lowered, value: Lowered])[] }
   /** A `Set` of constants. */
   | { readonly kind: "set"; readonly elements: readonly Lowered[] }
   /** Something that has been refused already where it was declared. */

@@ -78,7 +78,7 @@ const REFUSED: readonly Refused[] = [
   },
   {
     body: "const L: { n: number } = { n: 1 }; ## L.n = 3; return drop;",
-    problems: ["kernel-object-write: L.n"],
+    problems: ["kernel-module-variable: L.n = 3"],
   },
   { body: "class A {} ## return A.length > m ? drop : accept;", problems: ["kernel-declaration: A"] },
   { body: "return http === undefined ? drop : accept;", problems: ["kernel-export: http"] },
@@ -94,12 +94,8 @@ const REFUSED: readonly Refused[] = [
     problems: ["kernel-method: [1, 2].filter((x) => x > m)"],
   },
   {
-    body: "const o: Record<string, number> = { a: 1 }; return o[m > 3 ? 'a' : 'b'] === 1 ? drop : accept;",
-    problems: ["kernel-field: o[m > 3 ? 'a' : 'b']"],
-  },
-  {
-    body: "const o: Record<number, number> = { 1: 1 }; return o[m] === 1 ? drop : accept;",
-    problems: ["kernel-field: o[m]"],
+    body: "const o = { a: 1 }; return o[BigInt(m) as unknown as 'a'] === 1 ? drop : accept;",
+    problems: ["kernel-field: o[BigInt(m) as unknown as 'a']"],
   },
   {
     body: "const s = new Map(); return drop;",
@@ -127,8 +123,8 @@ const REFUSED: readonly Refused[] = [
     problems: ["kernel-loop: m > 3 ? [1] : [1, 2]"],
   },
   {
-    body: "for (const x in { a: 1 }) ; return drop;",
-    problems: ["kernel-statement: for (const x in { a: 1 }) ;"],
+    body: "for (const x in packet) ; return drop;",
+    problems: ["kernel-operand: packet"],
   },
   {
     body: "try { return drop; } catch { return accept; }",
@@ -136,6 +132,60 @@ const REFUSED: readonly Refused[] = [
   },
   { body: "throw new Error('x');", problems: ["kernel-statement: throw new Error('x');"] },
   { body: "if (accept) return drop; return;", problems: ["kernel-verdict-truth: accept"] },
+  // Constants of modules that something changes.
+  {
+    body: "const P = [1, 2]; P.push(5); ## return P.includes(m) ? drop : accept;",
+    problems: ["kernel-module-variable: P.push(5)"],
+  },
+  {
+    body: "const P = new Set([1]); function more() { P.add(5); } more(); ## return P.has(m) ? drop : accept;",
+    problems: ["kernel-module-variable: P.add(5)"],
+  },
+  {
+    body: "const P = new Map([[1, 2]]); P.set(5, 7); ## return P.has(m) ? drop : accept;",
+    problems: ["kernel-module-variable: P.set(5, 7)"],
+  },
+  {
+    body: "const P = { a: 1 }; P.a = 5; ## return P.a > m ? drop : accept;",
+    problems: ["kernel-module-variable: P.a = 5"],
+  },
+  {
+    body: "const P: number[] = []; for (let i = 0; i < 4; i++) P[i] = i; ## return P[m & 3] === 1 ? drop : accept;",
+    problems: ["kernel-module-variable: P[i] = i"],
+  },
+  {
+    body: "const P = [{ n: 1 }]; for (const p of P) p.n++; ## return P[0]?.n === m ? drop : accept;",
+    problems: ["kernel-module-variable: p.n++"],
+  },
+  {
+    body: "const P = [{ n: 1 }]; P.forEach((p) => { p.n += 5; }); ## return P[0]?.n === m ? drop : accept;",
+    problems: ["kernel-module-variable: p.n += 5"],
+  },
+  {
+    body: "const P = [1]; const Q = P; Q.push(3); ## return P.length === m ? drop : accept;",
+    problems: ["kernel-module-variable: Q.push(3)"],
+  },
+  {
+    body: "const P = [1]; function fill(list: number[]) { list.push(3); } fill(P); ## return P.length === m ? drop : accept;",
+    problems: ["kernel-module-variable: list.push(3)"],
+  },
+  {
+    body: "const P = { a: 1 }; Object.assign(P, { a: 5 }); ## return P.a === m ? drop : accept;",
+    problems: ["kernel-module-variable: Object.assign(P, { a: 5 })"],
+  },
+  // Names.
+  {
+    body: 'context.counter("").add(); return drop;',
+    problems: ['kernel-context: ""'],
+    says: "1 to 55 bytes",
+  },
+  {
+    body: 'context.counter("x".repeat(56)).add(); return drop;',
+    problems: ['kernel-context: "x".repeat(56)'],
+  },
+  { body: 'context.bus.post("alerts", { m }); return drop;', problems: ['kernel-event: "alerts"'] },
+  { body: 'context.bus.post("ids:/a b", { m }); return drop;', problems: ['kernel-event: "ids:/a b"'] },
+  { body: 'context.bus.post("ids@gw2:/a/b", { m }); return drop;', problems: [] },
   // Functions.
   {
     body: "function f(n: number): number { return n < 1 ? 0 : f(n - 1); } ## return f(m) > 1 ? drop : accept;",
@@ -187,7 +237,7 @@ const REFUSED: readonly Refused[] = [
   },
   { body: "return context.randomInteger(0) > 1 ? drop : accept;", problems: ["kernel-limit: 0"] },
   {
-    body: "context.bus.post('x', { a: m > 3 ? 1 : undefined }); return drop;",
+    body: "context.bus.post('/x', { a: m > 3 ? 1 : undefined }); return drop;",
     problems: ["kernel-event: { a: m > 3 ? 1 : undefined }"],
   },
   { body: "context.bus.call('x'); return drop;", problems: ["kernel-context: context.bus.call('x')"] },

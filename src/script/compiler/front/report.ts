@@ -11,6 +11,8 @@ import type { CompileProblem } from "../problem.ts";
 export class FunctionReport {
   /** Shifts of bigints to the left whose results are taken for 64 bits, by their places. */
   readonly shifts: Map<Place, TypeScript.Node> = new Map();
+  /** Where bigints of more than 64 bits are added, whose sum has to have 128 at most. */
+  readonly wideSums: Set<Place> = new Set();
   /** Shifts that may give more, which has turned out before. */
   wideShifts: ReadonlySet<TypeScript.Node> = new Set();
   writes = false;

@@ -67,7 +67,8 @@ function fits(one: Lowered, other: Lowered): boolean {
   if (one.kind === "map" && other.kind === "map") return one.map.name === other.map.name;
   if (one.kind === "counter" && other.kind === "counter") return one.name === other.name;
   if (one.kind === "array" && other.kind === "array") return one.memory === other.memory;
-  if (one.kind === "function" && other.kind === "function") return one.declaration === other.declaration;
+  if (one.kind === "function" && other.kind === "function")
+    return one.declaration === other.declaration && one.environment === other.environment;
   if (one.kind === "builtin" && other.kind === "builtin") return one.name === other.name;
   if (one.kind === "quotient" && other.kind === "quotient") return one.isRandom === other.isRandom;
   if (one.kind === "list" && other.kind === "list") return one.elements.length === other.elements.length;
@@ -75,7 +76,7 @@ function fits(one: Lowered, other: Lowered): boolean {
   if (one.kind === "method" && other.kind === "method") {
     return one.name === other.name && fits(one.receiver, other.receiver);
   }
-  return one.kind === other.kind && one.kind !== "set";
+  return one.kind === other.kind && one.kind !== "set" && one.kind !== "table";
 }
 
 function isBig(lowered: Lowered): boolean {

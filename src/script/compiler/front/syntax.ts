@@ -47,3 +47,41 @@ export function isWithin(node: TypeScript.Node, outer: TypeScript.Node): boolean
   }
   return false;
 }
+
+/** What questions about symbols need. */
+interface Syntax {
+  readonly ts: typeof TypeScript;
+  readonly checker: TypeScript.TypeChecker;
+}
+
+/** Whether anything within assigns to the variable. */
+export function assigns(
+  { ts, checker }: Syntax,
+  within: TypeScript.Node,
+  symbol: TypeScript.Symbol,
+): boolean {
+  const isIt = (node: TypeScript.Expression): boolean => {
+    const inner = bare(ts, node);
+    if (ts.isArrayLiteralExpression(inner) || ts.isObjectLiteralExpression(inner)) return isNamed(inner);
+    return ts.isIdentifier(inner) && checker.getSymbolAtLocation(inner) === symbol;
+  };
+  const isNamed = (node: TypeScript.Node): boolean => {
+    if (ts.isShorthandPropertyAssignment(node))
+      return checker.getShorthandAssignmentValueSymbol(node) === symbol;
+    if (ts.isIdentifier(node) && checker.getSymbolAtLocation(node) === symbol) return true;
+    return ts.forEachChild(node, isNamed) ?? false;
+  };
+  const visit = (node: TypeScript.Node): boolean => {
+    if (ts.isBinaryExpression(node) && isAssignment(ts, node.operatorToken.kind) && isIt(node.left)) {
+      return true;
+    }
+    if (ts.isPostfixUnaryExpression(node) || ts.isPrefixUnaryExpression(node)) {
+      const { PlusPlusToken, MinusMinusToken } = ts.SyntaxKind;
+      if ((node.operator === PlusPlusToken || node.operator === MinusMinusToken) && isIt(node.operand)) {
+        return true;
+      }
+    }
+    return ts.forEachChild(node, visit) ?? false;
+  };
+  return visit(within);
+}

@@ -7,6 +7,8 @@ import type { Front } from "../front.ts";
 import type { Lowered } from "../lowered.ts";
 import type { LoweredRecord } from "../shapes.ts";
 import { bare } from "../syntax.ts";
+import { orInitializer } from "./bind.ts";
+import { detach, isOfLoopWithin } from "./closures.ts";
 import { orElse, truthy } from "./conditions.ts";
 import { describe, integer } from "./constants.ts";
 import { identifier } from "./names.ts";
@@ -20,10 +22,17 @@ interface Place {
   write(value: Lowered): void;
 }
 
-/** `a = b`, `a += b` and the others. */
+/** `a = b`, `a += b` and the others; also to several at once, `[a, b] = [b, a]`. */
 export function assign(front: Front, node: TypeScript.BinaryExpression): Lowered {
   const operator = node.operatorToken.getText().slice(0, -1);
-  const place = placeOf(front, bare(front.ts, node.left));
+  const { ts } = front;
+  const left = bare(ts, node.left);
+  if (operator === "" && (ts.isArrayLiteralExpression(left) || ts.isObjectLiteralExpression(left))) {
+    const value = front.expression(node.right);
+    front.at(node, () => takeApart(front, left, value));
+    return value;
+  }
+  const place = placeOf(front, left);
   if (operator === "") {
     const value = front.expression(node.right);
     front.at(node, () => place.write(value));
@@ -39,6 +48,55 @@ export function assign(front: Front, node: TypeScript.BinaryExpression): Lowered
   });
   front.at(node, () => place.write(value));
   return value;
+}
+
+/** `[a, b] = [b, a]`, `({ a, b: c = 3 } = object)`: one part after the other. */
+function takeApart(
+  front: Front,
+  pattern: TypeScript.ArrayLiteralExpression | TypeScript.ObjectLiteralExpression,
+  value: Lowered,
+): void {
+  const { ts } = front;
+  if (ts.isObjectLiteralExpression(pattern)) {
+    for (const part of pattern.properties) {
+      if (ts.isShorthandPropertyAssignment(part)) {
+        const given = property(front, part, value, part.name.text);
+        put(front, part.name, orInitializer(front, given, part.objectAssignmentInitializer));
+      } else if (ts.isPropertyAssignment(part) && isPlainName(front, part.name)) {
+        put(front, part.initializer, property(front, part, value, part.name.text));
+      } else refuseTarget(front, part);
+    }
+    return;
+  }
+  const list = front.present(value);
+  if (list.kind !== "list") {
+    refuseTarget(front, pattern);
+    return;
+  }
+  for (const [index, part] of pattern.elements.entries()) {
+    if (ts.isOmittedExpression(part)) continue;
+    if (ts.isSpreadElement(part)) {
+      put(front, part.expression, { kind: "list", elements: list.elements.slice(index) });
+    } else put(front, part, list.elements[index] ?? { kind: "undefined" });
+  }
+}
+
+function isPlainName(
+  { ts }: Front,
+  name: TypeScript.PropertyName,
+): name is TypeScript.Identifier | TypeScript.StringLiteral {
+  return ts.isIdentifier(name) || ts.isStringLiteral(name);
+}
+
+/** Assigns to one part of a pattern: a pattern again, with a default, or a variable, a field, an element. */
+function put(front: Front, node: TypeScript.Expression, value: Lowered): void {
+  const { ts } = front;
+  const target = bare(ts, node);
+  if (ts.isBinaryExpression(target) && target.operatorToken.kind === ts.SyntaxKind.EqualsToken) {
+    put(front, target.left, orInitializer(front, value, target.right));
+  } else if (ts.isArrayLiteralExpression(target) || ts.isObjectLiteralExpression(target)) {
+    takeApart(front, target, value);
+  } else placeOf(front, target).write(value);
 }
 
 /** `++a`, `a--`. */
@@ -83,15 +141,22 @@ function placeOf(front: Front, node: TypeScript.Expression): Place {
       instead: "use a typed array: const seen = new Uint32Array(8)",
     });
   }
+  return refuseTarget(front, node);
+}
+
+function refuseTarget(front: Front, node: TypeScript.Node): never {
   return front.refuse(node, {
     code: "kernel-assignment",
-    why: "only variables, fields and elements can be assigned to",
+    why: "only variables, fields and elements can be assigned to, and parts of objects and lists that are known one by one",
     instead: "assign one after the other",
   });
 }
 
 function variable(front: Front, node: TypeScript.Identifier): Place {
-  const symbol = front.checker.getSymbolAtLocation(node);
+  const { ts, checker } = front;
+  const symbol = ts.isShorthandPropertyAssignment(node.parent)
+    ? checker.getShorthandAssignmentValueSymbol(node.parent)
+    : checker.getSymbolAtLocation(node);
   return {
     read: () => identifier(front, node),
     write: (value) => {
@@ -107,7 +172,8 @@ function variable(front: Front, node: TypeScript.Identifier): Place {
           instead: "declare the array with const, and use an index to choose among its elements",
         });
       }
-      front.state.variables.set(symbol, value);
+      const isLost = isOfLoopWithin(front, symbol.valueDeclaration);
+      front.state.variables.set(symbol, detach(front, node, value, isLost));
     },
   };
 }
@@ -152,6 +218,6 @@ function writeField(
     });
   }
   const fields = new Map(front.fieldsOf(record));
-  fields.set(name, value);
+  fields.set(name, detach(front, node, value, isOfLoopWithin(front, undefined)));
   front.state.variables.set(record, { kind: "record", fields });
 }

@@ -10,6 +10,7 @@ import { argumentNode, constantValue, integerOf } from "./arguments.ts";
 import { truthy } from "./conditions.ts";
 import { boolean, constantIn, describe, lowerConstant } from "./constants.ts";
 import { refuseQuotient } from "./operators.ts";
+import { inOrder } from "./tables.ts";
 import { newArray } from "./typed-arrays.ts";
 
 /** One call of a function of the language. */
@@ -59,6 +60,8 @@ const FUNCTIONS: Readonly<Record<string, (call: Call) => Lowered>> = {
   Number: toNumber,
   "Number.isInteger": isWhole,
   "Number.isSafeInteger": isWhole,
+  "Number.isFinite": isWhole,
+  "Number.isNaN": ({ front }) => boolean(front, false),
   BigInt: toBigint,
   "BigInt.asIntN": (call) => wrapped(call, true),
   "BigInt.asUintN": (call) => wrapped(call, false),
@@ -297,7 +300,7 @@ function cut(front: Front, value: Value, bits: number, isSigned: boolean): Value
 
 function fieldsIn({ front, node, parameters }: Call): [string, Lowered][] {
   const [one = NONE] = parameters;
-  if (one.kind === "record") return [...front.fieldsOf(one)];
+  if (one.kind === "record") return inOrder(front.fieldsOf(one));
   return front.refuse(argumentNode(front, node, 0), {
     code: "kernel-operand",
     why: `an object whose fields are known is wanted here, and this is ${describe(front, one)}`,

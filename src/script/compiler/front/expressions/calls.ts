@@ -10,9 +10,10 @@ import { busCall, contextCall, counterCall } from "../surroundings/context.ts";
 import { mapCall } from "../surroundings/map-operations.ts";
 import { scriptCall } from "../surroundings/script-calls.ts";
 import { builtinCall } from "./builtins.ts";
-import { describe } from "./constants.ts";
+import { constantIn, describe, lowerConstant } from "./constants.ts";
 import { inline } from "./inline.ts";
 import { listCall, setCall } from "./lists.ts";
+import { tableCall } from "./tables.ts";
 import { arrayCall } from "./typed-arrays.ts";
 
 /** Calls something. */
@@ -28,7 +29,7 @@ export function callValue(
     case "undefined":
       return front.each(callee, (one) => callValue(front, node, one, parameters));
     case "function":
-      return inline(front, node, callee.declaration, parameters);
+      return inline(front, node, callee, parameters);
     case "method":
       return callMethod(front, node, callee.receiver, callee.name, parameters);
     case "builtin":
@@ -73,6 +74,8 @@ export function callMethod(
       return listCall(front, node, receiver.elements, name, parameters);
     case "set":
       return setCall(front, node, receiver.elements, name, parameters);
+    case "table":
+      return tableCall(front, node, receiver.entries, name, parameters);
     case "array":
       return arrayCall(front, node, receiver, name, parameters);
     case "record": {
@@ -82,17 +85,52 @@ export function callMethod(
     }
     case "builtin":
       return callValue(front, node, { kind: "builtin", name: `${receiver.name}.${name}` }, parameters);
-    case "text":
-    case "fraction":
-      return refuseText(front, node, name);
     default:
   }
+  const folded = foldMethod(front, receiver, name, parameters);
+  if (folded !== undefined) return folded;
+  if (receiver.kind === "text" || receiver.kind === "fraction") return refuseText(front, node, name);
   if (name === "toString" || name === "toLocaleString") return refuseText(front, node, name);
   return front.refuse(node, {
     code: "kernel-call",
     why: `the kernel has no ${name} of ${describe(front, receiver)}`,
     instead: "use what docs/kernel-scripts.md lists, or run the script in user space",
   });
+}
+
+/** Methods of texts that give the same for the same everywhere. */
+const TEXT_METHODS: ReadonlySet<string> = new Set([
+  ...["at", "charAt", "charCodeAt", "codePointAt", "concat", "endsWith", "includes", "indexOf"],
+  ...["lastIndexOf", "padEnd", "padStart", "repeat", "replace", "replaceAll", "slice", "split"],
+  ...["startsWith", "substring", "toLowerCase", "toString", "toUpperCase", "trim", "trimEnd", "trimStart"],
+]);
+
+/** What a method of a constant text, or toString of another constant, gives. */
+function foldMethod(
+  front: Front,
+  receiver: Lowered,
+  name: string,
+  parameters: readonly Lowered[],
+): Lowered | undefined {
+  const on = constantIn(front, receiver)?.value;
+  const isKnown = typeof on === "string" ? TEXT_METHODS.has(name) : name === "toString";
+  if (!isKnown || on === undefined || typeof on === "object") return undefined;
+  const constants = parameters.map((one) => constantIn(front, one));
+  if (constants.includes(undefined)) return undefined;
+  try {
+    const method = (Object(on) as Record<string, unknown>)[name] as (...given: unknown[]) => unknown;
+    return lowerConstant(
+      front,
+      Reflect.apply(
+        method,
+        on,
+        constants.map((one) => one?.value),
+      ),
+    );
+  } catch {
+    // A radix of 1, a text repeated -1 times: the refusal that follows says what is not there.
+    return undefined;
+  }
 }
 
 function refuseText(front: Front, node: TypeScript.Node, name: string): never {

@@ -11,6 +11,7 @@ import { constantIn, describe } from "./constants.ts";
 import { element } from "./lists.ts";
 import { symbolValue } from "./names.ts";
 import { property } from "./properties.ts";
+import { fieldAt } from "./tables.ts";
 import { getElement } from "./typed-arrays.ts";
 
 type Link =
@@ -82,12 +83,14 @@ export function index(front: Front, node: TypeScript.Node, receiver: Lowered, at
     if (one.kind === "list") return element(front, node, one.elements, at);
     if (one.kind === "array") return getElement(front, node, one, at);
     if (one.kind === "record" && known !== undefined) return property(front, node, one, String(known));
+    if (one.kind === "record" && at.kind === "integer" && !at.isBig) return fieldAt(front, node, one, at);
+    if (one.kind === "record" && (at.kind === "choice" || at.kind === "optional"))
+      return front.each(at, (key) => index(front, node, one, key));
     if (one.kind === "bytes") return front.parts.packet.call(front, node, one, "at", [at]);
     return front.refuse(node, {
       code: "kernel-field",
-      why: `only lists and typed arrays have elements at an index that varies, and this is ${describe(front, one)}`,
-      instead:
-        one.kind === "record" ? "use a switch, or a list with numbers for keys" : "read it by its name",
+      why: `only lists, typed arrays and objects of constants have elements at an index that varies, and this is ${describe(front, one)}`,
+      instead: one.kind === "record" ? "use numbers for keys, or a switch" : "read it by its name",
     });
   });
 }

@@ -137,5 +137,6 @@ const KINDS: Readonly<Record<Lowered["kind"], string>> = {
   choice: "one of several things",
   quotient: "a number with a fraction",
   set: "a set",
+  table: "a map of constants",
   refused: "something that has been refused",
 };

@@ -7,8 +7,9 @@ import type { Frame } from "../frame.ts";
 import type { Front } from "../front.ts";
 import type { Lowered } from "../lowered.ts";
 import { type Arrival, WayEnded } from "../path.ts";
-import { type FunctionNode, isFunctionNode, isWithin } from "../syntax.ts";
+import { type FunctionNode, isFunctionNode } from "../syntax.ts";
 import { bindPattern, orInitializer } from "./bind.ts";
+import { detach, enterClosure, isOfCall } from "./closures.ts";
 
 const NONE: Lowered = { kind: "undefined" };
 
@@ -19,7 +20,7 @@ const DEPTH_MAX = 64;
 export function inline(
   front: Front,
   node: TypeScript.Node,
-  declaration: TypeScript.SignatureDeclaration,
+  { declaration, environment }: Extract<Lowered, { readonly kind: "function" }>,
   parameters: readonly Lowered[],
 ): Lowered {
   const { ts } = front;
@@ -37,6 +38,7 @@ export function inline(
   front.frames.push(frame);
   front.bigDomain = "bigint";
   const names: TypeScript.Symbol[] = [];
+  const leaveClosure = enterClosure(front, environment);
   try {
     bindParameters(front, declaration, parameters, names);
     const value = runBody(front, declaration);
@@ -49,9 +51,10 @@ export function inline(
   }
   const result = front.meet(returns);
   if (result === undefined) throw new WayEnded();
+  const answer = detach(front, node, result, isOfCall(declaration, environment));
   for (const name of names) front.state.variables.delete(name);
-  refuseEscape(front, node, declaration, result);
-  return result;
+  leaveClosure();
+  return answer;
 }
 
 /** Refuses a function that cannot be inlined here. */
@@ -111,29 +114,4 @@ function runBody(front: Front, { body }: FunctionNode): Lowered | undefined {
   if (!front.ts.isBlock(body)) return front.expression(body);
   front.statement(body);
   return front.builder.isOpen ? NONE : undefined;
-}
-
-/** Functions see the variables around them for as long as these are there. */
-function refuseEscape(
-  front: Front,
-  node: TypeScript.Node,
-  declaration: TypeScript.Node,
-  result: Lowered,
-): void {
-  if (result.kind === "function" && isWithin(result.declaration, declaration)) {
-    front.refuse(node, {
-      code: "kernel-closure",
-      why: "this function answers a function of its own, whose variables would be gone",
-      instead: "pass what the function needs as arguments",
-    });
-  }
-  const parts =
-    result.kind === "record"
-      ? [...front.fieldsOf(result).values()]
-      : result.kind === "list"
-        ? result.elements
-        : result.kind === "optional"
-          ? [result.inner]
-          : [];
-  for (const part of parts) refuseEscape(front, node, declaration, part);
 }

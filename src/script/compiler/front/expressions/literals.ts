@@ -6,6 +6,7 @@ import type TypeScript from "typescript";
 import type { Front } from "../front.ts";
 import type { Lowered } from "../lowered.ts";
 import { constantIn, describe } from "./constants.ts";
+import { newTable } from "./tables.ts";
 import { newArray } from "./typed-arrays.ts";
 
 /** `{ … }`. */
@@ -98,22 +99,36 @@ export function newExpression(front: Front, node: TypeScript.NewExpression): Low
     const array = newArray(front, node, callee.name, parameters);
     if (array !== undefined) return array;
     const [given] = parameters;
+    const table = callee.name === "Map" ? newTable(front, parameters) : undefined;
+    if (table !== undefined) return table;
     if (callee.name === "Set" && (given?.kind === "list" || given?.kind === "set")) {
-      return { kind: "set", elements: given.elements };
+      return { kind: "set", elements: distinct(front, given.elements) };
     }
   }
   return refuseNew(front, node);
 }
 
-/** Typed arrays and sets; other classes are not even looked at. */
+/** Without those that are there already; what is not known at compile time is told apart when it is asked for. */
+function distinct(front: Front, elements: readonly Lowered[]): readonly Lowered[] {
+  const seen = new Set<unknown>();
+  return elements.filter((one) => {
+    const constant = constantIn(front, one);
+    if (constant === undefined || typeof constant.value === "object") return true;
+    if (seen.has(constant.value)) return false;
+    seen.add(constant.value);
+    return true;
+  });
+}
+
+/** Typed arrays, sets and maps; other classes are not even looked at. */
 function isKnown(front: Front, callee: TypeScript.Expression): boolean {
-  return front.ts.isIdentifier(callee) && /^(Set|(Big)?(Ui|I)nt\d+Array)$/.test(callee.text);
+  return front.ts.isIdentifier(callee) && /^(Map|Set|(Big)?(Ui|I)nt\d+Array)$/.test(callee.text);
 }
 
 const IN_PLACE_OF: Readonly<Record<string, string>> = {
   Array: "use a typed array of constant length: new Uint32Array(8)",
   Date: "use context.now, whole milliseconds since 1970",
-  Map: 'use a map of the context: context.map("name", { countMax: 1000 })',
+  Map: 'use a map of the context, context.map("name", { countMax: 1000 }), or constants: new Map([[1, 2]])',
   WeakMap: 'use a map of the context: context.map("name", { countMax: 1000 })',
 };
 

@@ -10,6 +10,7 @@ import type { Lowered } from "../lowered.ts";
 import { AlreadyRefused } from "../path.ts";
 import { scriptExport } from "../surroundings/script-exports.ts";
 import { bindPattern } from "./bind.ts";
+import { refuseChanged } from "./changes.ts";
 
 /** The module that all of our own names come from. */
 const SCRIPT_MODULE = "metanet/script";
@@ -166,7 +167,9 @@ function evaluate(front: Front, symbol: TypeScript.Symbol, variable: TypeScript.
       variable.initializer === undefined ? { kind: "undefined" } : front.expression(variable.initializer);
     bindPattern(front, variable.name, value, (name, bound) => {
       const found = front.checker.getSymbolAtLocation(name);
-      if (found !== undefined) front.moduleValues.set(found, bound);
+      if (found === undefined) return;
+      front.moduleValues.set(found, bound);
+      refuseChanged(front, found, bound);
     });
   } catch (error) {
     // Told once, however often it is used.
@@ -186,6 +189,7 @@ const GLOBALS: ReadonlySet<string> = new Set([
   "Boolean",
   "Object",
   "Array",
+  "Map",
   "Set",
   "Int8Array",
   "Uint8Array",

@@ -28,6 +28,8 @@ export function property(front: Front, node: TypeScript.Node, receiver: Lowered,
       return lengthOr(front, receiver, name, receiver.count);
     case "set":
       return name === "size" ? integer(front, receiver.elements.length) : { kind: "method", receiver, name };
+    case "table":
+      return name === "size" ? integer(front, receiver.entries.length) : { kind: "method", receiver, name };
     case "context":
       return contextProperty(front, node, name);
     case "packet":

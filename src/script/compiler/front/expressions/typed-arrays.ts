@@ -8,7 +8,7 @@ import type { Front } from "../front.ts";
 import type { Lowered } from "../lowered.ts";
 import { argumentNode, integerOf } from "./arguments.ts";
 import { constantIn, describe, integer } from "./constants.ts";
-import { within } from "./lists.ts";
+import { listCall, within } from "./lists.ts";
 import { halvesOf } from "./wide.ts";
 
 export type LoweredArray = Extract<Lowered, { readonly kind: "array" }>;
@@ -148,9 +148,31 @@ export function arrayCall(
     }
     return array;
   }
+  // Read when they are asked for: what a loop over them writes to the array is seen by the rounds behind.
+  const read = (index: number): Lowered => getElement(front, node, array, integer(front, index));
+  if (name === "entries") {
+    return lazily(array.count, (index) => ({
+      kind: "list",
+      elements: [integer(front, index), read(index)],
+    }));
+  }
+  if (name === "values") return lazily(array.count, read);
+  if (name === "includes" || name === "indexOf" || name === "keys" || name === "at") {
+    const elements = Array.from({ length: array.count }, (_, index) => read(index));
+    return listCall(front, node, elements, name, parameters);
+  }
   return front.refuse(node, {
     code: "kernel-array",
     why: `${name} of a typed array is there in user space only`,
-    instead: "read and write its elements, or use fill",
+    instead: "read and write its elements, or use fill, at, includes, indexOf, entries, keys, values",
   });
+}
+
+/** A list whose elements are looked at one by one, each at its time. */
+function lazily(count: number, at: (index: number) => Lowered): Lowered {
+  const elements: Lowered[] = Array.from({ length: count });
+  for (const index of elements.keys()) {
+    Object.defineProperty(elements, index, { get: () => at(index), enumerable: true });
+  }
+  return { kind: "list", elements };
 }

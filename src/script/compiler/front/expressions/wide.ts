@@ -39,6 +39,7 @@ export function wideOperation(
 
 /** The sum of the upper halves has to fit: more than 128 bits are told where they may come. */
 function sum(front: Front, one: Halves, other: Halves): Lowered {
+  front.report.wideSums.add(front.place);
   const low = front.unary("unsigned64", front.binary("add", one.low, other.low, "wrap"));
   const isCarried = front.compare("less", low, one.low);
   const carry = front.select(isCarried, front.constant(1), front.constant(0));

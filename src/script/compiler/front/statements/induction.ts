@@ -5,7 +5,7 @@
 import type TypeScript from "typescript";
 import { constantIn } from "../expressions/constants.ts";
 import type { Front } from "../front.ts";
-import { bare, isAssignment } from "../syntax.ts";
+import { assigns, bare } from "../syntax.ts";
 import { tentatively } from "./trial.ts";
 
 /** A variable that counts rounds. */
@@ -26,7 +26,7 @@ export function inductionOf(front: Front, node: TypeScript.ForStatement): Induct
   if (node.condition === undefined || node.incrementor === undefined) return undefined;
   const step = stepOf(front, bare(ts, node.incrementor));
   if (step === undefined || step.by === 0) return undefined;
-  if (isAssigned(front, node.statement, step.symbol)) return undefined;
+  if (assigns(front, node.statement, step.symbol)) return undefined;
   const limit = conjuncts(front, node.condition)
     .map((one) => limitOf(front, one, step.symbol))
     .find((one) => one !== undefined);
@@ -117,26 +117,4 @@ function roundsOf(start: number, step: number, operator: string, limit: number):
   const isInclusive = operator.endsWith("=");
   if (distance < 0) return 0;
   return isInclusive ? Math.floor(distance / by) + 1 : Math.ceil(distance / by);
-}
-
-/** Whether anything within assigns to the variable. */
-function isAssigned(front: Front, within: TypeScript.Node, symbol: TypeScript.Symbol): boolean {
-  const { ts, checker } = front;
-  const isIt = (node: TypeScript.Expression): boolean => {
-    const inner = bare(ts, node);
-    return ts.isIdentifier(inner) && checker.getSymbolAtLocation(inner) === symbol;
-  };
-  const visit = (node: TypeScript.Node): boolean => {
-    if (ts.isBinaryExpression(node) && isAssignment(ts, node.operatorToken.kind) && isIt(node.left)) {
-      return true;
-    }
-    if (ts.isPostfixUnaryExpression(node) || ts.isPrefixUnaryExpression(node)) {
-      const { PlusPlusToken, MinusMinusToken } = ts.SyntaxKind;
-      if ((node.operator === PlusPlusToken || node.operator === MinusMinusToken) && isIt(node.operand)) {
-        return true;
-      }
-    }
-    return ts.forEachChild(node, visit) ?? false;
-  };
-  return visit(within);
 }

@@ -7,6 +7,7 @@ import type TypeScript from "typescript";
 import { bindPattern } from "../expressions/bind.ts";
 import { type Branches, branches, goOn } from "../expressions/conditions.ts";
 import { describe, integer } from "../expressions/constants.ts";
+import { entryList } from "../expressions/tables.ts";
 import { getElement } from "../expressions/typed-arrays.ts";
 import type { Target } from "../frame.ts";
 import type { Front } from "../front.ts";
@@ -179,10 +180,17 @@ function writeOut(front: Front, parts: LoopParts, check: () => void = () => unde
   front.meet(exits);
 }
 
-/** `for (const one of list)`. */
-export function forOfLoop(front: Front, node: TypeScript.ForOfStatement, label: string | undefined): void {
+/** `for (const one of list)`, and `for (const name in object)`. */
+export function listLoop(
+  front: Front,
+  node: TypeScript.ForOfStatement | TypeScript.ForInStatement,
+  label: string | undefined,
+): void {
   const { ts } = front;
-  const list = front.present(front.expression(node.expression));
+  const given = front.present(front.expression(node.expression));
+  const list = ts.isForInStatement(node)
+    ? front.at(node.expression, () => front.call({ kind: "builtin", name: "Object.keys" }, [given]))
+    : given;
   const elements = elementsOf(front, node.expression, list);
   const exits: Arrival[] = [];
   let index = 0;
@@ -227,7 +235,11 @@ function refuseTarget(front: Front, node: TypeScript.Node): never {
 
 /** What a loop goes over. */
 function elementsOf(front: Front, node: TypeScript.Expression, list: Lowered): readonly (() => Lowered)[] {
-  if (list.kind === "list" || list.kind === "set") return list.elements.map((one) => () => one);
+  if (list.kind === "table") return elementsOf(front, node, entryList(list.entries));
+  if (list.kind === "list" || list.kind === "set") {
+    const { elements } = list;
+    return Array.from({ length: elements.length }, (_, index) => () => elements[index] ?? NONE);
+  }
   if (list.kind === "text") {
     return [...list.text].map((text) => (): Lowered => ({ kind: "text", text }));
   }

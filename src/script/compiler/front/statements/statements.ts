@@ -9,7 +9,7 @@ import type { Target } from "../frame.ts";
 import type { Front } from "../front.ts";
 import type { Lowered } from "../lowered.ts";
 import { type Arrival, type Way, WayEnded } from "../path.ts";
-import { forLoop, forOfLoop, whileLoop } from "./loops.ts";
+import { forLoop, listLoop, whileLoop } from "./loops.ts";
 import { returnStatement } from "./returns.ts";
 import { block, declare, declareAll } from "./statement-block.ts";
 import { switchStatement } from "./switches.ts";
@@ -46,7 +46,7 @@ function lower(front: Front, node: TypeScript.Statement, label: string | undefin
   else if (ts.isIfStatement(node)) ifStatement(front, node);
   else if (ts.isReturnStatement(node)) returnStatement(front, node, node.expression);
   else if (ts.isForStatement(node)) forLoop(front, node, label);
-  else if (ts.isForOfStatement(node)) forOfLoop(front, node, label);
+  else if (ts.isForOfStatement(node) || ts.isForInStatement(node)) listLoop(front, node, label);
   else if (ts.isWhileStatement(node) || ts.isDoStatement(node)) whileLoop(front, node, label);
   else if (ts.isSwitchStatement(node)) switchStatement(front, node, label);
   else if (ts.isBreakStatement(node)) leaveFor(front, node, "breaks");
@@ -128,10 +128,6 @@ function labelled(front: Front, node: TypeScript.LabeledStatement): void {
 }
 
 const STATEMENTS: Readonly<Record<string, readonly [string, string]>> = {
-  ForInStatement: [
-    "the kernel's objects have no names",
-    "write for (const [name, value] of Object.entries(object)) over a constant object",
-  ],
   ThrowStatement: [
     "a packet whose script throws goes on as it came, and the kernel keeps no copy of it",
     'return a verdict, and count what is odd: context.counter("odd").add()',

@@ -3,6 +3,8 @@
  * @module
  */
 import type TypeScript from "typescript";
+import { encodeUtf8 } from "#base/utf8.ts";
+import { NAME_BYTES_MAX } from "../../../counters.ts";
 import { argumentNode, constantText, integerOf } from "../expressions/arguments.ts";
 import { constantIn } from "../expressions/constants.ts";
 import type { Front } from "../front.ts";
@@ -54,7 +56,7 @@ export function contextCall(
       const place = argumentNode(front, node, 0);
       return front.each(parameters[0] ?? { kind: "undefined" }, (one) => ({
         kind: "counter",
-        name: constantText(front, place, one, "the name of a counter"),
+        name: counterName(front, place, one),
       }));
     }
     case "map":
@@ -62,6 +64,18 @@ export function contextCall(
     default:
       return refuseContext(front, node, name);
   }
+}
+
+/** Longer names count together with others in user space: nobody means that. */
+function counterName(front: Front, place: TypeScript.Node, given: Lowered): string {
+  const name = constantText(front, place, given, "the name of a counter");
+  const bytes = encodeUtf8(name).length;
+  if (name !== "" && bytes <= NAME_BYTES_MAX) return name;
+  return front.refuse(place, {
+    code: "kernel-context",
+    why: `a counter's name has 1 to ${NAME_BYTES_MAX} bytes, and this one has ${bytes}`,
+    instead: "give it another name",
+  });
 }
 
 const RANDOM_LIMIT = 2 ** 32;

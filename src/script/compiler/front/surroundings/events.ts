@@ -14,6 +14,18 @@ import type { Lowered } from "../lowered.ts";
 /** Bytes of one event that the stack has room for. */
 const EVENT_BYTES_MAX = 256;
 
+/** A mailbox: `/path`, `process:/path` or `process@machine:/path`. */
+const ADDRESS = /^(\w[\w.-]{0,63}(@\w[\w.-]{0,63})?:)?(?=.{1,255}$)(\/[\w.-]+)+$/;
+
+function checkAddress(front: Front, node: TypeScript.Node, address: string): void {
+  if (ADDRESS.test(address)) return;
+  front.refuse(node, {
+    code: "kernel-event",
+    why: "no mailbox has this address, and nothing that is posted there would arrive",
+    instead: 'give a path, with the process before it where it is another one: "collector:/alerts/scan"',
+  });
+}
+
 /** A record that is being laid out: its number first, then each field at a multiple of 8. */
 interface Layout {
   readonly front: Front;
@@ -29,6 +41,7 @@ export function post(front: Front, node: TypeScript.Node, parameters: readonly L
     parameters[0],
     "where on the bus an event goes",
   );
+  checkAddress(front, argumentNode(front, node, 0), address);
   const place = argumentNode(front, node, 1);
   const given = parameters[1] ?? { kind: "undefined" };
   if (given.kind !== "record" && given.kind !== "undefined") {
