@@ -61,8 +61,8 @@ function versionOf(path: string): string {
   return `${mtimeNs} ${ctimeNs} ${size} ${ino}`;
 }
 
-/** Linux before 6.9 has nothing that counts the rounds of loops. */
-function hasLoopCounts(): boolean {
+/** Whether this machine's kernel counts the rounds of loops: Linux before 6.9 does not. */
+export function hasLoopCounts(): boolean {
   const [major = 0, minor = 0] = release()
     .split(".")
     .map((part) => Number.parseInt(part, 10));
