@@ -16,6 +16,7 @@ const COUNT = 400;
 
 const EXAMPLES: readonly [file: string, functions: Readonly<Record<string, AttachType>>][] = [
   ["nat.ts", { leave: "tcx-egress", enter: "tcx-ingress" }],
+  ["tunnel.ts", { pack: "tcx-egress", unpack: "tcx-ingress" }],
   ["load-balancer.ts", { balance: "tcx-ingress", restore: "tcx-egress" }],
   ["dns-guard.ts", { guard: "netfilter" }],
   ["syn-guard.ts", { guard: "netfilter" }],
@@ -41,6 +42,13 @@ const PACKETS = [
       packetOf(ipv4.header(ends), icmp.header({ type: 8, identifier: 16_384 }), "x"),
       packetOf(ipv4.header(ends), icmp.header({ type: 0, identifier: 16_384 }), "x"),
     ]),
+  ),
+  packetOf(ipv4.header({ source: "10.0.0.2", destination: "10.92.0.1" }), udp.header({}), "x"),
+  packetOf(
+    ipv4.header({ source: "198.51.100.7", destination: "192.0.2.1" }),
+    ipv4.header({}),
+    udp.header({}),
+    "x",
   ),
   packetOf(ipv6.header({ source: 1n << 100n, destination: 2n }), tcp.header({ syn: true }), "x"),
   packetOf(
