@@ -8,6 +8,7 @@ import { type ChildProcess, fork, type Serializable } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { ScriptLoadError, type ScriptPlace } from "#script/errors.ts";
+import { STARVED_FACTOR } from "./isolate-limits.ts";
 import { findStuckPlace, type StuckPlace } from "./stuck-place.ts";
 
 /** How often a process is looked at, in milliseconds. */
@@ -27,7 +28,10 @@ export interface ContainedLimits {
   readonly heapMegabytes: number;
   /** Megabytes in all: buffers are not in the heap. */
   readonly memoryMegabytes: number;
-  /** Milliseconds that it may be busy without saying that it lives; see {@link reportLife}. */
+  /**
+   * Milliseconds that it may be busy without saying that it lives; see {@link reportLife}. Three times as many where it
+   * has not had the processor for half of them.
+   */
   readonly busyMax: number;
 }
 
@@ -109,6 +113,8 @@ class Watch {
   #busyMax: number;
   #isBusy = true;
   #lastSign = performance.now();
+  /** What it had had of the processor's time at its last sign, in milliseconds. */
+  #usedThen = 0;
   #said = "";
   #isDying = false;
   #isAsking = false;
@@ -135,6 +141,7 @@ class Watch {
     this.#busyMax = busyMax;
     this.#isBusy = life === "busy";
     this.#lastSign = performance.now();
+    this.#usedThen = processorTime(this.#child.pid);
   }
 
   async end(): Promise<void> {
@@ -151,10 +158,18 @@ class Watch {
     const { memoryMegabytes } = this.#limits;
     if (memoryBytes(this.#child.pid) > memoryMegabytes * 1_000_000) {
       this.#kill({ kind: "memory", megabytes: memoryMegabytes });
-    } else if (this.#isBusy && !this.#isAsking && performance.now() - this.#lastSign > this.#busyMax) {
+    } else if (this.#isBusy && !this.#isAsking && this.#isStuck()) {
       this.#isAsking = true;
       void this.#ask();
     }
+  }
+
+  /** Without the processor's time being used up, the machine may be busy with others. */
+  #isStuck(): boolean {
+    const passed = performance.now() - this.#lastSign;
+    if (passed <= this.#busyMax) return false;
+    const used = processorTime(this.#child.pid) - this.#usedThen;
+    return used >= this.#busyMax / 2 || passed > this.#busyMax * STARVED_FACTOR;
   }
 
   /** It is stuck: where? */
@@ -175,6 +190,19 @@ class Watch {
     if (LAST_WORDS.test(text)) this.#isDying = true;
     const others = text.split("\n").filter((line) => !DEBUGGER_WORDS.test(line));
     if (!this.#isDying && others.some((line) => line !== "")) process.stderr.write(others.join("\n"));
+  }
+}
+
+/** Milliseconds that a process has had of the processor's time; 0 when it is gone. A tick is a hundredth of a second. */
+function processorTime(pid: number | undefined): number {
+  try {
+    // The name, in parentheses, may hold anything; utime and stime are fields 14 and 15 (proc_pid_stat(5)).
+    const fields = readFileSync(`/proc/${pid}/stat`, "utf8")
+      .replace(/^.*\) /s, "")
+      .split(" ");
+    return (Number(fields[11]) + Number(fields[12])) * 10;
+  } catch {
+    return 0;
   }
 }
 
