@@ -136,7 +136,8 @@ function parseOptions() {
       options: { ...flags, only: { type: "string", multiple: true }, rounds: { type: "string" } },
     });
   } catch (error) {
-    process.stderr.write(`Cannot run the benchmarks: ${(error as Error).message}\n`);
+    const [seen] = (error as Error).message.split(". ");
+    process.stderr.write(`Cannot run the benchmarks: ${seen}; see npm run bench -- --help\n`);
     process.exit(2);
   }
 }
