@@ -57,6 +57,18 @@ describe("analyseScript()", () => {
     ["context.counter(formatIpv4(packet.find(ipv4)?.source ?? 0)).add();"],
     ["context.map('seen').set('x', 1);"],
     [
+      "flows(context).set(3, 1);",
+      "const flows = (context: Context) => context.map('flows', { countMax: 5 });",
+    ],
+    [
+      "return LIMITS.connection.max > 3 ? drop : accept;",
+      "const LIMITS = { connection: { max: 4 } } as const;",
+    ],
+    [
+      "const { a: { connection } } = LIMITS; return connection > 3 ? drop : accept;",
+      "const LIMITS = { a: { connection: 4 } };",
+    ],
+    [
       "for (const port of ports) if (packet.find(udp)?.sourcePort === port) return drop;",
       "const ports = [1, 2];",
     ],
@@ -140,6 +152,21 @@ describe("analyseScript()", () => {
   const more: [kinds: string, body: string, before?: string][] = [
     ["connection", "return packet.connection?.state === 'new' ? drop : accept;"],
     ["connection", "const { connection } = packet; return connection ? drop : accept;"],
+    [
+      "connection",
+      "held.now = packet; return held.now?.connection ? drop : accept;",
+      "const held = { now: undefined as Packet | undefined };",
+    ],
+    [
+      "connection",
+      "const other = held; other.now = packet; return held.now?.connection ? drop : accept;",
+      "const held = { now: undefined as Packet | undefined };",
+    ],
+    [
+      "whole writes",
+      "views(packet).setUint8(3, 1); return accept;",
+      "const views = (packet: Packet) => packet.payload();",
+    ],
     [
       "connection",
       "return state(packet);",

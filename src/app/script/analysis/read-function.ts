@@ -220,13 +220,23 @@ class Reading {
 
   /** A property is asked for by its name. */
   #named(node: TypeScript.Node, name: string): void {
-    if (name === "connection") this.#note("connection", node, "asks for connection");
+    if (name === "connection" && !this.#isOfConstant(node))
+      this.#note("connection", node, "asks for connection");
     if (WHOLE_PACKET_NAMES.has(name) && !this.#isOnNew(node)) this.#note("whole", node, `uses ${name}`);
     if (name.startsWith("$") || name === "buffer") {
       this.#note("writes", node, `uses ${name}, the memory of packets`);
       this.#note("whole", node, `uses ${name}, the memory of packets`);
     }
     if (CALLS_ANYTHING.has(name)) this.#handedOn(node, name);
+  }
+
+  /** A field of a constant object of the script that has the name as well; also one that is taken out of it. */
+  #isOfConstant(node: TypeScript.Node): boolean {
+    if (ts.isPropertyAccessExpression(node)) return this.#values.isOfConstant(node.expression);
+    let one = node;
+    while (ts.isBindingElement(one) || ts.isObjectBindingPattern(one)) one = one.parent;
+    if (!ts.isVariableDeclaration(one) || one.initializer === undefined) return false;
+    return this.#values.isOfConstant(one.initializer);
   }
 
   #isOnNew(node: TypeScript.Node): boolean {

@@ -58,6 +58,37 @@ export class Values {
     return sources?.every(({ value }) => value !== undefined && isClean(value)) ?? false;
   }
 
+  /** Whether an expression is a constant object of the module that holds no packet, or a part of one. */
+  isOfConstant(expression: TypeScript.Expression): boolean {
+    let root = bare(expression);
+    while (ts.isPropertyAccessExpression(root)) root = bare(root.expression);
+    if (!ts.isIdentifier(root) || this.#module.imports.has(root.text)) return false;
+    const sources = bindingsOf(this.#module).get(root.text) ?? [];
+    const [only] = sources;
+    if (sources.length !== 1 || only?.value === undefined) return false;
+    if (!ts.isObjectLiteralExpression(bare(only.value)) || !this.isClean(only.value)) return false;
+    return !isWrittenTo(this.#module.source, root.text);
+  }
+
+  /** Whether a function of the module is called whose only result is new. */
+  #answersNew(callee: TypeScript.Expression, asked: Set<string>): boolean {
+    if (!ts.isIdentifier(callee) || asked.has(callee.text)) return false;
+    asked.add(callee.text);
+    const sources = bindingsOf(this.#module).get(callee.text) ?? [];
+    return (
+      sources.length > 0 &&
+      sources.every(({ value }) => {
+        const inner = value === undefined ? undefined : bare(value);
+        return (
+          inner !== undefined &&
+          ts.isArrowFunction(inner) &&
+          !ts.isBlock(inner.body) &&
+          this.isNew(inner.body, asked)
+        );
+      })
+    );
+  }
+
   /** Whether an expression is an object or bytes of the script's own, so that changing it changes no packet. */
   isNew(expression: TypeScript.Expression, asked: Set<string> = new Set()): boolean {
     const inner = bare(expression);
@@ -70,7 +101,7 @@ export class Values {
       const name = ts.isPropertyAccessExpression(callee)
         ? callee.name.text
         : callee.getText(this.#module.source);
-      return NEW_ANSWERS.has(name) || SCALAR_ANSWERS.has(name);
+      return NEW_ANSWERS.has(name) || SCALAR_ANSWERS.has(name) || this.#answersNew(callee, asked);
     }
     if (ts.isBinaryExpression(inner)) return this.isNew(inner.left, asked) && this.isNew(inner.right, asked);
     if (ts.isPropertyAccessExpression(inner)) {
@@ -141,4 +172,27 @@ export function isArithmetic({ operatorToken: { kind } }: TypeScript.BinaryExpre
     kind !== SyntaxKind.CommaToken &&
     !isAssignment(kind)
   );
+}
+
+/** Whether fields of what has this name are assigned to, or it goes anywhere but to who reads a field of it. */
+function isWrittenTo(node: TypeScript.Node, name: string): boolean {
+  if (ts.isIdentifier(node) && node.text === name) return !isRead(node);
+  return ts.forEachChild(node, (child) => isWrittenTo(child, name)) ?? false;
+}
+
+function isRead(node: TypeScript.Identifier): boolean {
+  const { parent } = node;
+  if (ts.isPropertyAccessExpression(parent)) {
+    if (parent.name === node) return true;
+    let outer: TypeScript.Node = parent;
+    while (ts.isPropertyAccessExpression(outer.parent) && outer.parent.expression === outer)
+      outer = outer.parent;
+    return !(ts.isBinaryExpression(outer.parent) && outer.parent.left === outer && isAssigning(outer.parent));
+  }
+  if (ts.isVariableDeclaration(parent)) return parent.name === node || ts.isObjectBindingPattern(parent.name);
+  return ts.isPropertyAssignment(parent) && parent.name === node;
+}
+
+function isAssigning({ operatorToken: { kind } }: TypeScript.BinaryExpression): boolean {
+  return kind >= ts.SyntaxKind.FirstAssignment && kind <= ts.SyntaxKind.LastAssignment;
 }
