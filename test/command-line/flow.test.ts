@@ -180,6 +180,34 @@ describe("metanet flow", { concurrency: 2 }, () => {
     assert.equal(err, "");
   });
 
+  it("replay says so when headers were cut off by the snap length", async () => {
+    const talk = conversation({ client: "[2001:db8::1]:1", server: "[2001:db8::2]:2" });
+    const writer = new PcapWriter({ linkType: 1, snapLengthBytes: 68 });
+    for (const { seconds, nanoseconds, bytes } of talk.handshake()) {
+      writer.write({
+        seconds,
+        nanoseconds,
+        bytes,
+        offset: 0,
+        capturedBytes: 68,
+        originalBytes: bytes.length,
+      });
+    }
+    writeFileSync(inFolder("cut.pcap"), writer.take());
+    const table = await flow("replay", inFolder("cut.pcap"));
+    assert.match(
+      table.out,
+      /^0 flows in 3 packets, .*\n {2}malformed {2}3\n {2}cut short {2}3 packets, of some not/,
+    );
+    assert.equal(table.err, "");
+    const json = await flow("replay", "--json", inFolder("cut.pcap"));
+    assert.equal(json.out, "");
+    assert.equal(
+      json.err,
+      "metanet: Warning: 3 packets malformed or without whole headers left out; 3 packets were cut short by the capture\n",
+    );
+  });
+
   it("replay --json gives Zeek's names, one flow a line, in the order of their ends", async () => {
     const { code, out } = await flow("replay", inFolder("in.pcap"), "--json");
     assert.equal(code, 0);

@@ -56,6 +56,8 @@ export interface LaneSummary {
   readonly missedBytes: number;
   /** That the capture ends inside of a record. */
   readonly warning: string | undefined;
+  /** Frames that were captured in part. */
+  readonly cutFrames: number;
   /** A link type (LINKTYPE_ number) whose packets cannot be looked at; `undefined` when there is none. */
   readonly strangeLinkType: number | undefined;
 }
@@ -79,6 +81,7 @@ export class ReplayLane {
   #starts: number[] = [];
   #frame = 0;
   #bytes = 0;
+  #cutFrames = 0;
   #firstTime: number | undefined;
   #missedBytes = 0;
   #linkType = -1;
@@ -149,6 +152,7 @@ export class ReplayLane {
       protocols: this.#protocols,
       missedBytes: this.#missedBytes,
       warning: truncation?.message,
+      cutFrames: this.#cutFrames,
       strangeLinkType: this.#strangeLinkType,
     };
   }
@@ -161,6 +165,7 @@ export class ReplayLane {
     while (capture.next()) {
       this.#frame++;
       this.#bytes += record.originalBytes;
+      if (record.capturedBytes < record.originalBytes) this.#cutFrames++;
       if (record.linkType !== this.#linkType) this.#noteLinkType(record.linkType);
       this.#firstTime ??= record.seconds * 1000 + record.nanoseconds / 1e6;
       if (share === undefined || share.owns(record)) engine.handle(record);

@@ -102,8 +102,11 @@ async function run(terminal: Terminal, file: string, options: ReplayOptions): Pr
         `metanet: Warning: packets of link type ${strangeLinkType} are not looked at: it is not known here; capture as Ethernet, raw IP or Linux cooked`,
       );
     }
-    const doubt = json ? checksumDoubt(summary.statistics.refusedChecksums) : undefined;
-    if (doubt !== undefined) terminal.note(doubt);
+    if (json) {
+      for (const doubt of [checksumDoubt(summary.statistics.refusedChecksums), cutDoubt(summary)]) {
+        if (doubt !== undefined) terminal.note(doubt);
+      }
+    }
     if (problem !== undefined) throw problem;
   } finally {
     progress.clear();
@@ -161,6 +164,7 @@ function* summaryLines({ frames, bytes, firstTime, lastTime, ...summary }: LaneS
     ["states", counted(states)],
     ["not IP", count(statistics.otherFrames)],
     ["malformed", count(statistics.malformed)],
+    ["cut short", cutText(summary)],
     ["bad sums", badSums(statistics)],
     ["fragments", count(statistics.fragments)],
     ["no flow", count(statistics.orphans)],
@@ -182,6 +186,20 @@ function badSums({ badChecksums, refusedChecksums }: FlowStatistics): string {
   if (badChecksums === 0) return "";
   if (refusedChecksums === 0) return counting(badChecksums, "packet");
   return `${counting(badChecksums, "packet")}, ${refusedChecksums.toLocaleString("en")} left out; see --checksums`;
+}
+
+/** Packets of which the capture has not all, what hides their headers and bytes; "" when there are none. */
+function cutText({ cutFrames, statistics }: Pick<LaneSummary, "cutFrames" | "statistics">): string {
+  if (cutFrames === 0) return "";
+  const more = statistics.malformed > 0 ? ", of some not all headers; capture with a larger snap length" : "";
+  return `${counting(cutFrames, "packet")}${more}`;
+}
+
+/** For those who are shown no sum: that packets may have been left out because their headers were cut off. */
+function cutDoubt(summary: LaneSummary): string | undefined {
+  const { malformed } = summary.statistics;
+  if (summary.cutFrames === 0 || malformed === 0) return undefined;
+  return `metanet: Warning: ${counting(malformed, "packet")} malformed or without whole headers left out; ${counting(summary.cutFrames, "packet")} were cut short by the capture`;
 }
 
 /** For those who are shown no sum: that packets did not count. */
