@@ -193,14 +193,14 @@ describe("metanet flow", { concurrency: 2 }, () => {
         originalBytes: bytes.length,
       });
     }
-    writeFileSync(inFolder("cut.pcap"), writer.take());
-    const table = await flow("replay", inFolder("cut.pcap"));
+    writeFileSync(inFolder("snapped.pcap"), writer.take());
+    const table = await flow("replay", inFolder("snapped.pcap"));
     assert.match(
       table.out,
       /^0 flows in 3 packets, .*\n {2}malformed {2}3\n {2}cut short {2}3 packets, of some not/,
     );
     assert.equal(table.err, "");
-    const json = await flow("replay", "--json", inFolder("cut.pcap"));
+    const json = await flow("replay", "--json", inFolder("snapped.pcap"));
     assert.equal(json.out, "");
     assert.equal(
       json.err,
