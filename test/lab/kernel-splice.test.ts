@@ -90,11 +90,11 @@ const CASES: readonly Case[] = [
       if (ip !== undefined && ip.splice(ip.headerBytes, 0, ip.copy(0, 20))) { const outer = packet.payload(ipv4); if (outer) outer.protocol = 4; done.add(1); return; }
       const six = packet.payload(ipv6);
       if (six === undefined || six.upperProtocol === 58 || !six.splice(40, 0, six.copy(0, 40))) return;
-      const outer = packet.payload(ipv6); if (outer) outer.flowLabel = 0xabcde; done.add(1);`,
+      const outer = packet.payload(ipv6); if (outer) outer.nextHeader = 41; done.add(1);`,
     pop: `const ip = packet.payload(ipv4);
       if (ip?.protocol === 4) { if (packet.splice(0, ip.headerBytes)) done.add(1); return; }
       const six = packet.payload(ipv6);
-      if (six?.flowLabel === 0xabcde && packet.splice(0, 40)) done.add(1);`,
+      if (six?.nextHeader === 41 && packet.splice(0, 40)) done.add(1);`,
     kinds: ["udp", "tcp"],
   },
   {
@@ -133,6 +133,7 @@ function countOf({ script, maps }: Attached, name: string): number {
   const lanes = maps.get(STATISTICS_MAP)?.get(new Uint8Array(4)) ?? new Uint8Array(0);
   const data = new DataView(lanes.buffer, lanes.byteOffset, lanes.byteLength);
   let sum = 0n;
+  if (!script.counters.includes(name)) return 0;
   for (let at = script.counters.indexOf(name) * 8; at + 8 <= lanes.length; at += script.counters.length * 8)
     sum += data.getBigInt64(at, true);
   return Number(sum);

@@ -99,8 +99,9 @@ interface Outcome {
   readonly mark: number;
 }
 
-/** What the kernel does not resize, and user space does: frames with something between Ethernet and IP. */
-const LIMIT = /^fault splice: (IP is not right behind Ethernet|inside of a PPPoE session|less than)/;
+/** What user space does and the kernel does not: something between Ethernet and IP, extensions that end elsewhere. */
+const LIMIT =
+  /^fault (splice: (IP is not right behind Ethernet|inside of a PPPoE session|less than)|nextHeader)/;
 
 /** Asks that all agree about a frame, which begins with Ethernet. */
 export function agree(compiled: Compiled, frame: Uint8Array): Outcome & { readonly isLimited: boolean } {

@@ -119,7 +119,8 @@ export const SPLICES: readonly [name: string, body: string, where?: Where | unde
   [
     "IPv6 in IPv6",
     `const ip = packet.payload(ipv6); if (!ip?.splice(ip.headerBytes, 0, ip.copy(0, 40))) return;
-     const outer = packet.payload(ipv6); if (outer) { outer.hopLimit = 3; }`,
+     const copy = packet.payload(ipv6); if (!copy) return drop; copy.hopLimit = 3; copy.nextHeader = 41;
+     const outer = packet.payload(ipv6); if (outer) outer.destination = "2001:db8::99";`,
   ],
   [
     "GRE in front",

@@ -94,6 +94,14 @@ export const WRITES: readonly [name: string, body: string, where?: Where][] = [
     'const p = packet.payload(ipv4); const u = p?.payload(udp); if (u) { u.sourcePort = 99; p.destination = "1.2.3.4"; }',
     PACKETS,
   ],
+  [
+    "IPv4's protocol",
+    "const p = packet.payload(ipv4); if (p) { p.protocol = p.protocol === 17 ? 6 : p.protocol === 6 ? 17 : 4; p.timeToLive = 9; if (p.payload(udp)) p.source = 7; }",
+  ],
+  [
+    "IPv6's next header",
+    "const p = packet.payload(ipv6); if (p) { p.nextHeader = p.nextHeader === 17 ? 6 : p.nextHeader === 6 ? 17 : 58; const again = packet.payload(ipv6); if (again) again.source = 7n; if (again?.payload(udp)) return drop; }",
+  ],
   ["IPv6's source", 'const p = packet.payload(ipv6); if (p) p.source = "2001:db8::ffff";'],
   [
     "IPv6's destination",

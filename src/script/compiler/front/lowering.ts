@@ -104,7 +104,7 @@ export interface Lowering {
   note(text: string): void;
   /** Remembers that the function writes to the packet; refuses it where the attach point forbids it. */
   writes(node: TypeScript.Node): void;
-  /** The packet has become longer or shorter: all views of it are void. */
+  /** The packet has become longer or shorter, or says that it carries something else: all views of it are void. */
   resized(): void;
   /** Memory on the stack for the function, of any content. */
   memory(bytes: number): Value;

@@ -120,7 +120,7 @@ const IPV6: Builtin = {
     },
   },
   refused: { identification: WALKS, extension: WALKS },
-  shaping: ["version", "payloadLength", "nextHeader"],
+  shaping: ["version", "payloadLength"],
 };
 
 const TCP: Builtin = {

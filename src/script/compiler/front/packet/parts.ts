@@ -72,8 +72,8 @@ function refuseOld(lowering: Lowering, node: TypeScript.Node, receiver: Lowered)
   if ((receiver.kind !== "view" && receiver.kind !== "bytes") || receiver.view.age === lowering.age) return;
   lowering.refuse(node, {
     code: "kernel-old-view",
-    why: "the packet may have become longer or shorter since this was looked for, and may have moved it",
-    instead: "look at the packet again behind splice: packet.payload(ipv4)?.payload(udp)",
+    why: "the packet may have become longer or shorter since this was looked for and may have moved it, or may say now that it carries something else",
+    instead: "look at the packet again behind splice (or nextHeader): packet.payload(ipv4)?.payload(udp)",
   });
 }
 

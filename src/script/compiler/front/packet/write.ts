@@ -19,7 +19,8 @@ import {
   wordsAround,
 } from "./checksum-difference.ts";
 import { hasOwnDestination, pseudoChecksumOf, tellTransport } from "./checksum-transport.ts";
-import { load } from "./code.ts";
+import { both, load } from "./code.ts";
+import { findUpper } from "./extensions.ts";
 import type { FieldModel, ProtocolModel } from "./protocol-model.ts";
 import { forgetUpper } from "./upper.ts";
 import { type Written, wholeNumber, writtenTo } from "./value.ts";
@@ -48,6 +49,29 @@ export function assignField(
   const before = isProtocol ? wordsAround(lowering, room, byte, length) : undefined;
   writeAround(lowering, view, span, change);
   if (before !== undefined) tellProtocol(lowering, view, before, room);
+  if (model.name === "ipv6" && field.name === "nextHeader") tellNextHeader(lowering, view);
+}
+
+/** As IPv4's protocol, where extensions are what they were; what was known of the packet may not be so any more. */
+function tellNextHeader(lowering: Lowering, view: LoweredView): void {
+  const before = view.note ?? lowering.constant(-1);
+  const { header, note } = findUpper(lowering, view);
+  const none = lowering.constant(0);
+  lowering.either(
+    lowering.compare("unequal", header, view.header),
+    () => lowering.fault("nextHeader: other bytes would be headers"),
+    () => NOTHING,
+  );
+  const isKnown = [
+    lowering.compare("greaterOrEqual", before, 0),
+    lowering.compare("greaterOrEqual", note, 0),
+  ].reduce((one, other) => both(lowering, one, other));
+  const [old, now] = [before, note].map((one) => lowering.unary("swap16", lowering.binary("and", one, 0xff)));
+  const place = pseudoChecksumOf(lowering, { ...view, note }, true);
+  const difference = wordDifference(lowering, old as Value, now as Value);
+  const at = lowering.select(isKnown, place.at, none);
+  tellTransport(lowering, { ...place, at }, lowering.select(isKnown, difference, none), "pseudoDifference6");
+  lowering.resized();
 }
 
 /** The pseudo header of what comes next has the protocol, without the time to live beside it. */
