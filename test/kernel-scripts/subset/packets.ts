@@ -33,7 +33,7 @@ export const PACKET_ROWS: readonly SubsetRow[] = [
   {
     construct: "protocols of a script's own",
     accepted: {
-      top: 'const hello = defineProtocol({ name: "hello", fields: { version: { at: 0, bits: 4 }, size: { at: 4, bits: 12 } }, carriedBy: { udp: 5555 } });',
+      top: 'const hello = defineProtocol({ name: "hello", fields: { version: { at: 0, bits: 4 }, size: { at: 4, bits: 12 }, group: { at: 16, bits: 32, as: ipv4Codec } }, carriedBy: { udp: 5555 } });',
       body: "return packet.find(udp)?.payload(hello)?.size === 7 ? drop : accept;",
     },
     refused: {

@@ -40,7 +40,7 @@ const IMPORTS = [
     "milliseconds",
   ],
   ...["later", "proceed", "queue", "repeat", "seconds", "tcp", "udp", "verdict", "vlan"],
-  ...["handOver", "redirect", "ipv4Address", "build", "dns", "http"],
+  ...["handOver", "redirect", "ipv4Address", "ipv4Codec", "build", "dns", "http"],
   ...["type Context", "type Packet"],
 ];
 

@@ -12,6 +12,13 @@ import { builtinProtocol } from "./protocols.ts";
 /** Bytes of fields with a fixed place that a header may have: as many as one check can ask for. */
 const HEADER_BYTES_MAX = 256;
 
+/** Codecs of metanet/script, in fields of their own width. */
+const CODECS: Readonly<Record<string, { readonly as: FieldModel["as"]; readonly bits: number }>> = {
+  "script.ipv4Codec": { as: "address4", bits: 32 },
+  "script.ipv6Codec": { as: "address6", bits: 128 },
+  "script.macCodec": { as: "mac", bits: 48 },
+};
+
 const VARIES = "its place, its width or what it means is told by a function";
 
 /** `defineProtocol({ … })`. */
@@ -89,7 +96,7 @@ class Declaration {
       const given = parts.get("at");
       const at: number | undefined = given === undefined ? next : this.#number(given);
       const bits = this.#number(parts.get("bits"));
-      const as = this.#kind(parts.get("as"));
+      const as = this.#kind(parts.get("as"), bits);
       if (at === undefined || bits === undefined) {
         refused.set(name, VARIES);
         next = undefined;
@@ -112,10 +119,11 @@ class Declaration {
     if (at < 0 || bits < 1 || !isNarrow) this.#refuse(`field ${name} has no place that can be read`);
   }
 
-  #kind(as: Lowered | undefined): FieldModel["as"] | undefined {
+  #kind(as: Lowered | undefined, bits: number | undefined): FieldModel["as"] | undefined {
     if (as === undefined || as.kind === "undefined") return "number";
     if (as.kind === "text" && (as.text === "boolean" || as.text === "bytes")) return as.text;
-    return undefined;
+    const codec = as.kind === "builtin" ? CODECS[as.name] : undefined;
+    return codec?.bits === bits ? codec?.as : undefined;
   }
 
   #function(name: string): ModelFunction | undefined {

@@ -55,6 +55,9 @@ export const CONSTANT_FUNCTIONS: Readonly<Record<string, (argument: never) => un
   seconds,
 };
 
+/** What fields of a script's own protocols are declared with. */
+const CODECS: ReadonlySet<string> = new Set(["ipv4Codec", "ipv6Codec", "macCodec"]);
+
 const VERDICTS: Readonly<Record<string, number>> = {
   accept: VerdictCode.accept,
   drop: VerdictCode.drop,
@@ -84,7 +87,8 @@ export function scriptExport(front: Front, node: TypeScript.Node, name: string):
   const constant = Object.hasOwn(CONSTANTS, name) ? lowerConstant(front, CONSTANTS[name]) : undefined;
   const found = constant ?? front.parts.packet.protocol(name);
   if (found !== undefined) return found;
-  if (FUNCTIONS.has(name) || name === "repeat") return { kind: "builtin", name: `script.${name}` };
+  if (FUNCTIONS.has(name) || CODECS.has(name) || name === "repeat")
+    return { kind: "builtin", name: `script.${name}` };
   return front.refuse(node, {
     code: "kernel-export",
     why: `${name} is there in user space only`,
