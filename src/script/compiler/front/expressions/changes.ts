@@ -19,10 +19,20 @@ const CHANGING_STATICS: ReadonlySet<string> = new Set([
   ...["assign", "defineProperty", "defineProperties", "setPrototypeOf", "set", "deleteProperty"],
 ]);
 
+/** What was found of each constant, by the checker whose it is: all functions of a module ask for the same ones. */
+const known = new WeakMap<TypeScript.TypeChecker, Map<TypeScript.Symbol, TypeScript.Node | undefined>>();
+
+function changeOf(front: Front, symbol: TypeScript.Symbol): TypeScript.Node | undefined {
+  const found = known.get(front.checker) ?? new Map<TypeScript.Symbol, TypeScript.Node | undefined>();
+  known.set(front.checker, found);
+  if (!found.has(symbol)) found.set(symbol, new Changes(front).of(symbol));
+  return found.get(symbol);
+}
+
 /** Refuses a constant that something changes. */
 export function refuseChanged(front: Front, symbol: TypeScript.Symbol, value: Lowered): void {
   if (!["list", "set", "table", "record"].includes(value.kind)) return;
-  const change = new Changes(front).of(symbol);
+  const change = changeOf(front, symbol);
   if (change === undefined) return;
   front.refuse(change, {
     code: "kernel-module-variable",
