@@ -68,7 +68,9 @@ function compileOnce(request: CompileRequest): CompileResult {
   if (middle.function === undefined) {
     const isSum = ({ code, place }: CompileProblem): boolean =>
       code === "kernel-number-range" && front.wideSums.has(place);
-    const problems = middle.problems.map((problem) => (isSum(problem) ? { ...problem, ...WIDE_SUM } : problem));
+    const problems = middle.problems.map((problem) =>
+      isSum(problem) ? { ...problem, ...WIDE_SUM } : problem,
+    );
     return { script: undefined, problems };
   }
   const { target } = request;

@@ -139,7 +139,11 @@ export class LoopBounds {
   #halvings(
     loop: Loop,
     stays: Comparison,
-    { parameter, counter, limit }: { readonly parameter: Value; readonly counter: Value; readonly limit: Range },
+    {
+      parameter,
+      counter,
+      limit,
+    }: { readonly parameter: Value; readonly counter: Value; readonly limit: Range },
   ): bigint | undefined {
     const index = loop.head.parameters.indexOf(parameter);
     if (limit.least < 0n) return undefined;
