@@ -54,12 +54,37 @@ export interface CompiledRunOptions {
   readonly script: CompiledScript;
   /** Reads a ring: tells of the events that came since it was asked last. */
   readonly openRing: (ring: KernelMap) => OpenRing;
+  /** Shows it a frame; a test run of the kernel's when absent. */
+  readonly show?: (program: KernelProgram, frame: TestFrame) => ShownPacket;
+}
+
+/** What became of a frame that a program was shown. */
+export interface ShownPacket {
+  readonly verdict: SeenVerdict;
+  readonly bytes: Uint8Array;
+  readonly mark: number;
 }
 
 /** A ring that is read when it is asked to be. */
 export interface OpenRing {
   read(event: (bytes: Uint8Array) => void): void;
   close(): void;
+}
+
+/** A test run, as its place has packets. */
+function showInTest(program: KernelProgram, frame: TestFrame): ShownPacket {
+  const { type } = program.image;
+  const seen = type === "netfilter" ? packetOf(frame.bytes, "network") : undefined;
+  const segmentBytes = type.startsWith("tcx") ? frame.segmentBytes : 0;
+  const { verdict, bytes, mark } = program.test(seen?.bytes ?? frame.bytes, {
+    mark: frame.mark,
+    segmentBytes,
+  });
+  return {
+    verdict: VERDICTS[type][verdict] ?? "fault",
+    bytes: Uint8Array.from([...(seen?.hidden ?? NOTHING), ...bytes]),
+    mark: type === "xdp" ? frame.mark : mark,
+  };
 }
 
 export class CompiledRun implements ScriptRun {
@@ -93,19 +118,13 @@ export class CompiledRun implements ScriptRun {
   step(frame: TestFrame): Outcome {
     this.#time.now = instant(this.#time.now + frame.delay);
     this.#fix(frame);
-    const { attach } = this.#options.script.target;
-    const seen = attach === "netfilter" ? packetOf(frame.bytes, "network") : undefined;
-    const shown = seen?.bytes ?? frame.bytes;
-    const { mark: before } = frame;
-    const segmentBytes = attach.startsWith("tcx") ? frame.segmentBytes : 0;
-    const { verdict, bytes, mark } = this.#program.test(shown, { mark: before, segmentBytes });
+    const { show = showInTest, script } = this.#options;
+    const { verdict, bytes, mark } = show(this.#program, frame);
     const { counters, errors } = this.#counters();
-    const known = VERDICTS[attach][verdict];
-    const told = known === undefined || errors > 0 ? "fault" : known;
-    const parts = { hidden: seen?.hidden ?? NOTHING, bytes, mark: attach === "xdp" ? before : mark };
+    const told = errors > 0 ? "fault" : verdict;
     const events: string[] = [];
-    this.#ring?.read((event) => events.push(eventOf(event, this.#options.script.facts.events)));
-    return { ...left(told, parts), counters, maps: mapsOf(this.#views), events };
+    this.#ring?.read((event) => events.push(eventOf(event, script.facts.events)));
+    return { ...left(told, { hidden: NOTHING, bytes, mark }), counters, maps: mapsOf(this.#views), events };
   }
 
   /** The kernel's clock and its chance are nobody's to set: a program that asks for them is loaded with the answers. */

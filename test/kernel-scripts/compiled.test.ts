@@ -6,17 +6,11 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import { runDifferential } from "./differential.ts";
-import { enginesInTurns, whyNoKernel } from "./engines.ts";
+import { enginesInTurns, REFUSED_PERCENT_MAX, whyNoKernel } from "./engines.ts";
 
 const seed = Number(process.env.KERNEL_SCRIPTS_SEED ?? 20_261_122);
 /** Counted and not timed: a machine that is slow takes longer, and does no less. */
 const SCRIPT_COUNT = Number(process.env.KERNEL_SCRIPTS_COUNT ?? 2000);
-/** What generated scripts may be refused for, by how many of a hundred at most: they are large, and nothing else. */
-const REFUSED_PERCENT_MAX: Readonly<Record<string, number>> = {
-  "verifier-too-large": 2,
-  "kernel-read-checksum": 2,
-  "kernel-stack": 1,
-};
 
 it(`${SCRIPT_COUNT} random scripts do everywhere what they do as plain TypeScript (seed ${seed})`, (context) => {
   const reason = whyNoKernel();
@@ -53,7 +47,7 @@ it(`${SCRIPT_COUNT} random scripts do everywhere what they do as plain TypeScrip
     const percentMax = REFUSED_PERCENT_MAX[what.split(": ")[1] ?? ""] ?? 0;
     assert.ok(count * 100 <= SCRIPT_COUNT * percentMax, `${what}: ${count} of ${SCRIPT_COUNT} scripts`);
   }
-  const engines = ["user-space engine", "intermediate form", "simulated kernel"];
+  const engines = ["user-space engine", "simulated kernel"];
   for (const engine of reason === "" ? [...engines, "kernel"] : engines) {
     const count = places.get(engine) ?? 0;
     context.diagnostic(`${engine}: ${count} scripts`);

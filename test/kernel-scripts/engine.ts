@@ -30,6 +30,8 @@ export interface Engine {
   readonly isUserSpace: boolean;
   /** It is shown aggregates. */
   readonly hasAggregates: boolean;
+  /** Marks do not come out of it, nor into it. */
+  readonly hidesMarks?: boolean;
   /** Whether it may do what a script does. */
   may(abilities: Abilities): boolean;
   start(module: TestModule, name: string): Started;

@@ -59,7 +59,7 @@ function wayTo(scope: Scope, name: string): string {
 const LIKELY = ["ipv4", "ipv4", "ipv4", "ipv6", "tcp", "tcp", "udp", "udp"];
 
 export function someModel(scope: Scope): HeaderModel {
-  const likely = chance(scope, 50) ? pick(scope, LIKELY) : undefined;
+  const likely = chance(scope, 70) ? pick(scope, LIKELY) : undefined;
   return scope.models.find(({ name }) => name === likely) ?? pick(scope, scope.models);
 }
 
@@ -117,7 +117,11 @@ function tcpOption(scope: Scope, { piece, isOptional }: Access): NumberPiece {
 function byteNumber(scope: Scope, depth: number): NumberPiece | undefined {
   if (scope.packet.isWritten) return undefined;
   const header = known(scope, false);
-  const view = pick(scope, ["packet", ...scope.raws, ...(header === undefined ? [] : [header.name])]);
+  const view = pick(scope, [
+    "packet",
+    ...scope.raws.map(({ name }) => name),
+    ...(header === undefined ? [] : [header.name]),
+  ]);
   const bits = pick(scope, [8, 16, 32]);
   const offset = chance(scope, 50) ? literal(scope.random.below(48)) : scope.make.number(scope, depth);
   const other = pick(scope, [0, -1, 77]);

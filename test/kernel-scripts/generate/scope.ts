@@ -39,6 +39,13 @@ export interface HeaderVariable {
   readonly isOptional: boolean;
 }
 
+/** Bytes behind a header. */
+export interface RawVariable {
+  readonly name: string;
+  /** They belong to a transport, and to no checksum but its own: they may be written. */
+  readonly isPlain: boolean;
+}
+
 export interface MapVariable {
   readonly name: string;
   readonly kind: "hash" | "lru" | "array" | "prefix";
@@ -78,7 +85,7 @@ export interface Scope {
   readonly booleans: { readonly name: string; readonly isAssignable: boolean }[];
   readonly bigints: BigintVariable[];
   readonly headers: HeaderVariable[];
-  readonly raws: string[];
+  readonly raws: RawVariable[];
   readonly maps: MapVariable[];
   readonly arrays: ArrayVariable[];
   readonly bigArrays: BigArrayVariable[];

@@ -61,7 +61,10 @@ export function generateScript(
     functions: [],
     lists,
     // Walks through headers are most of what compiling costs, and arithmetic needs none.
-    models: random.below(100) < 55 ? [...BUILT_IN_MODELS, ...protocols.map(({ model }) => model)] : [],
+    models:
+      random.below(100) < (abilities.writes ? 60 : 30)
+        ? [...BUILT_IN_MODELS, ...protocols.map(({ model }) => model)]
+        : [],
     hasPacket: false,
     prefix: name,
     names: { count: 0 },
@@ -78,9 +81,9 @@ export function generateScript(
   const inner: Scope = { ...scope, hasPacket: true };
   const maps = Array.from({ length: random.below(3) }, () => openMap(inner));
   // Without a header that is there most statements find nothing to look at or to write to.
-  const headers = several(inner, 70, () => declareHeader(inner, 1));
+  const headers = several(inner, 85, () => declareHeader(inner, 1));
   const statements = blockIn(inner, size.depth, size.statements);
-  const writes = several(inner, 70, () => writeStatement(inner));
+  const writes = several(inner, 85, () => writeStatement(inner));
   const then = block([...maps, ...headers, statements, ...writes, returned(inner)]);
   const main = text`export function ${name}(packet: Packet, context: Context) {\n${then}\n}`;
   const inspect = abilities.handsOver ? [inspector(name)] : [];

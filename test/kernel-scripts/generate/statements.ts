@@ -10,7 +10,7 @@ import { block, of, type Piece, statement, text } from "./piece.ts";
 import { chance, fresh, inside, pick, pickSome, type Scope } from "./scope.ts";
 import { counterStatement, mapStatement, observe } from "./state.ts";
 import { elsewhere, eventStatement } from "./surroundings.ts";
-import { writeStatement } from "./writes.ts";
+import { PLAIN, writeStatement } from "./writes.ts";
 
 /** Some statements in a scope of their own; `last` stands behind them. */
 export function body(scope: Scope, depth: number, countMax: number, last: readonly Piece[] = []): Piece {
@@ -139,7 +139,7 @@ const declareRaw: MakeStatement = (scope) => {
   );
   if (header === undefined) return undefined;
   const name = fresh(scope, "r");
-  scope.raws.push(name);
+  scope.raws.push({ name, isPlain: PLAIN.has(header.model.name) });
   return statement`const ${name} = ${header.name}.payload();`;
 };
 

@@ -61,9 +61,11 @@ function eventField(scope: Scope, name: string): Piece {
       if (scope.packet.isCopied || scope.loopDepth > 0 || scope.result !== "verdict")
         return field`${name}: 1n`;
       scope.packet.isCopied = true;
-      const view = pick(scope, ["packet", ...scope.raws]);
+      const view = pick(scope, ["packet", ...scope.raws.map(({ name }) => name)]);
       const method = pick(scope, ["bytes", "copy"]);
-      const at = chance(scope, 60) ? literal(scope.random.below(64)) : numberWithin(scope, 0, 127, 1);
+      const at = chance(scope, 60)
+        ? literal(scope.random.below(64))
+        : literal(numberWithin(scope, 0, 127, 1).least);
       return field`${name}: ${view}.${method}(${at}, ${1 + scope.random.below(8)})`;
     }
     default:

@@ -54,11 +54,15 @@ function clamp(scope: Scope): Piece | undefined {
 }
 
 /** Headers whose payload has no checksum of its own. */
-const PLAIN: ReadonlySet<string> = new Set(["tcp", "udp"]);
+export const PLAIN: ReadonlySet<string> = new Set(["tcp", "udp"]);
 
 function writeBytes(scope: Scope): Piece | undefined {
   const header = scope.headers.find(({ model, isOptional }) => !isOptional && PLAIN.has(model.name));
-  const view = pickSome(scope, scope.raws) ?? (header && `${header.name}.payload()`);
+  const raw = pickSome(
+    scope,
+    scope.raws.filter(({ isPlain }) => isPlain),
+  );
+  const view = raw?.name ?? (header && `${header.name}.payload()`);
   if (view === undefined) return undefined;
   scope.packet.isWritten = true;
   const bits = pick(scope, [8, 16, 32]);
