@@ -127,4 +127,14 @@ export const REGRESSIONS: readonly Regression[] = [
     ].join("\n"),
     frames: FRAMES,
   },
+  {
+    name: "a question that is its own answer is asked again of what it was",
+    top: "const PORTS = [23, 53, 80, 443];",
+    body: [
+      "const port = PORTS[packet.lengthBytes & 3] as number;",
+      "const at = Math.min(Math.max(Math.trunc(port / 17), 0), 127);",
+      'context.bus.post("test:/two", { f0: packet.bytes(at, 3) });',
+    ].join("\n"),
+    frames: FRAMES,
+  },
 ];

@@ -65,7 +65,7 @@ function eventField(scope: Scope, name: string): Piece {
       const method = pick(scope, ["bytes", "copy"]);
       const at = chance(scope, 60)
         ? literal(scope.random.below(64))
-        : literal(numberWithin(scope, 0, 127, 1).least);
+        : numberWithin(scope, 0, 127, 1);
       return field`${name}: ${view}.${method}(${at}, ${1 + scope.random.below(8)})`;
     }
     default:

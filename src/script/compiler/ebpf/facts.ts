@@ -126,10 +126,13 @@ export class FunctionFacts {
       else for (const operand of operandsOf(condition.compare)) needed.add(operand);
     };
     const needOperands = (instruction: Instruction): void => {
-      for (const operand of operandsOf(instruction)) {
-        if (instruction.op === "select" && operand === instruction.condition) needCondition(operand);
-        else needed.add(operand);
+      if (instruction.op !== "select") {
+        for (const operand of operandsOf(instruction)) needed.add(operand);
+        return;
       }
+      // What is chosen may be the condition itself.
+      needCondition(instruction.condition);
+      needed.add(instruction.ifTrue).add(instruction.ifFalse);
     };
     for (const { instructions, terminator } of this.graph.order) {
       for (const instruction of instructions) if (!isPure(instruction)) needOperands(instruction);

@@ -312,6 +312,10 @@ function simplifySelect(instruction: SelectInstruction, know: Simplifying): Simp
     return { instruction: { ...instruction, condition: inner.left, ifTrue: ifFalse, ifFalse: ifTrue } };
   }
   if (result.type !== "boolean") return undefined;
+  if (ifTrue === condition)
+    return { instruction: { ...instruction, ifTrue: know.constant(1n, place, "boolean") } };
+  if (ifFalse === condition)
+    return { instruction: { ...instruction, ifFalse: know.constant(0n, place, "boolean") } };
   const [a, b] = [know.constantOf(ifTrue), know.constantOf(ifFalse)];
   if (a === 1n && b === 0n) return { value: condition };
   if (a !== 0n || b !== 1n) return undefined;
