@@ -19,7 +19,7 @@ export function writes(packet: Packet) {
   if (ip) ip.timeToLive = 9;
 }
 export function halves(packet: Packet) {
-  return packet.lengthBytes / 3 > 20 ? drop : verdict.continue;
+  return packet.lengthBytes / 3 + 1 > 20 ? drop : verdict.continue;
 }
 `;
 
