@@ -15,7 +15,8 @@ const kernelScript: Target<number> = {
   name: "kernel-script",
   invariant: "a script does in every engine what it does as plain TypeScript",
   corpus: [],
-  inputs: fc.nat(),
+  // A smaller seed is another one: scripts are made small by the comparison itself.
+  inputs: fc.noShrink(fc.nat()),
   testRounds: 1,
   check(seed) {
     const { failures } = runDifferential({

@@ -180,7 +180,8 @@ function division(scope: Scope, depth: number): NumberPiece | undefined {
   const corners = [left.least, left.most].flatMap((one) => [one / right.least, one / right.most]);
   // A divisor that varies may be far from both its ends: then the quotient lies between 0 and them.
   const [low, high] = [Math.min(0, ...corners), Math.max(0, ...corners)];
-  const isDown = chance(scope, 50);
+  // The compiler calculates one less than the quotient, too, which has to be exact.
+  const isDown = chance(scope, 50) && left.least > -SAFE;
   const [least, most] = isDown ? [Math.floor(low), Math.floor(high)] : [Math.trunc(low), Math.trunc(high)];
   return isDown
     ? numberIn(least, most)`Math.floor(${left} / ${right})`

@@ -114,6 +114,7 @@ const EXACT: readonly (readonly [
   ["shiftLeft32", [0n, 3n], [30n, 30n], "-(2^31) to 2^31 - 1"],
   ["shiftLeft32", [0n, 3n], [4n, 4n], "0 to 48"],
   ["xor32", [0n, 12n], [3n, 3n], "0 to 15"],
+  ["xor", [0n, 12n], [-16n, -16n], "-16 to 15"],
 ];
 
 for (const [operator, left, right, wanted] of EXACT) {

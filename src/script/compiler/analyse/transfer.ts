@@ -229,7 +229,7 @@ function xorRange(left: Range, right: Range): Range {
   }
   const size = [left, right].flatMap(({ least, most }) => [
     least < 0n ? -least - 1n : least,
-    most < 0n ? -most : most,
+    most < 0n ? -most - 1n : most,
   ]);
   const bits = bitsUpTo(size.reduce(greater));
   return rangeOf(-bits - 1n, bits);

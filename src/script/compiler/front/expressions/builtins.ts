@@ -28,7 +28,8 @@ const FUNCTIONS: Readonly<Record<string, (call: Call) => Lowered>> = {
   "Math.abs": ({ front, node, parameters }) => {
     const value = integerOf(front, argumentNode(front, node, 0), parameters[0] ?? NONE);
     const negated = front.binary("subtract", front.constant(0), value);
-    return number(front.select(front.compare("less", value, 0), negated, value));
+    const size = front.select(front.compare("less", value, 0), negated, value);
+    return number(front.emit.assume(size, 0, Number.MAX_SAFE_INTEGER));
   },
   "Math.ceil": (call) => rounded(call, "up"),
   "Math.clz32": ({ front, node, parameters }) => {
