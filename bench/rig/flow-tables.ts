@@ -60,9 +60,10 @@ export function flowTable(data: FlowData): string {
 /** Ours against each engine that counted every byte, and the memory against what is promised. */
 export function flowRowsOf({ speeds, memory }: FlowData): Row[] {
   const rows = groupsOf(speeds).flatMap(({ cells }) => {
-    const ours = cells.find((cell) => cell.kind === "ours");
-    if (!ours) return [];
-    return cells.filter((cell) => cell.kind === "peer" && isRight(cell)).map((peer) => speedRow(ours, peer));
+    const peers = cells.filter((cell) => cell.kind === "peer" && isRight(cell));
+    return cells
+      .filter((cell) => cell.kind !== "peer")
+      .flatMap((ours) => peers.map((peer) => speedRow(ours, peer)));
   });
   return [...rows, ...memoryRows(memory)];
 }
@@ -159,7 +160,7 @@ function notes({ reading, speeds }: FlowData): string {
 function speedRow(ours: SpeedCell, peer: SpeedCell): Row {
   const ratio = median(peer.seconds.map((seconds, round) => seconds / (ours.seconds[round] ?? Number.NaN)));
   return {
-    what: `flows, ${ours.trace}, checksums ${ours.checksums === "verify" ? "on" : "off"}`,
+    what: `flows, ${ours.trace}, checksums ${ours.checksums === "verify" ? "on" : "off"}${ours.kind === "warm" ? ", warm" : ""}`,
     ours: formatRate(rateOf(ours)),
     peer: `${peer.engine} ${formatRate(rateOf(peer))}`,
     ratio,
