@@ -46,7 +46,7 @@ const LEAVES: readonly Operation[] = [
   numberField,
   numberField,
   mapNumber,
-  (scope) => (scope.hasPacket ? numberIn(0, 65_535)`packet.lengthBytes` : undefined),
+  (scope) => (scope.hasPacket ? numberIn(0, 1_048_575)`packet.lengthBytes` : undefined),
   (scope) => (scope.hasPacket && scope.abilities.marks ? numberIn(0, UINT32_MOST)`packet.mark` : undefined),
   element,
   listElement,
