@@ -63,9 +63,7 @@ function eventField(scope: Scope, name: string): Piece {
       scope.packet.isCopied = true;
       const view = pick(scope, ["packet", ...scope.raws.map(({ name }) => name)]);
       const method = pick(scope, ["bytes", "copy"]);
-      const at = chance(scope, 60)
-        ? literal(scope.random.below(64))
-        : numberWithin(scope, 0, 127, 1);
+      const at = chance(scope, 60) ? literal(scope.random.below(64)) : numberWithin(scope, 0, 127, 1);
       return field`${name}: ${view}.${method}(${at}, ${1 + scope.random.below(8)})`;
     }
     default:
