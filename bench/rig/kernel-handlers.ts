@@ -143,6 +143,12 @@ const STATELESS = rules(
 /** The same, among handlers that lead packets to queues. */
 export const NFT_STATELESS: Handler = { ...STATELESS, rules: "own", modes: ["nat"] };
 
+/** Where C's NAT stands: what leaves, and what comes back. */
+const NAT_SECTIONS = [
+  { section: "snat", kind: "tcx-egress", device: "dst0" },
+  { section: "dnat", kind: "tcx-ingress", device: "dst0" },
+] as const;
+
 /** Those that give one client the router's address. */
 export const NAT_HANDLERS: readonly KernelHandler[] = [
   FLOOR,
@@ -155,26 +161,14 @@ export const NAT_HANDLERS: readonly KernelHandler[] = [
     "chain out { type nat hook postrouting priority srcnat; oifname dst0 masquerade; }",
   ),
   STATELESS,
-  clang(
-    C_SAME,
-    "script-nat",
-    [],
-    { section: "snat", kind: "tcx-egress", device: "dst0" },
-    { section: "dnat", kind: "tcx-ingress", device: "dst0" },
-  ),
+  clang(C_SAME, "script-nat", [], ...NAT_SECTIONS),
   scripts(SCRIPT, ...NAT_BY_SCRIPT),
 ];
 
 /** With C that checks and counts less. */
 export const NAT_HANDLERS_AND_BARE: readonly KernelHandler[] = [
   ...NAT_HANDLERS,
-  clang(
-    C_BARE,
-    "stateless-nat",
-    [],
-    { section: "snat", kind: "tcx-egress", device: "dst0" },
-    { section: "dnat", kind: "tcx-ingress", device: "dst0" },
-  ),
+  clang(C_BARE, "stateless-nat", [], ...NAT_SECTIONS),
 ];
 
 /** The same for IPv6; neighbours are found as ever. */

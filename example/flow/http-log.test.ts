@@ -83,7 +83,7 @@ describe("http-log", () => {
       (talk: Conversation) => [
         talk.client(ASK),
         talk.server(sized.slice(0, -8)),
-        talk.skip("server", 4).server("6789"),
+        talk.miss("server", 4).server("6789"),
         talk.ack("client"),
         talk.client(ASK),
         talk.server(sized),
@@ -94,7 +94,7 @@ describe("http-log", () => {
       "a gap in a head, and finds the next one",
       (talk: Conversation) => [
         talk.client(ASK.slice(0, 10)),
-        talk.skip("client", 100).client(ASK),
+        talk.miss("client", 100).client(ASK),
         talk.server(sized),
       ],
       ["GET www.example.com /a 200 0+10 0.0 ms"],

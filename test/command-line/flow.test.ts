@@ -60,7 +60,7 @@ function packets(): ConversationPacket[] {
     ...[
       ...hole.handshake(),
       hole.client("12345"),
-      hole.skip("client", 5).client("abcde"),
+      hole.miss("client", 5).client("abcde"),
       hole.ack("server"),
       ...hole.close(),
     ],
@@ -328,7 +328,7 @@ describe("metanet flow", { concurrency: 2 }, () => {
 
   it("follow --output writes a file, and tells of missing bytes at the very end", async () => {
     const talk = conversation();
-    const cut = [...talk.handshake(), talk.client("begin"), talk.skip("client", 9).ack("server")];
+    const cut = [...talk.handshake(), talk.client("begin"), talk.miss("client", 9).ack("server")];
     writeFileSync(inFolder("end.pcap"), captureOf(cut));
     const file = inFolder("end.bin");
     const args = ["--stream", "0", "--gaps", "fill", "--output", file];

@@ -135,7 +135,7 @@ describe("gaps", () => {
       name: "E14 lost by the tap: acknowledged, it is a gap of exactly that size, told of once",
       packets: (talk) => {
         const begin = [...talk.handshake(), talk.client("one")];
-        talk.skip("client", 1234);
+        talk.miss("client", 1234);
         return [...begin, talk.client("two"), talk.ack("server"), talk.ack("server"), talk.client("three")];
       },
       events: "gap newData",
@@ -146,9 +146,9 @@ describe("gaps", () => {
       name: "E14 lost by the tap: several holes, acknowledged at once",
       packets: (talk) => {
         const begin = talk.handshake();
-        talk.skip("client", 5);
+        talk.miss("client", 5);
         const a = talk.client("a");
-        talk.skip("client", 6);
+        talk.miss("client", 6);
         const b = talk.client("b");
         return [...begin, a, b, talk.ack("server")];
       },
@@ -173,7 +173,7 @@ describe("gaps", () => {
       name: "E14 lost by the tap: at the end of the flow what was acknowledged and never came is a gap",
       packets: (talk) => {
         const begin = [...talk.handshake(), talk.client("one")];
-        talk.skip("client", 50);
+        talk.miss("client", 50);
         return [...begin, talk.ack("server")];
       },
       events: "gap connectionEnd",
@@ -196,7 +196,7 @@ describe("gaps", () => {
       policy: { oneSidedBytes: 100 },
       packets: (talk) => {
         const [syn, , ack] = talk.handshake();
-        talk.skip("client", 10);
+        talk.miss("client", 10);
         return [syn, ack, talk.client("a".repeat(60)), talk.client("b".repeat(60))] as never;
       },
       events: "gap established",
@@ -219,7 +219,7 @@ describe("gaps", () => {
       name: "E15 one side only: at the end all is shown that is there",
       packets: (talk) => {
         const [syn, , ack] = talk.handshake();
-        talk.skip("client", 10);
+        talk.miss("client", 10);
         return [syn, ack, talk.client("b")] as never;
       },
       events: "gap",
@@ -284,7 +284,7 @@ describe("gaps", () => {
       engine.handle(talk.ack("server"));
       const jump = 1_000_000_000;
       for (let count = 1; count <= 12; count++) {
-        talk.skip("client", jump);
+        talk.miss("client", jump);
         engine.handle(talk.client("data"));
         engine.handle(talk.ack("server"));
         engine.handle(talk.client("DATA", { at: talk.next("client") - 4 }));
@@ -320,7 +320,7 @@ describe("views", () => {
       monitor: { view: "acked" },
       packets: (talk) => {
         const begin = [...talk.handshake(), talk.client("one")];
-        talk.skip("client", 7);
+        talk.miss("client", 7);
         return [...begin, talk.client("two"), talk.ack("server")];
       },
       events: "gap newData",
@@ -402,7 +402,7 @@ describe("views", () => {
       for (const packet of talk.handshake()) engine.handle(packet);
       for (let index = 0; index < 40; index++) {
         if (index === 17) {
-          talk.skip("client", 5);
+          talk.miss("client", 5);
           expected += "[5]";
         }
         engine.handle(talk.client(`${index};`));

@@ -253,7 +253,7 @@ describe("FIN", () => {
       name: "E8 FIN beyond a hole that is acknowledged: the hole is told of first",
       packets: (talk) => {
         const begin = talk.handshake();
-        talk.skip("client", 7);
+        talk.miss("client", 7);
         return [...begin, talk.fin("client"), talk.ack("server")];
       },
       events: "gap stateChange",

@@ -176,7 +176,7 @@ export class Conversation {
   }
 
   /** Moves the sender's stream on without a packet: bytes that the tap never sees, but the receiver has. */
-  skip(sender: Sender, lengthBytes: number): this {
+  miss(sender: Sender, lengthBytes: number): this {
     const end = this.#ends[sender];
     this.#ends[other(sender)].received.add(end.next, end.next + lengthBytes);
     end.next += lengthBytes;

@@ -181,7 +181,7 @@ describe("recordConnections()", () => {
   it("counts bytes by their numbers, also those that never came", () => {
     const talk = conversation();
     const packets = [...talk.handshake(), talk.client("12345")];
-    talk.skip("client", 1000);
+    talk.miss("client", 1000);
     packets.push(talk.client("67890"), talk.ack("server"), ...talk.close());
     const { orig_bytes, missed_bytes, history, conn_state } = only(packets);
     assert.deepEqual([orig_bytes, missed_bytes, conn_state], [1010, 1000, "SF"]);

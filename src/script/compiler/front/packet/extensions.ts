@@ -67,6 +67,23 @@ function branchOnExtension(lowering: Lowering, number: Value, ifTrue: Block, ifF
   ifFalse();
 }
 
+/** Goes to the head of a walk with the fixed header's next header, and begins a round there. */
+function beginWalk(
+  lowering: Lowering,
+  base: ReturnType<typeof baseOf>,
+  head: Block,
+): { readonly number: Value; readonly at: Value; readonly count: Value } {
+  const { builder, place } = lowering;
+  const first = load(lowering, base, 6, 1);
+  builder.jump(place, head, first, lowering.constant(BASE_BYTES), lowering.constant(0));
+  builder.begin(head);
+  const [numberIn, atIn, countIn] = head.parameters as [Value, Value, Value];
+  const number = assume(lowering, numberIn, 0, 255);
+  const at = assume(lowering, lowering.unary("veiled16", atIn), BASE_BYTES, CHAIN_BYTES_MAX);
+  const count = assume(lowering, countIn, 0, EXTENSION_COUNT_MAX);
+  return { number, at, count };
+}
+
 /** Bytes of the header with its extensions, and the protocol behind them, -1 when it is not known. */
 export function findUpper(
   lowering: Lowering,
@@ -76,13 +93,7 @@ export function findUpper(
   const base = baseOf(view);
   const head = builder.block("integer", "integer", "integer");
   const done = builder.block("integer", "integer");
-  const first = load(lowering, base, 6, 1);
-  builder.jump(place, head, first, lowering.constant(BASE_BYTES), lowering.constant(0));
-  builder.begin(head);
-  const [numberIn, atIn, countIn] = head.parameters as [Value, Value, Value];
-  const number = assume(lowering, numberIn, 0, 255);
-  const at = assume(lowering, lowering.unary("veiled16", atIn), BASE_BYTES, CHAIN_BYTES_MAX);
-  const count = assume(lowering, countIn, 0, EXTENSION_COUNT_MAX);
+  const { number, at, count } = beginWalk(lowering, base, head);
   const extension = builder.block();
   // After so many extensions nobody asks what comes next, not even whether it is one more.
   const [within, beyond] = [builder.block(), builder.block()];
@@ -146,13 +157,7 @@ function readExtension(
   const done = builder.block("integer");
   const absent = builder.block();
   const toAbsent = { to: absent, with: [] };
-  const first = load(lowering, base, 6, 1);
-  builder.jump(place, head, first, lowering.constant(BASE_BYTES), lowering.constant(0));
-  builder.begin(head);
-  const [numberIn, atIn, countIn] = head.parameters as [Value, Value, Value];
-  const number = assume(lowering, numberIn, 0, 255);
-  const at = assume(lowering, lowering.unary("veiled16", atIn), BASE_BYTES, CHAIN_BYTES_MAX);
-  const count = assume(lowering, countIn, 0, EXTENSION_COUNT_MAX);
+  const { number, at, count } = beginWalk(lowering, base, head);
   const [inside, within, found, other] = [builder.block(), builder.block(), builder.block(), builder.block()];
   const isInside = lowering.compare("less", at, view.header);
   builder.branch(place, isInside, { to: inside, with: [] }, toAbsent);
